@@ -1,0 +1,1 @@
+"""CPU times beside their bounds and other programs' figures: `python -m benchmarks`."""

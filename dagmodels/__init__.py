@@ -1,0 +1,88 @@
+"""Hierarchical processes as directed graphs of conditional distributions.
+
+    import dagmodels as dm
+
+    g = dm.read("radon.dag")        # or build it: dm.Graph("radon"), g.plate(...), g.node(...)
+    print(g.plan(df))
+    fit = g.fit(df)
+    print(fit.summary())
+
+Names are loaded when they are first used: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagmodels.api import Graph, read
+    from dagmodels.errors import (
+        DagmodelsError,
+        FitError,
+        FitWarning,
+        ModelError,
+        ModelErrors,
+        PluginWarning,
+    )
+    from dagmodels.graph.builder import First
+    from dagmodels.graph.expression import equal, unequal
+    from dagmodels.graph.functions import tree as functions
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Graph": "dagmodels.api",
+    "read": "dagmodels.api",
+    "DagmodelsError": "dagmodels.errors",
+    "FitError": "dagmodels.errors",
+    "FitWarning": "dagmodels.errors",
+    "ModelError": "dagmodels.errors",
+    "ModelErrors": "dagmodels.errors",
+    "PluginWarning": "dagmodels.errors",
+    "First": "dagmodels.graph.builder",
+    "equal": "dagmodels.graph.expression",
+    "unequal": "dagmodels.graph.expression",
+    "functions": "dagmodels.graph.functions:tree",
+}
+
+__all__ = [
+    "DagmodelsError",
+    "First",
+    "FitError",
+    "FitWarning",
+    "Graph",
+    "ModelError",
+    "ModelErrors",
+    "PluginWarning",
+    "equal",
+    "functions",
+    "read",
+    "unequal",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names, and every distribution by its name: `dm.Normal("a + b*x", "sigma")`."""
+    if name in _HOMES:
+        module, _, attribute = _HOMES[name].partition(":")
+        found = getattr(import_module(module), attribute or name)
+    else:
+        found = _distribution(name)
+    globals()[name] = found
+    return found
+
+
+def _distribution(name: str) -> Any:
+    if name[:1].isupper():
+        from dagmodels.graph import constructors
+
+        if name in constructors.distribution_names():
+            return constructors.constructor(name)
+    raise AttributeError(f"module 'dagmodels' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    from dagmodels.graph.constructors import distribution_names
+
+    return sorted({*__all__, "__version__", *distribution_names()})

@@ -1,0 +1,199 @@
+"""Values of trees on the rows of a problem, many variants of the unknowns at a time.
+
+Serves questions about a bound graph (the rank of its design); fits use the tape instead. Arrays
+have one axis a plate of their node, then one axis for the variants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.bind.problem import Codes, Problem, Rows
+from dagmodels.graph import expression as ex
+from dagmodels.graph.statement import Head
+
+Array = NDArray[np.float64]
+
+_ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "**": np.power,
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+_ELEMENTWISE = (
+    *("exp", "log", "sqrt", "logit", "expit", "probit", "Phi", "cloglog", "icloglog", "abs"),
+    *("min", "max", "if_else"),
+)
+MAX_CELLS = 30_000_000  # rows times variants: about 240 MB
+
+
+class CannotEvaluate(Exception):
+    """A tree that this evaluator does not do (vectors, discrete latents, recursions); says why."""
+
+
+def evaluate(tree: ex.Expression, rows: Rows, values: Mapping[str, Array], problem: Problem) -> Array:
+    """The tree at every row: shape (rows, variants), or (rows, 1) where nothing varies.
+
+    Raises CannotEvaluate for what has no single number a row.
+    """
+    match tree:
+        case ex.Number(value):
+            return np.full((1, 1), float(value))
+        case ex.Reference():
+            return _reference(tree, rows, values, problem)
+        case ex.Unary(operator, operand):
+            inner = evaluate(operand, rows, values, problem)
+            return -inner if operator == "-" else inner
+        case ex.Binary(operator, left, right):
+            if operator in ("==", "!="):
+                return _compare(operator, left, right, rows, values, problem)
+            a, b = (evaluate(side, rows, values, problem) for side in (left, right))
+            return np.asarray(_ARITHMETIC[operator](a, b), dtype=float)
+        case ex.Call(function, arguments) if function in _ELEMENTWISE:
+            from dagmodels.distributions import _numeric
+
+            name = "where" if function == "if_else" else function
+            numbers = [evaluate(a, rows, values, problem) for a in arguments]
+            return np.asarray(getattr(_numeric, name)(*numbers), dtype=float)
+        case ex.Reduction(kind, body, plates):
+            return _reduce(kind, body, plates, rows, values, problem)
+        case _:
+            raise CannotEvaluate(f"{type(tree).__name__} has no single number a row")
+
+
+def head_rows(head: Head, problem: Problem) -> tuple[Rows, NDArray[np.bool_]]:
+    """The rows of a head's plates, and which of them the head names."""
+    plates = tuple(s.plate or "" for s in head.slots)
+    rows = problem.rows(plates)
+    named = np.ones(rows.n, dtype=bool)
+    for slot, plate in zip(head.slots, plates, strict=True):
+        if slot.label is not None:
+            named &= rows.codes[plate] == level_code(problem, plate, slot.label)
+        elif slot.first:
+            named &= position(problem, plate)[rows.codes[plate]] < slot.first
+    return rows, named
+
+
+def level_code(problem: Problem, plate: str, label: ex.Label) -> int:
+    """The element of a plate that bears a label; the data may hold numbers as text or the reverse."""
+    levels = problem.plates[plate].levels
+    for code, level in enumerate(levels):
+        if level == label or str(level) == str(label):
+            return code
+    raise CannotEvaluate(f"plate '{plate}' has no level {label!r}")
+
+
+def position(problem: Problem, plate: str) -> Codes:
+    """How many elements come before each element of an ordered plate, within its parents."""
+    before = problem.plates[plate].order
+    if before is None:
+        raise CannotEvaluate(f"plate '{plate}' has no order")
+    found = np.zeros(len(before), dtype=np.int64)
+    current = before.copy()
+    while (current >= 0).any():
+        found += current >= 0
+        current = np.where(current >= 0, before[current], -1)
+    return found
+
+
+def _reference(tree: ex.Reference, rows: Rows, values: Mapping[str, Array], problem: Problem) -> Array:
+    if tree.name not in values:
+        raise CannotEvaluate(f"'{tree.name}' has no value yet")
+    array = values[tree.name]
+    picks = [_codes(tree, axis, i, rows, values, problem) for axis, i in enumerate(tree.indices or ())]
+    if len(picks) != array.ndim - 1:
+        raise CannotEvaluate(f"'{tree.name}' is not written with all its plates")
+    return array[tuple(picks)] if picks else array[None, :]
+
+
+def _codes(
+    tree: ex.Reference, axis: int, index: ex.Index, rows: Rows, values: Mapping[str, Array], problem: Problem
+) -> Codes:
+    """Elements that one index picks, row by row."""
+    own = problem.graph.nodes[tree.name].plates[axis]
+    match index:
+        case ex.PlateIndex(plate) if plate in rows.codes:
+            return rows.codes[plate]
+        case ex.LagIndex(plate, lag) if plate in rows.codes:
+            before, codes = problem.plates[plate].order, rows.codes[plate]
+            if before is None:
+                raise CannotEvaluate(f"plate '{plate}' has no order")
+            for _ in range(lag):
+                codes = np.where(codes >= 0, before[codes], -1)
+            return np.maximum(codes, 0)  # first elements have statements of their own
+        case ex.LevelIndex(label):
+            return np.full(rows.n, level_code(problem, own, label))
+        case ex.NodeIndex(reference):
+            kind = problem.graph.nodes[reference.name].kind
+            if kind not in ("covariate", "constant"):
+                raise CannotEvaluate(f"'{reference.name}' points to elements and is not given")
+            codes = _reference(reference, rows, values, problem)[:, 0]
+            return np.broadcast_to(codes, (rows.n,)).astype(np.int64)
+        case _:
+            raise CannotEvaluate(f"'{tree.name}' is a vector along '{own}'")
+
+
+def _compare(
+    operator: str, left: ex.Expression, right: ex.Expression, rows: Rows, values: Mapping[str, Array],
+    problem: Problem,
+) -> Array:  # fmt: skip
+    """Equality, where one side may be a level's name or a plate's element."""
+    a, b = (_operand(s, o, rows, values, problem) for s, o in ((left, right), (right, left)))
+    return np.asarray(_ARITHMETIC[operator](a, b), dtype=float)
+
+
+def _operand(
+    tree: ex.Expression, other: ex.Expression, rows: Rows, values: Mapping[str, Array], problem: Problem
+) -> Array:
+    if isinstance(tree, ex.Text):
+        if isinstance(other, ex.Reference):
+            plate = other.name
+            if other.name in problem.graph.nodes:
+                plate = problem.graph.nodes[other.name].values_in or ""
+            if plate in problem.plates:
+                return np.full((1, 1), float(level_code(problem, plate, tree.value)))
+        raise CannotEvaluate(f'"{tree.value}" is compared with what is no element')
+    if isinstance(tree, ex.Reference) and tree.name not in problem.graph.nodes:
+        if tree.name in rows.codes:
+            return rows.codes[tree.name][:, None].astype(float)
+        raise CannotEvaluate(f"'{tree.name}' is not bound here")
+    return evaluate(tree, rows, values, problem)
+
+
+def _reduce(
+    kind: str, body: ex.Expression, plates: tuple[str, ...], rows: Rows, values: Mapping[str, Array],
+    problem: Problem,
+) -> Array:  # fmt: skip
+    """A sum, product or mean over the elements that belong to what is bound."""
+    inner = problem.rows(plates)
+    if rows.n * inner.n > MAX_CELLS:
+        raise CannotEvaluate("a sum over too many pairs")
+    outer = np.repeat(np.arange(rows.n), inner.n)
+    codes = {p: c[outer] for p, c in rows.codes.items()}
+    belongs = np.ones(len(outer), dtype=bool)
+    for plate, own in inner.codes.items():
+        tiled = np.tile(own, rows.n)
+        if plate in codes:
+            belongs &= codes[plate] == tiled
+        codes[plate] = tiled
+    codes = {p: c[belongs] for p, c in codes.items()}
+    outer = outer[belongs]
+    cells = evaluate(body, Rows(len(outer), codes), values, problem)
+    cells = np.broadcast_to(cells, (len(outer), cells.shape[1]))
+    start = np.ones if kind == "prod" else np.zeros
+    result = start((rows.n, cells.shape[1]))
+    (np.multiply if kind == "prod" else np.add).at(result, outer, cells)
+    if kind == "mean":
+        result /= np.maximum(np.bincount(outer, minlength=rows.n), 1)[:, None]
+    return result

@@ -1,0 +1,237 @@
+"""The public face: `Graph` with its verbs, and `read`.
+
+Each verb imports what it needs when it is called, so that building and printing models stays light.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagmodels.errors import FitError, FitWarning, ModelError, raise_all
+from dagmodels.graph.builder import Builder
+
+if TYPE_CHECKING:
+    import networkx
+
+    from dagmodels.analysis.facts import Facts
+    from dagmodels.analysis.report import Report
+    from dagmodels.analysis.separation import Independence
+    from dagmodels.plugin import Plan
+    from dagmodels.results.fit import Fit
+
+Names = str | Iterable[str]
+PathLike = str | os.PathLike[str]
+
+
+def read(source: PathLike, format: str | None = None) -> Graph:
+    """The model in a file, or in a text of its own.
+
+    Parameters
+    ----------
+    source : a path, or the text of a model.
+    format : "dag", "json", ...; guessed from the file's ending or the text's beginning when None.
+
+    Raises
+    ------
+    ModelErrors : every static fault of the model, with line, column and a hint.
+    """
+    from dagmodels.readers import read as read_dag
+
+    return Graph.of(read_dag(source, format))
+
+
+class Graph(Builder):
+    """A model: build it with `plate`, `node`, ..., or get it from `read`; then ask, draw, fit, simulate.
+
+    It compares, hashes and prints as the frozen `dag` that it holds.  Data may be any frame, a dict
+    of arrays by node name, a dict of frames by plate name, or a path to a CSV, Parquet or JSON file.
+    """
+
+    # -- inference
+
+    def plan(self, data: Any = None, method: str = "auto", **options: Any) -> Plan:
+        """Which backend `fit` would use, why, and what every other backend answers; print it.
+
+        Without data the answer is about the graph alone.
+        """
+        from dagmodels.dispatch.plan import make_plan
+
+        return make_plan(self._facts(data, observed=True), method, options)
+
+    def fit(
+        self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
+    ) -> Fit:
+        """Estimate what is unknown.
+
+        Parameters
+        ----------
+        data : see the class; None takes the file of the model's `data` line.
+        method : "auto", or the name of a backend, which is then used or refused with its reason.
+        seed : of all random numbers.
+        check : whether parameters that are not identified are errors (else only notes of the plan).
+        options : passed on to the backend.
+
+        Raises
+        ------
+        ModelErrors : data that do not fit the model; parameters that are not identified.
+        FitError : no backend can fit it; the message says what each answered.
+
+        Warns
+        -----
+        FitWarning : the fit did not converge, or ended with something the user must know.
+        """
+        found = self.fit_quietly(data, method, seed, check, **options)
+        if not found.converged:
+            warnings.warn(
+                f"the fit of '{self.name}' did not converge: {found.message}", FitWarning, stacklevel=2
+            )
+        for sentence in found.warnings:
+            warnings.warn(sentence, FitWarning, stacklevel=2)
+        return found
+
+    def fit_quietly(
+        self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
+    ) -> Fit:
+        """As `fit`, for callers that print `converged` and `warnings` themselves."""
+        from dagmodels.dispatch.plan import make_plan
+        from dagmodels.dispatch.registry import backends
+
+        known = self._facts(self.data_or_file(data), observed=True)
+        assert known.problem is not None
+        if check:
+            faults = [ModelError(f.message, node=f.nodes[0], hint=f.hint) for f in known.findings]
+            raise_all(faults, f"the identification of model '{self.name}'")
+        plan = make_plan(known, method, options)
+        if plan.backend is None:
+            raise FitError(str(plan))
+        return backends()[plan.backend].fit(known.problem, plan, {"seed": seed, **options})
+
+    def check(self, data: Any = None) -> Report:
+        """What is true of the model (and its data) and what is wrong with it, in sentences; print it."""
+        from dagmodels.analysis.report import report
+
+        return report(self._facts(data))
+
+    def simulate(
+        self,
+        data: Any = None,
+        values: Mapping[str, Any] | None = None,
+        sizes: Mapping[str, Any] | None = None,
+        draws: int = 1,
+        seed: int = 1,
+    ) -> Any:
+        """Data drawn from the model, as frames that `fit` takes.
+
+        Parameters
+        ----------
+        data : covariates (and levels of plates) to draw for.
+        values : numbers for unknowns, by name; those left out are drawn from their priors.
+        sizes : elements of plates that the data do not tell.
+        draws : how many data sets.
+        seed : of all random numbers.
+        """
+        from dagmodels.simulate import simulate
+
+        return simulate(self.dag, data=data, values=values, sizes=sizes, draws=draws, seed=seed)
+
+    # -- the graph
+
+    def d_separated(self, a: Names, b: Names, given: Names = ()) -> bool:
+        """Whether the graph makes `a` and `b` independent given `given`."""
+        from dagmodels.analysis.separation import d_separated
+
+        return d_separated(self.dag, a, b, given)
+
+    def markov_blanket(self, node: str) -> tuple[str, ...]:
+        """The nodes given which a node is independent of all others."""
+        from dagmodels.analysis.separation import markov_blanket
+
+        return markov_blanket(self.dag, node)
+
+    def implied_independences(self, among: Iterable[str] | None = None) -> tuple[Independence, ...]:
+        """One independence for every pair of stochastic nodes without an arrow between them."""
+        from dagmodels.analysis.separation import implied_independences
+
+        return implied_independences(self.dag, among)
+
+    def to_networkx(self) -> networkx.DiGraph[str]:
+        """The arrows as a networkx graph; nodes carry kind, role, observed and plates."""
+        from dagmodels.analysis.separation import to_networkx
+
+        return to_networkx(self.dag)
+
+    def moral_graph(self) -> networkx.Graph[str]:
+        """The moral graph: parents of a common child joined, arrows without heads."""
+        from dagmodels.analysis.separation import moral_graph
+
+        return moral_graph(self.dag)
+
+    # -- pictures
+
+    def render(
+        self, path: PathLike, style: str = "bayes", data: Any = None, fit: Any = None, show: str = "names"
+    ) -> Path:
+        """Draw into a file: .svg, .png, .pdf, .dot or .mmd.
+
+        Parameters
+        ----------
+        style : "bayes" (plates, observed nodes shaded) or "bn" (a network).
+        data : gives the sizes of plates.
+        fit : a fit, whose estimates are written on the edges.
+        show : "names", or "distributions" to write these too.
+        """
+        from dagmodels.render import write
+
+        return write(self.dag, path, style=style, sizes=self._sizes(data), estimates=fit, show=show)
+
+    def to_dot(self, style: str = "bayes", data: Any = None, fit: Any = None, show: str = "names") -> str:
+        """The picture as text of Graphviz's DOT language; arguments as for `render`."""
+        from dagmodels.render import to_dot
+
+        return to_dot(self.dag, style, self._sizes(data), fit, show)
+
+    def to_mermaid(self, data: Any = None, fit: Any = None) -> str:
+        """The picture as Mermaid text; arguments as for `render`."""
+        from dagmodels.render import to_mermaid
+
+        return to_mermaid(self.dag, self._sizes(data), fit)
+
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        from dagmodels.render import svg_for_notebook
+
+        return svg_for_notebook(self.dag, str(self))
+
+    # -- data
+
+    def data_or_file(self, data: Any = None) -> Any:
+        """The data given, else the path of the model's `data` line, relative to the model's file."""
+        if data is not None:
+            return data
+        dag = self.dag
+        if dag.data_file is None:
+            hint = 'pass data, or put a line data "FILE" into the model'
+            raise_all([ModelError("there are no data", hint=hint)], f"the fit of model '{self.name}'")
+        folder = Path(dag.source).parent if dag.source else Path()
+        return folder / str(dag.data_file)
+
+    def _facts(self, data: Any, observed: bool = False) -> Facts:
+        from dagmodels.analysis.facts import facts
+
+        if data is None:
+            return facts(self.dag)
+        from dagmodels.bind.bind import bind
+
+        return facts(bind(self.dag, data, require_observed=observed))
+
+    def _sizes(self, data: Any) -> dict[str, int] | None:
+        if data is None:
+            return None
+        from dagmodels.bind.bind import bind
+
+        problem = bind(self.dag, data, require_covariates=False)
+        return {name: plate.size for name, plate in problem.plates.items()}

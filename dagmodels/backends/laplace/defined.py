@@ -1,0 +1,95 @@
+"""Defined quantities: deterministic nodes of the estimates, with standard errors by the delta method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.lower import Lowering
+from dagmodels.numerics.tape import Recorder
+from dagmodels.results.limits import wald
+
+if TYPE_CHECKING:
+    from dagmodels.backends.laplace.fit import Solution
+    from dagmodels.backends.laplace.report import Floats, Unknowns
+
+MOST = 200  # longer deterministic nodes are predictors, not quantities that a table should list
+
+
+def defined(solution: Solution, unknowns: Unknowns, means: Floats) -> dict[str, list[Any]]:
+    """Columns for deterministic nodes that depend on estimates alone (no latents, no plated data)."""
+    problem = solution.field.problem
+    table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
+    names = [n for n in problem.graph.order if _is_quantity(solution, unknowns, n)]
+    if not names:
+        return table
+    recorder = Recorder()
+    lowering = Lowering(
+        problem, recorder, lambda n: recorder.input(n, int(np.prod(problem.shape(n) or (1,))))
+    )
+    registers = {n: lowering.node(n) for n in names}
+    for register in registers.values():
+        recorder.start(register)
+    tape = recorder.finish()
+    w = tape.initial.copy()
+    for node, (start, length) in tape.inputs.items():
+        w[start : start + length] = _node_value(solution, unknowns, means, node)
+    tape.forward(w)
+    for name in names:
+        at = tape.place(registers[name])
+        for place in range(at.stop - at.start):
+            bar = np.zeros(w.size)
+            bar[at.start + place] = 1.0
+            tape.reverse(w, bar)
+            gradient = _gradient(unknowns, tape.inputs, bar)
+            used = np.flatnonzero(gradient)
+            variance = gradient[used] @ unknowns.covariance[np.ix_(used, used)] @ gradient[used]
+            se = float(np.sqrt(variance)) if used.size else 0.0
+            value = float(w[at.start + place])
+            lower, upper = wald(value, se)
+            row = (element_label(problem, name, place), value, se, float(lower), float(upper), "defined")
+            for key, cell in zip(table, row, strict=True):
+                table[key].append(cell)
+    return table
+
+
+def _is_quantity(solution: Solution, unknowns: Unknowns, name: str) -> bool:
+    problem = solution.field.problem
+    dag = problem.graph
+    if dag.nodes[name].kind != "deterministic" or int(np.prod(problem.shape(name) or (1,))) > MOST:
+        return False
+    queue, seen, found = list(dag.parents[name]), set(), False
+    while queue:
+        parent = queue.pop()
+        if parent in seen:
+            continue
+        seen.add(parent)
+        node = dag.nodes[parent]
+        if node.role in ("latent", "observed") and parent not in unknowns.places:
+            return False
+        if node.kind == "covariate" and node.plates:
+            return False
+        found = found or parent in unknowns.places
+        if node.kind == "deterministic":
+            queue.extend(dag.parents[parent])
+    return found
+
+
+def _node_value(solution: Solution, unknowns: Unknowns, means: Floats, node: str) -> Floats:
+    places = unknowns.places[node]
+    value = np.where(places >= 0, unknowns.value[np.maximum(places, 0)], 0.0)
+    given = places < 0
+    if given.any():  # levels that a statement fixes: their rows hold the number
+        value[given] = means[solution.field.rows[node][given]]
+    return value
+
+
+def _gradient(unknowns: Unknowns, inputs: dict[str, tuple[int, int]], bar: Floats) -> Floats:
+    gradient = np.zeros(unknowns.value.size)
+    for node, (start, length) in inputs.items():
+        places = unknowns.places[node]
+        part = bar[start : start + length]
+        np.add.at(gradient, places[places >= 0], part[places >= 0])
+    return gradient

@@ -1,0 +1,119 @@
+"""Facts -> Verdict: is the graph linear and Gaussian given its outer unknowns?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
+from dagmodels.graph.dag import Dag
+from dagmodels.graph.statement import Joint, Stochastic
+from dagmodels.plugin import Rewrite, Role, Verdict
+
+if TYPE_CHECKING:
+    from dagmodels.analysis.facts import Facts
+
+
+def judge(facts: Facts) -> Verdict:
+    """The verdict with reasons that name nodes."""
+    dag = facts.graph
+    found = roles(dag, facts.problem)
+    reasons = refusals(dag, found)
+    if reasons:
+        return Verdict("laplace", accepts=False, because=tuple(reasons))
+    return Verdict(
+        "laplace",
+        accepts=True,
+        exact=True,
+        because=(_why(dag, found),),
+        method=method(dag, found),
+        roles=_roles(found),
+        rewrites=_rewrites(dag, found),
+    )
+
+
+def refusals(dag: Dag, found: Roles) -> list[str]:
+    """Why this graph has no exact marginal likelihood here; empty when it has."""
+    reasons = [f"'{name}' cannot be integrated: {why}" for name, why in found.refused.items()]
+    block = set(found.block)
+    observed = 0
+    for statement in dag.statements:
+        if isinstance(statement, Stochastic | Joint) and statement.observed:
+            observed += 1
+            law = statement.distribution.family
+            name = statement.head.name if isinstance(statement, Stochastic) else statement.names[0]
+            if law not in GAUSSIAN and name not in block:
+                reasons.append(f"'{name}' is {law}: the exact route needs Normal")
+            elif law == "Simultaneous":
+                reasons.append(f"'{name}' is Simultaneous, which has no field form yet")
+    if not observed:
+        reasons.append("no node is observed: there is nothing to fit")
+    reasons += _outer_refusals(dag, found)
+    return reasons
+
+
+def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
+    from dagmodels.distributions import family
+
+    reasons = []
+    for name in found.outer:
+        for statement in dag.nodes[name].statements:
+            kind = ""
+            if isinstance(statement, Stochastic | Joint):
+                law = statement.distribution.family
+                if law in ("Truncated", "Censored", "Ordered", "Mixture", "Table", "Simultaneous"):
+                    reasons.append(f"the prior of '{name}' is {law}, which has no coordinates here yet")
+                    continue
+                kind = "matrix" if family(law).event else family(law).support.kind
+            domain = getattr(statement, "domain", None)
+            if kind in ("simplex", "ordered", "matrix", "integer", "category") or (
+                domain is not None and domain.kind in ("simplex", "ordered")
+            ):
+                reasons.append(
+                    f"'{name}' is a {kind or domain.kind} unknown, which has no coordinates here yet"
+                )
+    return reasons
+
+
+def method(dag: Dag, found: Roles) -> str:
+    """What will be maximised, in a few words."""
+    if any(dag.nodes[n].kind == "stochastic" for n in found.outer):
+        return "mode of the exact marginal posterior"
+    flat = any("flat" in why for why in found.integrated.values())
+    return "exact restricted maximum likelihood (REML)" if flat else "exact maximum likelihood (ML)"
+
+
+def _why(dag: Dag, found: Roles) -> str:
+    observed = [n.name for n in dag.nodes.values() if n.role == "observed"]
+    given = f" given {_names(found.outer)}" if found.outer else ""
+    verb = "is" if len(observed) == 1 else "are"
+    return f"{_names(observed)} {verb} Normal and linear in {_names(found.block)}{given}"
+
+
+def _names(names: object) -> str:
+    quoted = [f"'{n}'" for n in names]  # type: ignore[attr-defined]
+    if len(quoted) > 6:
+        quoted = [*quoted[:5], f"{len(quoted) - 5} more"]
+    return ", ".join(quoted) or "nothing unknown"
+
+
+def _roles(found: Roles) -> tuple[Role, ...]:
+    parts = (("integrated", found.integrated), ("profiled", found.profiled), ("outer", found.outer))
+    return tuple(Role(name, role, why) for role, group in parts for name, why in group.items())
+
+
+def _rewrites(dag: Dag, found: Roles) -> tuple[Rewrite, ...]:
+    rewrites = []
+    if found.block:
+        rewrites.append(
+            Rewrite(
+                "collapse",
+                f"{_names(found.block)} enter linearly and are integrated or solved in closed form",
+            )
+        )
+    rewrites.append(
+        Rewrite(
+            "compress",
+            "Gaussian observations enter through cross-products, summed once before the first iteration",
+        )
+    )
+    return tuple(rewrites)

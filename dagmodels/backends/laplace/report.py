@@ -1,0 +1,412 @@
+"""Solution -> Fit: estimates under the user's names, standard errors, latents, certificate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.laplace.fit import Solution
+from dagmodels.backends.laplace.judge import method
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.coordinates import free_places
+from dagmodels.numerics.elimination import SCALED, Elimination
+from dagmodels.results.fit import Fit
+from dagmodels.results.limits import wald
+
+if TYPE_CHECKING:
+    from dagmodels.plugin import Plan
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Unknowns:
+    """Everything estimated, as one vector: elements of the block that are coefficients, then outer values.
+
+    names, nodes, what : by entry ("integrated", "profiled" or "maximised").
+    value, covariance : estimates and their sampling covariance (coefficients given the outer unknowns).
+    places : where each node's entries lie, by flat place.
+    """
+
+    names: list[str]
+    nodes: list[str]
+    what: list[str]
+    value: Floats
+    covariance: Floats
+    places: dict[str, NDArray[np.int64]]
+
+
+def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit:
+    """The fit that users see.
+
+    joint : standard errors of coefficients include the uncertainty of the outer unknowns.
+    """
+    from dagmodels.backends.laplace.defined import defined
+    from dagmodels.backends.laplace.predict import predictor
+
+    field, evaluator = solution.field, solution.evaluator
+    dag = field.problem.graph
+    criterion = evaluator.criterion(solution.optimum.x)
+    means = evaluator.means()
+    unknowns = estimate(solution, means, joint=joint)
+    extra = defined(solution, unknowns, means)
+    columns = _columns(solution, unknowns, extra)
+    prior = bool(field.prior_places.size)
+    reml = any("flat" in why for why in field.roles.integrated.values())
+    measures: dict[str, float] = {"REML" if reml else "deviance": criterion.deviance}
+    if prior:
+        measures = {"log_posterior": -0.5 * criterion.total, "deviance": criterion.deviance}
+    how = method(dag, field.roles)
+    boundary = _boundary(solution)
+    return Fit(
+        graph=dag,
+        backend="laplace",
+        method=how,
+        exact=True,
+        converged=solution.converged,
+        message=solution.message,
+        estimate_columns=columns,
+        latent_columns=lambda: _latents(solution, means),
+        log_likelihood=-0.5 * criterion.deviance,
+        n_parameters=_parameter_count(solution),
+        n_observations=field.n_observations,
+        measures=measures,
+        diagnostics={
+            "gradient_norm": solution.optimum.decrement / np.sqrt(2),
+            "iterations": solution.optimum.iterations,
+            "evaluations": evaluator.evaluations,
+            "smallest_eigenvalue": solution.optimum.smallest,
+            "seconds": solution.seconds,
+        },
+        boundary=boundary,
+        warnings=_warnings(solution, boundary, prior),
+        plan=plan,
+        covariance_names=tuple(unknowns.names),
+        covariance_matrix=unknowns.covariance,
+        predictor=predictor(solution, unknowns, means),
+    )
+
+
+def is_coefficient(solution: Solution, name: str) -> bool:
+    """Whether a block node is a coefficient (no unknown stands in its prior) rather than a latent."""
+    field = solution.field
+    dag = field.problem.graph
+    if name in field.roles.profiled:
+        return True
+    unknown = {*field.roles.block, *field.roles.outer}
+    queue, seen = list(dag.parents[name]), set()
+    while queue:
+        parent = queue.pop()
+        if parent in unknown:
+            return False
+        if parent not in seen:
+            seen.add(parent)
+            if dag.nodes[parent].kind == "deterministic":
+                queue.extend(dag.parents[parent])
+    return dag.nodes[name].role != "observed" and name not in _vector_latents(solution)
+
+
+def _vector_latents(solution: Solution) -> set[str]:
+    """Nodes that have unit shocks in the field (vector nodes)."""
+    return {part for g in solution.field.group_names if "#" in g for part in g.split("#")[0].split("+")}
+
+
+def estimate(solution: Solution, means: Floats, *, joint: bool = False) -> Unknowns:
+    """Coefficients and outer unknowns with their covariance."""
+    field = solution.field
+    names: list[str] = []
+    nodes: list[str] = []
+    what: list[str] = []
+    rows: list[int] = []
+    places: dict[str, NDArray[np.int64]] = {}
+    for name in field.problem.graph.nodes:
+        if name in field.rows and is_coefficient(solution, name):
+            at = field.rows[name]
+            places[name] = np.full(at.size, -1, dtype=np.int64)
+            for place in np.flatnonzero(at >= 0):
+                places[name][place] = len(rows)
+                names.append(element_label(field.problem, name, int(place)))
+                nodes.append(name)
+                what.append("integrated" if name in field.roles.integrated else "profiled")
+                rows.append(int(at[place]))
+    value, covariance = means[rows], coefficient_covariance(solution, np.array(rows, dtype=np.int64))
+    outer_value, jacobian, outer_names, outer_nodes, outer_places = _outer(solution)
+    k = len(rows)
+    for c in field.coordinates:
+        size = field.tape.place(field.outer_registers[c.node])
+        places[c.node] = np.full(size.stop - size.start, -1, dtype=np.int64)
+        for j, (node, place) in enumerate(zip(outer_nodes, outer_places, strict=True)):
+            if node == c.node:
+                places[node][place] = k + j
+                if c.order:  # the other triangle is the same number
+                    block, cell = divmod(place, c.order**2)
+                    i, m = divmod(cell, c.order)
+                    places[node][block * c.order**2 + m * c.order + i] = k + j
+    inner = outer_covariance(solution)
+    total = np.zeros((k + outer_value.size, k + outer_value.size))
+    total[:k, :k] = covariance
+    total[k:, k:] = _propagated(jacobian, inner)
+    if joint and k and inner.size:
+        slope = _slopes(solution, np.array(rows, dtype=np.int64))
+        known = ~np.isnan(np.diag(inner))
+        through = slope[:, known] @ inner[np.ix_(known, known)]
+        total[:k, :k] += through @ slope[:, known].T
+        total[:k, k:] = through @ jacobian[:, known].T
+        total[k:, :k] = total[:k, k:].T
+    return Unknowns(
+        names + outer_names,
+        nodes + outer_nodes,
+        what + ["maximised" if row.any() else "fixed" for row in jacobian],
+        np.concatenate([value, outer_value]),
+        total,
+        places,
+    )
+
+
+def _slopes(solution: Solution, rows: NDArray[np.int64]) -> Floats:
+    """Derivatives of coefficients in the coordinates, by central differences (then back at the optimum)."""
+    x, evaluator = solution.optimum.x, solution.evaluator
+    slope = np.zeros((rows.size, x.size))
+    for i in range(x.size):
+        h = 1e-5 * max(abs(x[i]), 1e-2)
+        ends = []
+        for signed in (h, -h):
+            near = x.copy()
+            near[i] += signed
+            ends.append(evaluator.means()[rows] if math.isfinite(evaluator.criterion(near).total) else None)
+        if ends[0] is not None and ends[1] is not None:
+            slope[:, i] = (ends[0] - ends[1]) / (2 * h)
+    evaluator.criterion(x)
+    return slope
+
+
+def outer_covariance(solution: Solution) -> Floats:
+    """Inverse of the observed information in the coordinates; nan where a coordinate is on a bound."""
+    optimum = solution.optimum
+    k = optimum.x.size
+    full = np.full((k, k), np.nan)
+    free = np.flatnonzero(~(optimum.active | solution.zero))
+    if free.size:
+        inner = optimum.hessian[np.ix_(free, free)]
+        scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
+        full[np.ix_(free, free)] = (
+            2 * np.linalg.pinv(inner * np.outer(scale, scale), rcond=1e-10) * np.outer(scale, scale)
+        )
+    return full
+
+
+def _outer(solution: Solution) -> tuple[Floats, Floats, list[str], list[str], list[int]]:
+    """Values of outer nodes, their derivatives in the coordinates, names, nodes and flat places."""
+    field, evaluator = solution.field, solution.evaluator
+    values, rows, names, nodes, at_place = [], [], [], [], []
+    for c in field.coordinates:
+        register = field.outer_registers[c.node]
+        at = field.tape.place(register)
+        for place in range(at.stop - at.start):
+            if c.order and place % c.order < place // c.order % c.order:
+                continue  # one triangle of a symmetric matrix
+            bar = np.zeros(evaluator.w.size)
+            bar[at.start + place] = 1.0
+            field.tape.reverse(evaluator.w, bar)
+            values.append(evaluator.w[at.start + place])
+            rows.append(bar[field.x_places])
+            names.append(element_label(field.problem, c.node, place))
+            nodes.append(c.node)
+            at_place.append(place)
+    jacobian = np.array(rows).reshape(len(values), field.x_places.size)
+    value = np.array(values)
+    flip = np.array(_symmetric(solution), dtype=bool) & (value < 0)
+    value[flip] = -value[flip]  # the criterion takes either sign: report the standard deviation
+    jacobian[flip] = -jacobian[flip]
+    return value, jacobian, names, nodes, at_place
+
+
+def _propagated(jacobian: Floats, inner: Floats) -> Floats:
+    """J C J', where an unknown covariance (nan) counts only for what depends on it."""
+    unknown = np.isnan(np.diag(inner))
+    total = jacobian @ np.where(np.isnan(inner), 0.0, inner) @ jacobian.T
+    touched = (np.abs(jacobian[:, unknown]) > 0).any(axis=1)
+    total[touched, :] = np.nan
+    total[:, touched] = np.nan
+    return total
+
+
+def _symmetric(solution: Solution) -> list[bool]:
+    """For each outer value whether its sign is a convention."""
+    found: list[bool] = []
+    for c in solution.field.coordinates:
+        register = solution.field.outer_registers[c.node]
+        at = solution.field.tape.place(register)
+        if c.order:
+            found.extend([False] * (c.batch * c.order * (c.order + 1) // 2))
+        else:
+            full = np.zeros(at.stop - at.start, dtype=bool)
+            full[free_places(solution.field.problem, c.node)] = c.symmetric
+            found.extend(full.tolist())
+    return found
+
+
+def coefficient_covariance(solution: Solution, rows: NDArray[np.int64]) -> Floats:
+    """Conditional covariance of some elements given the outer unknowns: columns of Q^-1 by solving."""
+    k = rows.size
+    if not k:
+        return np.zeros((0, 0))
+    pattern = solution.field.pattern
+    if rows.min() >= pattern.ts:
+        cov = solution.evaluator.elimination.selected_inverse()
+        i, j = np.meshgrid(rows, rows, indexing="ij")
+        return cov[pattern.place(i.ravel(), j.ravel())].reshape(k, k)
+    return _by_solving(solution, rows)
+
+
+def _by_solving(solution: Solution, rows: NDArray[np.int64]) -> Floats:
+    """Each column is the response of the means to a unit load on one element."""
+    from dagmodels.numerics.field_kernels import fill
+
+    field, w = solution.field, solution.evaluator.w
+    pattern = field.pattern
+    e = Elimination(pattern)
+    constant = np.full(pattern.n, pattern.n - 1)
+    column = pattern.place_or_none(np.arange(pattern.n), constant)
+    out = np.zeros((rows.size, rows.size))
+    for b, row in enumerate(rows):
+        fill(w, *field.fill, e.s, e.T, e.H)
+        known = column[column >= 0]
+        e.H[known] = 0.0
+        e.T[known] = 0.0
+        at = pattern.place_or_none(np.array([row]), np.array([pattern.n - 1]))[0]
+        e.H[at] = -1.0
+        e.eliminate()
+        out[:, b] = e.mean()[rows]
+    return 0.5 * (out + out.T)
+
+
+def _columns(solution: Solution, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The estimates table, in the order of the graph's nodes."""
+    se = np.sqrt(np.diag(u.covariance))
+    table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
+    positive = _positive(solution)
+    order = {name: i for i, name in enumerate(solution.field.problem.graph.nodes)}
+    for j in sorted(range(len(u.names)), key=lambda j: order[u.nodes[j]]):
+        lower, upper = wald(u.value[j], se[j], positive=u.nodes[j] in positive)
+        row = (u.names[j], float(u.value[j]), float(se[j]), float(lower), float(upper), u.what[j])
+        for key, cell in zip(table, row, strict=True):
+            table[key].append(cell)
+    for key in table:
+        table[key].extend(extra[key])
+    return table
+
+
+def _positive(solution: Solution) -> set[str]:
+    """Outer scalars whose domain begins at zero."""
+    found = set()
+    for c in solution.field.coordinates:
+        if c.kind == "log" or (c.kind == "identity" and (c.symmetric.any() or (c.lower == 0).all())):
+            found.add(c.node)
+    return found
+
+
+def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
+    """Every element of the block that is not a coefficient: conditional mean and standard deviation."""
+    field, e = solution.field, solution.evaluator.elimination
+    names = [n for n in field.rows if not is_coefficient(solution, n)]
+    if not names:
+        return None
+    cov = e.selected_inverse()
+    cov_given = e.selected_inverse(given_free=True)
+    table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "deviation", "deviation_sd")}
+    for name in names:
+        rows = field.rows[name]
+        at = np.flatnonzero(rows >= 0)
+        deviation, deviation_sd = _deviations(solution, rows[at], means, cov_given)
+        variance = cov[field.pattern.place(rows[at], rows[at])]
+        table["name"].extend(element_label(field.problem, name, int(i)) for i in at)
+        table["estimate"].extend(means[rows[at]].tolist())
+        table["sd"].extend(np.sqrt(np.maximum(variance, 0)).tolist())
+        table["deviation"].extend(deviation.tolist())
+        table["deviation_sd"].extend(deviation_sd.tolist())
+    return table
+
+
+def _deviations(
+    solution: Solution, rows: NDArray[np.int64], means: Floats, cov: Floats
+) -> tuple[Floats, Floats]:
+    """Each element's departure from its own mean (lme4's conditional modes), and its standard deviation
+    given the coefficients."""
+    field, e = solution.field, solution.evaluator.elimination
+    q = field.pattern.n - 1
+    seed = (field.pattern.kind == SCALED).astype(float)
+    _, _, sb = e.adjoint(seed, 0.0)
+    s = e.s
+    shifted = means - field.shift
+    mean, child, parent, coefficient = np.zeros(q), *field.parent_entries(solution.evaluator.w)
+    shock = field.is_shock
+    own = np.where(parent == q, 1.0, np.append(shifted, 1.0)[parent]) * coefficient
+    np.add.at(mean, child[~shock[parent]], own[~shock[parent]])
+    deviation = shifted - mean
+    variance = np.maximum(s[:-1] - s[:-1] ** 2 * sb[:-1], 0.0)
+    to_shock = shock[parent]
+    c, p, v = child[to_shock], parent[to_shock], coefficient[to_shock]
+    order = np.argsort(c, kind="stable")
+    c, p, v = c[order], p[order], v[order]
+    start = np.searchsorted(c, c, side="left")
+    end = np.searchsorted(c, c, side="right")
+    for step in range(int((end - start).max(initial=0))):
+        partner = start + step
+        ok = partner < end
+        a, b = np.arange(c.size)[ok], partner[ok]
+        np.add.at(variance, c[a], v[a] * v[b] * cov[field.pattern.place(p[a], p[b])])
+    return deviation[rows], np.sqrt(np.maximum(variance[rows], 0.0))
+
+
+def _boundary(solution: Solution) -> tuple[str, ...]:
+    """Estimates on the edge of their domain, by name."""
+    names: list[str] = []
+    position = 0
+    x, zero, active = solution.optimum.x, solution.zero, solution.optimum.active
+    for c in solution.field.coordinates:
+        part = slice(position, position + c.length)
+        if c.kind == "cholesky":
+            names.extend(_singular(solution, c.node, c.order, x[part]))
+        else:
+            edge = zero[part] | active[part]
+            names.extend(element_label(solution.field.problem, c.node, int(i)) for i in np.flatnonzero(edge))
+        position += c.length
+    return tuple(names)
+
+
+def _singular(solution: Solution, node: str, order: int, x: Floats) -> list[str]:
+    """Matrices with a zero direction: named by the variance that is zero, else as a whole."""
+    i, j = np.tril_indices(order)
+    found = []
+    for part in x.reshape(-1, i.size):
+        factor = np.zeros((order, order))
+        factor[i, j] = part
+        variances = (factor**2).sum(axis=1)
+        top = variances.max(initial=0.0)
+        for d in np.flatnonzero(variances <= 1e-12 * max(top, 1e-300)):
+            found.append(element_label(solution.field.problem, node, int(d * order + d)))
+        if not found and np.linalg.eigvalsh(factor @ factor.T)[0] <= 1e-10 * top:
+            found.append(node)
+    return found
+
+
+def _parameter_count(solution: Solution) -> int:
+    """Coefficients without a proper prior and coordinates: what aic and bic count."""
+    free = int(np.sum(solution.field.pattern.kind[:-1] != SCALED))
+    return free + int(solution.optimum.x.size)
+
+
+def _warnings(solution: Solution, boundary: tuple[str, ...], prior: bool) -> tuple[str, ...]:
+    found = []
+    if not solution.converged:
+        found.append(f"not converged: {solution.message}")
+    for name in boundary:
+        found.append(f"'{name}' is estimated on the boundary of its domain; the one-sided test there holds")
+    if prior:
+        found.append("these are modes of the marginal posterior, not posterior means")
+    return tuple(found)

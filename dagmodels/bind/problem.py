@@ -1,0 +1,154 @@
+"""A graph with its data: plate sizes and levels, membership maps, values and what is observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.data.missing import missing_counts
+from dagmodels.graph.dag import Dag
+
+Codes = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class BoundPlate:
+    """A plate with its elements.
+
+    name : as in the graph. An alias is bound too; it shares levels with its base.
+    levels : the labels in element order. A nested plate's label is unique only within its
+        parents; `full_labels` prints it inner:outer.
+    parents : for every plate that this one lies in directly, the parent element of each element.
+    base : the plate that holds the elements (itself, unless this is an alias).
+    order : for an ordered plate the previous element of each element within its parents, -1 for a
+        first one; else None.
+    labelled : the data name the elements, or number them by position (0, 1, ...). False where rows
+        of a frame are the elements and no column names them: such elements are never met again in
+        other data.
+    """
+
+    name: str
+    levels: tuple[object, ...]
+    parents: Mapping[str, Codes] = field(default_factory=dict)
+    base: str = ""
+    order: Codes | None = None
+    labelled: bool = True
+
+    @property
+    def size(self) -> int:
+        return len(self.levels)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rows:
+    """The elements that a head ranges over, flattened in C order of its plates.
+
+    n : how many there are.
+    codes : for every bound plate (the head's plates, and those they lie in) each row's element.
+    axes : the plates whose elements the rows run through, last fastest; empty for a part of them.
+    """
+
+    n: int
+    codes: Mapping[str, Codes]
+    axes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Problem:
+    """Graph + data; holds no choices.
+
+    graph : the model.
+    plates : every plate and alias by name.
+    values : for each node with data (observed, covariate, constant), an array with one axis a
+        plate of the node, in order (0-d without plates); NaN where missing. A node with values in
+        a plate holds element codes as floats, NaN where missing.
+    observed : for each node with data, which entries are given (same shape).
+    unused : columns of the data that no node takes.
+    labels : how a plate's elements are written in results, by plate. A nested level that is not
+        unique by itself is written inner:outer (with two parents inner:first:second). Left out, it
+        is made from the levels when first asked for.
+    new : where other data fixed the levels (`bind(..., levels=problem)`), the elements of each base
+        plate that those do not have; empty otherwise.
+    """
+
+    graph: Dag
+    plates: Mapping[str, BoundPlate]
+    values: Mapping[str, Values]
+    observed: Mapping[str, NDArray[np.bool_]]
+    unused: tuple[str, ...] = ()
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    new: Mapping[str, Codes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", _Labels(self.plates))
+
+    def shape(self, node: str) -> tuple[int, ...]:
+        """Sizes of a node's plates."""
+        return tuple(self.plates[p].size for p in self.graph.nodes[node].plates)
+
+    def rows(self, plates: tuple[str, ...]) -> Rows:
+        """The elements of a head with these plates, with membership in every plate bound by it."""
+        sizes = [self.plates[p].size for p in plates]
+        n = int(np.prod(sizes, dtype=np.int64)) if sizes else 1
+        codes: dict[str, Codes] = {}
+        for axis, plate in enumerate(plates):
+            repeat = int(np.prod(sizes[axis + 1 :], dtype=np.int64))
+            tile = int(np.prod(sizes[:axis], dtype=np.int64))
+            own = np.tile(np.repeat(np.arange(sizes[axis]), repeat), tile)
+            self._bind(plate, own, codes)
+        return Rows(n, codes, tuple(plates))
+
+    def element(self, node: str, index: int) -> str:
+        """How one element of a node is written: `alpha[AITKIN]`, `y[rat, week]`, `tau`.
+
+        index : place of the element in the node's array, flattened in C order.
+        """
+        plates = self.graph.nodes[node].plates
+        if not plates:
+            return node
+        places = np.unravel_index(index, self.shape(node))
+        told = (self.labels[p][int(i)] for p, i in zip(plates, places, strict=True))
+        return f"{node}[{', '.join(told)}]"
+
+    def missing(self) -> dict[str, int]:
+        """How many entries of each node with data are missing, for nodes that miss any."""
+        return missing_counts(self.observed)
+
+    def _bind(self, plate: str, own: Codes, codes: dict[str, Codes]) -> None:
+        codes.setdefault(plate, own)
+        for parent, map_ in self.plates[plate].parents.items():
+            if parent not in codes:
+                self._bind(parent, map_[own], codes)
+
+
+class _Labels(Mapping[str, tuple[str, ...]]):
+    """Printed labels, made when first asked for: a plate of 10^6 rows is rarely printed."""
+
+    def __init__(self, plates: Mapping[str, BoundPlate]) -> None:
+        self._plates = plates
+        self._made: dict[str, tuple[str, ...]] = {}
+
+    def __getitem__(self, plate: str) -> tuple[str, ...]:
+        if plate not in self._made:
+            self._made[plate] = _printed(self._plates, plate)
+        return self._made[plate]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plates)
+
+    def __len__(self) -> int:
+        return len(self._plates)
+
+
+def _printed(plates: Mapping[str, BoundPlate], name: str) -> tuple[str, ...]:
+    plate = plates[plates[name].base or name]
+    texts = tuple(map(str, plate.levels))
+    if not plate.parents or not plate.labelled or len(set(texts)) == len(texts):
+        return texts
+    outer = [[_printed(plates, p)[i] for i in codes.tolist()] for p, codes in plate.parents.items()]
+    return tuple(":".join(parts) for parts in zip(texts, *outer, strict=True))

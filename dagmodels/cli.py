@@ -1,0 +1,337 @@
+"""The command line: `dagmodels fit | plan | check | render | simulate | backends | warm`.
+
+Exit status: 0 done; 1 the statistics failed (not converged, or nothing can fit the model); 2 the
+input is bad; 130 interrupted. Heavy imports stand inside the commands.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from dagmodels.errors import DagmodelsError, FitError, ModelError, ModelErrors, raise_all
+
+if TYPE_CHECKING:
+    from dagmodels.api import Graph
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="dagmodels",
+    help="Fit hierarchical models stated as directed graphs.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Model = Annotated[Path, typer.Argument(help="The model: a .dag file, or another language's.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", help="A CSV, Parquet or JSON file; repeat as plate=file for one file a plate."),
+]
+Format = Annotated[str | None, typer.Option("--format", help="The model's language, when not its ending's.")]
+Method = Annotated[str, typer.Option("--method", help="A backend's name, or auto.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+def _answers(command: Command) -> Command:
+    """Errors raised on purpose become a message and an exit status, without a traceback."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            _complain("interrupted; nothing was written in part")
+            raise typer.Exit(INTERRUPTED) from None
+        except FitError as error:
+            _complain(str(error))
+            raise typer.Exit(FAILED) from None
+        except DagmodelsError as error:
+            _complain(str(error))
+            raise typer.Exit(BAD_INPUT) from None
+        except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    return guarded  # type: ignore[return-value]
+
+
+@app.command()
+@_answers
+def fit(
+    model: Model,
+    data: Data = None,
+    format: Format = None,
+    method: Method = "auto",
+    seed: Seed = 1,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the estimates here as CSV.")] = None,
+) -> None:
+    """Fit a model to data; print the plan and the summary."""
+    from dagmodels.results.writing import check_writable
+
+    check_writable([p for p in (json, csv) if p is not None])
+    _check_method(method)
+    graph = _read(model, format)
+    with _working(f"fitting {graph.dag.name}"):
+        result = graph.fit_quietly(_data(graph, data), method, seed)
+    _print_plan(result.plan)
+    print()
+    _print_fit(result)
+    if json is not None or csv is not None:
+        result.save(json=json, csv=csv)
+    if not result.converged:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@_answers
+def plan(model: Model, data: Data = None, format: Format = None, method: Method = "auto") -> None:
+    """Say which backend would fit the model, why, and what each other answers."""
+    _check_method(method)
+    graph = _read(model, format)
+    chosen = graph.plan(_data(graph, data, needed=False), method)
+    _print_plan(chosen)
+    if chosen.backend is None:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+@_answers
+def check(model: Model, data: Data = None, format: Format = None) -> None:
+    """Say what is true of the model (and its data), and what is wrong with it."""
+    graph = _read(model, format)
+    report = graph.check(_data(graph, data, needed=False))
+    print("\n".join(report))
+    if report.findings:
+        raise typer.Exit(BAD_INPUT)
+
+
+@app.command()
+@_answers
+def render(
+    model: Model,
+    output: Annotated[Path, typer.Argument(help="The picture: .svg, .png, .pdf, .dot or .mmd.")],
+    data: Data = None,
+    format: Format = None,
+    style: Annotated[str, typer.Option("--style", help="bayes or bn.")] = "bayes",
+    estimates: Annotated[bool, typer.Option(help="Fit first, and write estimates on the edges.")] = False,
+) -> None:
+    """Draw the model."""
+    from dagmodels.results.writing import check_writable
+
+    check_writable([output])
+    graph = _read(model, format)
+    found = _data(graph, data, needed=estimates)
+    result = graph.fit_quietly(found) if estimates else None
+    written = graph.render(output, style=style, data=found, fit=result)
+    print(f"wrote {written}")
+
+
+@app.command()
+@_answers
+def simulate(
+    model: Model,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="A .json file, a .csv file or a folder of CSV files.")
+    ] = None,
+    data: Data = None,
+    format: Format = None,
+    value: Annotated[
+        list[str] | None, typer.Option("--value", help="name=number, or name=label, of a node.")
+    ] = None,
+    size: Annotated[list[str] | None, typer.Option("--size", help="plate=number of elements.")] = None,
+    draws: Annotated[int, typer.Option("--draws", help="How many data sets.")] = 1,
+    truth: Annotated[bool, typer.Option("--truth", help="Also what is not observed.")] = False,
+    seed: Seed = 1,
+) -> None:
+    """Draw data from the model, from values given or from its priors.
+
+    What is not observed is left out unless --truth asks for it, or no node of the model is observed.
+    """
+    from dagmodels.results.simulated import write_simulated
+
+    values = _pairs(value or [], "--value", _value, "name=number or name=label")
+    sizes = _pairs(size or [], "--size", int, "name=number")
+    graph = _read(model, format)
+    found = _data(graph, data, needed=False)
+    result = graph.simulate(data=found, values=values, sizes=sizes, draws=draws, seed=seed)
+    nothing_observed = not any(node.observed for node in graph.dag.nodes.values())
+    for line in write_simulated(result, output, truth or nothing_observed):
+        print(line)
+
+
+@app.command()
+@_answers
+def backends() -> None:
+    """List the backends that are installed."""
+    from dagmodels.dispatch.registry import backends as registered
+    from dagmodels.results.tables import text_table
+
+    found = registered()
+    origins = [type(b).__module__ for b in found.values()]
+    about = [(sys.modules[m].__doc__ or "").strip().split("\n")[0] for m in origins]
+    _print_table({"name": list(found), "module": origins, "about": about}, text_table)
+
+
+@app.command()
+@_answers
+def warm() -> None:
+    """Compile all numeric kernels now, so that no later fit waits."""
+    from dagmodels.numerics.warm import warm as compile_all
+
+    compile_all(lambda line: print(line, flush=True))
+
+
+def _read(model: Path, format: str | None) -> Graph:
+    from dagmodels.api import read
+
+    if not model.is_file():
+        raise ModelErrors(
+            "1 problem in the arguments",
+            [ModelError(f"there is no model file '{model}'", hint="give the path of a .dag file")],
+        )
+    return read(model, format=format)
+
+
+def _check_method(method: str) -> None:
+    """A name that no backend bears is bad input, not a failure of statistics."""
+    from dagmodels.dispatch.registry import backends as registered
+
+    if method != "auto" and method not in registered():
+        hint = f"installed: {', '.join(registered()) or 'none'}"
+        raise_all([ModelError(f"no backend is named '{method}'", hint=hint)], "the arguments")
+
+
+def _data(graph: Graph, given: list[str] | None, needed: bool = True) -> Any:
+    """What `fit` takes: a path, or a dict of plate -> path; the model's own `data` line by default."""
+    if not given:
+        return graph.data_or_file() if needed or graph.dag.data_file is not None else None
+    if len(given) == 1 and not _names_plate(graph, given[0]):
+        return Path(given[0])
+    faults = [
+        ModelError(f"--data {text}: several files need their plates", hint="write --data plate=file")
+        for text in given
+        if "=" not in text
+    ]
+    raise_all(faults, "the arguments")
+    return {plate: Path(file) for plate, file in (text.split("=", 1) for text in given)}
+
+
+def _names_plate(graph: Graph, text: str) -> bool:
+    """Whether `text` is plate=file; a file whose name holds '=' is still a file."""
+    return "=" in text and (text.split("=", 1)[0] in graph.dag.plate or not Path(text).exists())
+
+
+def _pairs(texts: list[str], option: str, convert: Callable[[str], Any], form: str) -> dict[str, Any]:
+    """name=value options as a dict; all that cannot be read are named at once."""
+    found: dict[str, Any] = {}
+    faults: list[ModelError] = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            if not (name and equals):
+                raise ValueError
+            found[name] = convert(value)
+        except ValueError:
+            example = "tau=2" if option == "--value" else "county=85"
+            faults.append(ModelError(f"{option} {text}: not {form}", hint=f"such as {option} {example}"))
+    raise_all(faults, "the arguments")
+    return found
+
+
+def _value(text: str) -> Any:
+    """A number, a list or a dict by label in JSON's way, else a label."""
+    import json
+
+    if text[:1] in ("[", "{", '"'):
+        return json.loads(text)
+    try:
+        return float(text)
+    except ValueError:
+        if not text:
+            raise
+        return text
+
+
+def _terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+class _working:
+    """A spinner on a terminal while something runs, nothing when piped."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+        self.status: Any = None
+
+    def __enter__(self) -> None:
+        if _terminal():
+            from rich.console import Console
+
+            self.status = Console(stderr=True).status(f"{self.doing} ...")
+            self.status.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        if self.status is not None:
+            self.status.__exit__(*error)
+
+
+def _complain(message: str) -> None:
+    print(f"dagmodels: {message}", file=sys.stderr)
+
+
+def _print_plan(chosen: Any) -> None:
+    print(chosen)
+
+
+def _print_fit(result: Any) -> None:
+    """The summary; on a terminal its tables are drawn by rich."""
+    if not _terminal():
+        print(result.summary())
+        return
+    from dagmodels.results import summary
+
+    print(f"{summary.heading(result)}\n\n{summary.criterion(result)}\n")
+    _print_table(summary.estimate_table(result), None)
+    for part in summary.endings(result):
+        print(f"\n{part}")
+
+
+def _print_table(columns: Any, plain: Callable[[Any], str] | None) -> None:
+    """A rich table on a terminal, plain text when piped."""
+    from dagmodels.results.tables import format_numbers, is_number, text_table
+
+    if not _terminal():
+        print((plain or text_table)(columns))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    texts: list[list[str]] = []
+    for name, cells in columns.items():
+        values = list(cells)
+        numeric = all(is_number(v) or v is None for v in values) and any(is_number(v) for v in values)
+        table.add_column(str(name), justify="right" if numeric else "left")
+        texts.append(format_numbers(values) if numeric else ["" if v is None else str(v) for v in values])
+    for row in zip(*texts, strict=True):
+        table.add_row(*row)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What a family must state: parameters, support, log density, draw, moments.
+
+Formulas are written once, over a namespace `f` of functions (`f.log`, `f.lgamma`, `f.where`, ...)
+and Python operators.  The same lines run on numbers and arrays (`f = numeric`, complex step
+included), on expression trees (symbolic derivatives) and on the tape of a fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Formula = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One parameter of a family.
+
+    name : as users write it.
+    domain : "real", "positive", "nonnegative", "probability" (closed unit interval),
+        "count", "simplex", "ordered", "covariance", "correlation", "plate" (number of categories follows
+        from the plate), or "any".
+    shape : 0 scalar, 1 vector, 2 matrix.
+    default : value when left out, None when it must be given.
+    """
+
+    name: str
+    domain: str = "real"
+    shape: int = 0
+    default: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Where the density is positive, and the bijection that the flat form uses.
+
+    kind : "real", "interval", "integer", "simplex", "ordered", "covariance", "correlation",
+        "category".
+    lower, upper : formulas of (f, *parameters) or numbers; None means unbounded.
+    """
+
+    kind: str = "real"
+    lower: float | Formula | None = None
+    upper: float | Formula | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of distributions.
+
+    name : PyMC's name.
+    parameters : the canonical signature, in order.
+    support : see `Support`.
+    log_density : `(f, x, *parameters)`, minus infinity outside the support (through `f.where`).
+    draw : `(rng, *parameters, size=None)` -> array; `size` is the shape of the result, axes of one
+        event included, against which the parameters broadcast; None takes it from the parameters.
+    event : 0 scalar, 1 vector, 2 matrix: the shape of one value.
+    discrete : whether values are counted.
+    alternatives : other parameter names by which one may be given: name -> (the canonical
+        parameter it stands for, formula `(f, value)`), such as tau -> ("sigma", 1/sqrt(tau)).
+    signatures : whole other parametrisations: tuple of names -> formula `(f, *values)` returning
+        the canonical parameters in order.
+    direct : log densities stated in another parametrisation, `(f, x, *values)` by names, where going
+        through the canonical parameters would lose digits (logit_p) or work (tau, chol).
+    log_cdf, log_survival : `(f, x, *parameters)`; None where no closed form is carried.
+    mean, variance : `(f, *parameters)`; None where they do not exist in closed form.
+    """
+
+    name: str
+    parameters: tuple[Argument, ...]
+    support: Support
+    log_density: Formula
+    draw: Formula
+    event: int = 0
+    discrete: bool = False
+    alternatives: Mapping[str, tuple[str, Formula]] = field(default_factory=dict)
+    signatures: Mapping[tuple[str, ...], Formula] = field(default_factory=dict)
+    direct: Mapping[tuple[str, ...], Formula] = field(default_factory=dict)
+    log_cdf: Formula | None = None
+    log_survival: Formula | None = None
+    mean: Formula | None = None
+    variance: Formula | None = None
+    doc: str = ""

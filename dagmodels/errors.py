@@ -1,0 +1,89 @@
+"""Every exception and warning that the package raises on purpose: what, where, what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+_T = TypeVar("_T", bound=Exception)
+
+
+class DagmodelsError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ModelError(DagmodelsError):
+    """One problem in a model or in data bound to it.
+
+    Parameters
+    ----------
+    message : what is wrong, as a sentence that names the node, plate or column.
+    node : the node, plate or column concerned, if one is.
+    line, column : place in the model's text, counted from 1.
+    hint : what to try next.
+    source : the file's name, where the text came from one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        node: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        hint: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.node = node
+        self.line = line
+        self.column = column
+        self.hint = hint
+        self.source = source
+
+    def __str__(self) -> str:
+        place = self.source or ""
+        if self.line is not None:
+            place += f":{self.line}" if place else f"line {self.line}"
+            if self.column is not None:
+                place += f":{self.column}" if self.source else f", column {self.column}"
+        text = f"{place}: {self.message}" if place else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class ModelErrors(DagmodelsError, ExceptionGroup):  # type: ignore[misc]  # the contract's bases
+    """All problems of one model or one binding, raised together, even when there is one."""
+
+    def derive(self, excs: Sequence[Exception]) -> ModelErrors:  # type: ignore[override]
+        return ModelErrors(self.message, list(excs))
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"  {error}" for error in self.exceptions)
+        return f"{self.message}:\n{lines}"
+
+
+class FitError(DagmodelsError):
+    """A fit cannot be done, or went wrong in a way that leaves no answer."""
+
+
+class FitWarning(UserWarning):
+    """A fit ended with something the user must know."""
+
+
+class PluginWarning(UserWarning):
+    """A backend from the entry points could not be loaded, or is named twice."""
+
+
+def raise_all(errors: Iterable[ModelError], where: str) -> None:
+    """Raise every collected problem at once; return when there is none.
+
+    Parameters
+    ----------
+    errors : the problems found.
+    where : what they are problems of, such as "model 'radon'".
+    """
+    found = sorted(errors, key=lambda e: (e.line or 0, e.column or 0))
+    if found:
+        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        raise ModelErrors(f"{count} in {where}", found)

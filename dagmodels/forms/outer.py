@@ -1,0 +1,119 @@
+"""Outer unknowns: internal coordinates in which the optimiser works, and how they map to nodes.
+
+Scales that may be zero keep their own (Cholesky) scale, where zero is an ordinary point; those of
+observed nodes, where zero is impossible, and precisions use logarithms; covariance matrices use
+the entries of their Cholesky factor, correlation matrices the angles whose sines are the canonical
+partial correlations (so that one and minus one are ordinary points).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.numerics.tape import Recorder, factors
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Coordinate:
+    """Coordinates of one outer node.
+
+    kind : "identity", "log", "cholesky" or "partial".
+    length : how many coordinates. lower, upper : closed bounds of each.
+    symmetric : which ones the criterion takes with either sign (diagonals of factors, scales).
+    use : "scale", "precision", "variance", "coefficient" or "other": for starting values.
+    order, batch : order and number of the matrices, for the matrix kinds.
+    start : value stated by the user, on the node's own scale.
+    """
+
+    node: str
+    kind: str
+    length: int
+    lower: Floats
+    upper: Floats
+    symmetric: NDArray[np.bool_]
+    use: str = "other"
+    order: int = 0
+    batch: int = 1
+    start: float | None = None
+
+
+def register(recorder: Recorder, coordinate: Coordinate) -> tuple[int, int | None]:
+    """Record a node's value from its coordinates: its register, and its factor's for matrices."""
+    raw = recorder.input(coordinate.node, coordinate.length)
+    match coordinate.kind:
+        case "log":
+            return recorder.apply("exp", raw), None
+        case "cholesky":
+            factor = recorder.segment_sum(*_lower_places(raw, coordinate))
+            return recorder.matrix("matmul", coordinate.order, factor, factor, transposed=True), factor
+        case "partial":
+            factor = _correlation_factor(recorder, raw, coordinate)
+            return recorder.matrix("matmul", coordinate.order, factor, factor, transposed=True), factor
+        case _:
+            return raw, None
+
+
+def _lower_places(raw: int, coordinate: Coordinate) -> tuple[int, NDArray[np.int64], int]:
+    d, batch = coordinate.order, coordinate.batch
+    i, j = np.tril_indices(d)
+    places = (np.arange(batch)[:, None] * d * d + (i * d + j)[None, :]).reshape(-1)
+    return raw, places, batch * d * d
+
+
+def _correlation_factor(recorder: Recorder, raw: int, coordinate: Coordinate) -> int:
+    """Cholesky factor from canonical partial correlations (Lewandowski et al. 2009, J. Multiv. Anal. 100).
+
+    Row i is made of sin(angle_ij) times the cosines before it, and ends with the cosines' product.
+    """
+    d, batch = coordinate.order, coordinate.batch
+    size = d * (d - 1) // 2
+    parts = []
+    k = 0
+    for i in range(d):
+        rest = recorder.constant(np.ones(batch))
+        for j in range(d):
+            places = np.arange(batch) * d * d + i * d + j
+            if j > i:
+                parts.append((recorder.constant(np.zeros(batch)), places))
+                continue
+            if j == i:
+                parts.append((rest, places))
+                continue
+            angle = recorder.gather(raw, np.arange(batch) * size + k)
+            k += 1
+            parts.append((recorder.apply("*", recorder.apply("sin", angle), rest), places))
+            rest = recorder.apply("*", recorder.apply("cos", angle), rest)
+    return recorder.assemble(batch * d * d, parts)
+
+
+def coordinates_of(coordinate: Coordinate, value: Floats) -> Floats:
+    """The coordinates that give a node these values (the inverse of `register`)."""
+    flat = np.asarray(value, dtype=np.float64).reshape(-1)
+    match coordinate.kind:
+        case "log":
+            return np.log(flat)
+        case "cholesky":
+            i, j = np.tril_indices(coordinate.order)
+            blocks = flat.reshape(-1, coordinate.order, coordinate.order)
+            return factors(blocks)[:, i, j].reshape(-1)
+        case "partial":
+            blocks = flat.reshape(-1, coordinate.order, coordinate.order)
+            return np.concatenate([_angles(factor) for factor in factors(blocks)])
+        case _:
+            return flat.copy()
+
+
+def _angles(factor: Floats) -> Floats:
+    found: list[float] = []
+    for i in range(factor.shape[0]):
+        rest = 1.0
+        for j in range(i):
+            angle = np.arcsin(np.clip(factor[i, j] / rest, -1.0, 1.0)) if rest > 0 else 0.0
+            found.append(float(angle))
+            rest *= np.cos(angle)
+    return np.array(found)

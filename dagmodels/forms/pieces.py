@@ -1,0 +1,216 @@
+"""Linear predictors as pieces: data times a value of the tape times an element, row by row.
+
+A row's predictor is the sum over pieces of data * w[source] * u[element], where w is the tape's
+workspace.  Cross-products of pieces are all that a Gaussian leaf keeps of its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Piece:
+    """One summand of a predictor.
+
+    element : element of each entry, or one for all. source : place in the workspace, likewise.
+    data : number of each entry, or one for all.
+    owner : the row of each entry; None when entries are the rows in order.
+    """
+
+    element: Ints | int
+    source: Ints | int
+    data: Floats | float
+    owner: Ints | None = None
+
+    def count(self, n: int) -> int:
+        """Number of entries."""
+        return n if self.owner is None else self.owner.size
+
+
+def take(values: NDArray[np.generic] | float, index: Ints) -> NDArray[np.generic] | float:
+    """values[index], a single number standing for all."""
+    return values[index] if isinstance(values, np.ndarray) else values
+
+
+def scaled(piece: Piece, factor: Floats | float) -> Piece:
+    """The piece with its data multiplied by a number of each row."""
+    if isinstance(factor, np.ndarray) and piece.owner is not None:
+        factor = factor[piece.owner]
+    return Piece(piece.element, piece.source, piece.data * factor, piece.owner)
+
+
+def gathered(piece: Piece, rows: Ints, n_before: int) -> list[Piece]:
+    """The piece of other rows: row i of the result is row rows[i] of the piece."""
+    if piece.owner is None:
+        return [Piece(take(piece.element, rows), take(piece.source, rows), take(piece.data, rows))]
+    order = np.argsort(piece.owner, kind="stable")
+    low = np.searchsorted(piece.owner[order], rows, side="left")
+    count = np.searchsorted(piece.owner[order], rows, side="right") - low
+    owner = np.repeat(np.arange(rows.size), count)
+    at = order[np.repeat(low, count) + np.arange(owner.size) - np.repeat(np.cumsum(count) - count, count)]
+    return [Piece(take(piece.element, at), take(piece.source, at), take(piece.data, at), owner)]
+
+
+def aligned(pieces: list[Piece], n: int, constant: int, one: int) -> list[Piece]:
+    """Pieces with one entry a row each: several entries of a row become several pieces."""
+    found = []
+    for piece in pieces:
+        if piece.owner is None:
+            found.append(piece)
+            continue
+        order = np.argsort(piece.owner, kind="stable")
+        owner = piece.owner[order]
+        start = np.searchsorted(owner, owner, side="left")
+        turn = np.arange(owner.size) - start
+        for k in range(int(turn.max(initial=-1)) + 1):
+            at = order[turn == k]
+            element, source, data = np.full(n, constant), np.full(n, one), np.zeros(n)
+            rows = piece.owner[at]
+            element[rows], source[rows], data[rows] = (
+                take(piece.element, at),
+                take(piece.source, at),
+                take(piece.data, at),
+            )
+            found.append(Piece(element, source, data))
+    return found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Products:
+    """Sums of cross-products: entries of H with what multiplies them (places in the workspace)."""
+
+    i: Ints
+    j: Ints
+    weight: Ints
+    left: Ints
+    right: Ints
+    value: Floats
+
+
+def cross_products(first: list[Piece], second: list[Piece] | None, weight: Ints | int, n: int) -> Products:
+    """Sum over rows of w * predictor_1 * predictor_2, by pairs of elements.
+
+    first, second : aligned pieces of n rows; second None means the square of the first.
+    weight : place of the weight in the workspace, by row or one for all.
+    """
+    columns = [_column(p, n) for p in first]
+    others = columns if second is None else [_column(p, n) for p in second]
+    weights = _codes(weight)
+    parts = []
+    for a, left in enumerate(columns):
+        for b, right in enumerate(others):
+            if second is None and b < a:
+                continue
+            parts.append(_pair(left, right, weights, n, square=second is None and a == b))
+    return Products(*(np.concatenate([getattr(p, f) for p in parts]) for f in Products.__slots__))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Column:
+    """A piece with its distinct (element, source) pairs numbered."""
+
+    codes: Ints | None
+    element: Ints
+    source: Ints
+    data: Floats | float
+
+
+def _codes(values: Ints | int) -> tuple[Ints | None, Ints]:
+    if not isinstance(values, np.ndarray):
+        return None, np.array([values], dtype=np.int64)
+    low = int(values.min(initial=0))
+    codes = values - low
+    return codes, np.arange(low, low + int(codes.max(initial=0)) + 1)
+
+
+def _column(piece: Piece, n: int) -> _Column:
+    (e, elements), (s, sources) = _codes(piece.element), _codes(piece.source)
+    if e is None or s is None:
+        codes = s if e is None else e
+        size = max(elements.size, sources.size)
+        return _Column(
+            codes, np.broadcast_to(elements, size).copy(), np.broadcast_to(sources, size).copy(), piece.data
+        )
+    unique, codes = np.unique(e * sources.size + s, return_inverse=True)
+    return _Column(
+        codes.reshape(-1), elements[unique // sources.size], sources[unique % sources.size], piece.data
+    )
+
+
+def _pair(
+    left: _Column, right: _Column, weights: tuple[Ints | None, Ints], n: int, *, square: bool
+) -> Products:
+    w, table = weights
+    if square or (left.codes is not None and right.codes is not None and _same(left.codes, right.codes)):
+        right = _Column(None, right.element, right.source, right.data)
+        return _paired(left, right, weights, n, square=square)
+    value = np.broadcast_to(np.asarray(left.data * right.data, dtype=np.float64), (n,))
+    sizes = (left.element.size, right.element.size, table.size)
+    key: Ints | int = 0
+    for codes, size in zip((left.codes, right.codes, w), sizes, strict=True):
+        key = key * size + (0 if codes is None else codes)
+    keys, sums = _grouped(key, value, sizes[0] * sizes[1] * sizes[2])
+    k = keys % sizes[2]
+    b = keys // sizes[2] % sizes[1]
+    a = keys // (sizes[2] * sizes[1])
+    i, j = left.element[a], right.element[b]
+    if not square:  # an entry off the diagonal stands once for both orders
+        sums = np.where(i == j, 2 * sums, sums)
+    return Products(i, j, table[k], left.source[a], right.source[b], sums)
+
+
+def _same(a: Ints, b: Ints) -> bool:
+    return a is b or np.array_equal(a, b)
+
+
+def _paired(
+    left: _Column, right: _Column, weights: tuple[Ints | None, Ints], n: int, *, square: bool
+) -> Products:
+    """As `_pair`, for columns whose entries change together row by row: one key serves both."""
+    w, table = weights
+    value = np.broadcast_to(np.asarray(left.data * right.data, dtype=np.float64), (n,))
+    key: Ints | int = 0 if left.codes is None else left.codes
+    key = key * table.size + (0 if w is None else w)
+    keys, sums = _grouped(key, value, left.element.size * table.size)
+    a, k = keys // table.size, keys % table.size
+    i, j = left.element[a], right.element[a]
+    if not square:
+        sums = np.where(i == j, 2 * sums, sums)
+    return Products(i, j, table[k], left.source[a], right.source[a], sums)
+
+
+def _grouped(key: Ints | int, value: Floats, size: int) -> tuple[Ints, Floats]:
+    """Sums of values by key, zero sums left out."""
+    if not isinstance(key, np.ndarray):
+        return np.zeros(1, np.int64), np.array([value.sum()])
+    if size <= max(4 * value.size, 65536):
+        total = np.bincount(key, weights=value, minlength=1)
+        keep = np.flatnonzero(np.bincount(key, minlength=1))
+        return keep, total[keep]
+    unique, codes = np.unique(key, return_inverse=True)
+    return unique, np.bincount(codes.reshape(-1), weights=value)
+
+
+def merged(products: list[Products]) -> Products:
+    """Equal entries of several lists added up."""
+    arrays = [np.concatenate([getattr(p, f) for p in products]) for f in Products.__slots__]
+    i, j, weight, left, right, value = arrays
+    low, high = np.minimum(i, j), np.maximum(i, j)
+    swap = left > right
+    left, right = np.where(swap, right, left), np.where(swap, left, right)
+    order = np.lexsort((right, left, weight, high, low))
+    columns = [c[order] for c in (low, high, weight, left, right)]
+    new = np.zeros(order.size, dtype=bool)
+    new[:1] = True
+    for c in columns:
+        new[1:] |= c[1:] != c[:-1]
+    at = np.flatnonzero(new)
+    total = np.add.reduceat(value[order], at) if at.size else value
+    return Products(*(c[at] for c in columns), total)

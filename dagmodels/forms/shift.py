@@ -1,0 +1,147 @@
+"""A provisional fit by least squares, taken off before cross-products are summed.
+
+Elements are written u = shift + u'.  Any shift is exact, because what it leaves in the parents'
+equations goes into their offsets; a good one keeps the digits of data far from zero.  The shift
+solves ordinary least squares in the free coefficients along those parts of the graph whose
+coefficients are plain numbers, so that y - A shift is of the size of the residuals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.field import Leaf
+from dagmodels.forms.pieces import Piece
+from dagmodels.numerics.elimination import SCALED
+
+if TYPE_CHECKING:
+    from dagmodels.forms.build_field import Response
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+MOST_COLUMNS = 40
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Provisional:
+    """The shift, the edges and responses it leaves, and the size of the residuals."""
+
+    shift: Floats
+    edges: tuple[Ints, Ints, Floats, Ints]
+    responses: list[Response]
+    leaves: list[Leaf]
+
+
+def provisional_fit(
+    responses: list[Response],
+    kind: NDArray[np.uint8],
+    child: Ints,
+    parent: Ints,
+    value: Floats,
+    source: Ints,
+    one: int,
+) -> Provisional:
+    """Fit, shift and rewrite; element numbers are elimination rows, the constant is row kind.size."""
+    q = kind.size
+    plain = source == one
+    free = np.flatnonzero(kind != SCALED)[:MOST_COLUMNS]
+    columns = _propagated(q, free, child[plain], parent[plain], value[plain])
+    shift = columns[:q, -1].copy()
+    if free.size and responses:
+        coefficients = _least_squares(responses, columns, one, free.size)
+        shift = shift + columns[:q, :-1] @ coefficients
+        shift[free] = coefficients
+    edges = _shifted_edges(child, parent, value, source, plain, shift, q)
+    moved = [_shifted_response(r, shift, one, q) for r in responses]
+    leaves = [Leaf(r.node, r.n, float(np.sqrt(np.mean(r.y**2)))) for r in moved]
+    return Provisional(shift, edges, moved, leaves)
+
+
+def _propagated(q: int, free: Ints, child: Ints, parent: Ints, value: Floats) -> Floats:
+    """Each row's plain dependence on the free elements (columns) and on the constant (last column)."""
+    columns = np.zeros((q + 1, free.size + 1))
+    columns[free, np.arange(free.size)] = 1.0
+    columns[q, -1] = 1.0
+    order = np.argsort(-child, kind="stable")  # parents have larger numbers: they come first
+    if order.size:
+        from dagmodels.numerics.field_kernels import propagate
+
+        propagate(child[order], parent[order], value[order], columns)
+    return columns
+
+
+def _row_values(r: Response, columns: Floats, one: int) -> Floats:
+    """Plain part of a predictor for each column of element values."""
+    total = np.zeros((r.n, columns.shape[1]))
+    for p in r.pieces:
+        plain = np.asarray(p.source) == one
+        data = np.broadcast_to(np.where(plain, p.data, 0.0), r.n)
+        if not data.any():
+            continue
+        part = columns[p.element]
+        total += data[:, None] * part
+    return total
+
+
+def _least_squares(responses: list[Response], columns: Floats, one: int, p: int) -> Floats:
+    """Coefficients of the free elements; responses are weighed by their spread."""
+    design, target = [], []
+    for r in responses:
+        values = _row_values(r, columns, one)
+        spread = float(np.std(r.y)) or 1.0
+        weight = np.broadcast_to(np.asarray(r.root_weight), r.n)
+        weight = weight / (weight.mean() * spread)
+        design.append(values[:, :-1] * weight[:, None])
+        target.append((r.y - values[:, -1]) * weight)
+    X, y = np.concatenate(design), np.concatenate(target)
+    scale = np.sqrt((X**2).sum(axis=0))
+    scale[scale == 0] = 1.0
+    X = X / scale
+    gram = X.T @ X
+    values, vectors = np.linalg.eigh(gram)
+    keep = values > 1e-12 * values[-1]
+    solve = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    b = solve @ (X.T @ y)
+    b = b + solve @ (X.T @ (y - X @ b))  # one refinement gives back the digits that the Gram matrix lost
+    return b / scale
+
+
+def _shifted_edges(
+    child: Ints, parent: Ints, value: Floats, source: Ints, plain: NDArray[np.bool_], shift: Floats, q: int
+) -> tuple[Ints, Ints, Floats, Ints]:
+    """Plain parts of a mean cancel against the shift; other parts send theirs to the offset."""
+    keep = ~(plain & (parent == q))
+    extra = ~plain & (parent != q)
+    moved = value[extra] * shift[parent[extra]]
+    some = moved != 0
+    at = np.flatnonzero(extra)[some]
+    return (
+        np.concatenate([child[keep], child[at]]),
+        np.concatenate([parent[keep], np.full(at.size, q)]),
+        np.concatenate([value[keep], moved[some]]),
+        np.concatenate([source[keep], source[at]]),
+    )
+
+
+def _shifted_response(r: Response, shift: Floats, one: int, q: int) -> Response:
+    """The response less the shift's plain part; what has a factor of the tape goes to the constant."""
+    full = np.append(shift, 1.0)
+    y = r.y.astype(np.float64).copy()
+    pieces = []
+    for p in r.pieces:
+        plain = np.broadcast_to(np.asarray(p.source) == one, r.n)
+        amount = np.broadcast_to(p.data * full[p.element], r.n)
+        y = y - np.where(plain, amount, 0.0)
+        constant = np.broadcast_to(np.asarray(p.element) == q, r.n)
+        if not constant.any():
+            pieces.append(p)
+        elif not constant.all():
+            pieces.append(replace(p, data=np.where(constant, 0.0, p.data)))
+        rest = np.where(plain, 0.0, amount)
+        if rest.any():
+            pieces.append(Piece(q, p.source, rest))
+    return replace(r, y=y, pieces=pieces)

@@ -1,0 +1,46 @@
+"""Kernels of the Gaussian field: fill H, T, s from the tape's workspace, and the way back."""
+
+from __future__ import annotations
+
+from dagmodels.numerics.compiled import kernel
+
+_FILL = "f8[::1], i8[::1], i4[::1], i8[::1], f8[::1], i4[::1], i4[::1], i4[::1], i4[::1], f8[::1]"
+
+
+@kernel(f"void({_FILL}, f8[::1], f8[::1], f8[::1])")
+def fill(w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, s, T, H):
+    """s_i = w[s_from], T[place] += value w[from], H[place] += value w[weight] w[left] w[right]."""
+    for i in range(s.size):
+        s[i] = w[s_from[i]]
+    T[:] = 0.0
+    H[:] = 0.0
+    for k in range(t_place.size):
+        T[t_place[k]] += t_value[k] * w[t_from[k]]
+    for k in range(h_place.size):
+        H[h_place[k]] += h_value[k] * w[h_weight[k]] * w[h_left[k]] * w[h_right[k]]
+
+
+@kernel(f"void({_FILL}, f8[::1], f8[::1], f8[::1], f8[::1])")
+def fill_adjoint(
+    w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, sb, Tb, Hb, g
+):
+    """Add to g, the adjoints of the workspace, what `fill` sends back."""
+    for i in range(sb.size):
+        g[s_from[i]] += sb[i]
+    for k in range(t_place.size):
+        g[t_from[k]] += t_value[k] * Tb[t_place[k]]
+    for k in range(h_place.size):
+        b = Hb[h_place[k]] * h_value[k]
+        if b != 0.0:
+            wk, left, right = w[h_weight[k]], w[h_left[k]], w[h_right[k]]
+            g[h_weight[k]] += b * left * right
+            g[h_left[k]] += b * wk * right
+            g[h_right[k]] += b * wk * left
+
+
+@kernel("void(i8[::1], i8[::1], f8[::1], f8[:, ::1])")
+def propagate(child, parent, value, columns):
+    """columns[child] += value * columns[parent], in the order given (parents complete first)."""
+    for k in range(child.size):
+        for c in range(columns.shape[1]):
+            columns[child[k], c] += value[k] * columns[parent[k], c]

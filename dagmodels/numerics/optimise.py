@@ -1,0 +1,247 @@
+"""Minimisation with exact gradients, bounds, and a certificate at the end.
+
+Damped Newton steps on a Hessian taken by differences of the exact gradient (few coordinates), or
+BFGS (many).  Bounds are closed; a coordinate on its bound leaves the step while the gradient pushes
+outward.  Nothing is random and nothing is global here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Objective = Callable[[Floats], tuple[float, Floats]]
+
+NEWTON_LIMIT = 40  # more coordinates than this: BFGS
+SADDLE = -1e-7  # smallest eigenvalue over the largest; redundant coordinates give zeros
+TOLERANCE = 1e-7  # on the Newton decrement sqrt(g' H^-1 g), for a criterion on the deviance scale
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Optimum:
+    """Where the minimiser stopped.
+
+    hessian : at x, over all coordinates, central differences of the exact gradient.
+    decrement : sqrt(g' H^-1 g) over coordinates that are not on a bound.
+    active : coordinates on a bound with the gradient pushing outward.
+    smallest : smallest eigenvalue of the scaled Hessian of the others, relative to the largest.
+    """
+
+    x: Floats
+    value: float
+    gradient: Floats
+    hessian: Floats
+    decrement: float
+    active: NDArray[np.bool_]
+    smallest: float
+    iterations: int
+    message: str
+
+
+def difference_hessian(f: Objective, x: Floats, step: Floats, lower: Floats, upper: Floats) -> Floats:
+    """Hessian by central differences of the gradient, one-sided next to a bound; symmetrised."""
+    k = x.size
+    hessian = np.empty((k, k))
+    for i in range(k):
+        ahead, behind = x.copy(), x.copy()
+        ahead[i] = min(x[i] + step[i], upper[i])
+        behind[i] = max(x[i] - step[i], lower[i])
+        (up, g_up), (down, g_down) = f(ahead), f(behind)
+        if ahead[i] == behind[i]:  # held by equal bounds
+            hessian[:, i] = 0.0
+            continue
+        if not (np.isfinite(up) and np.isfinite(down)):
+            centre = f(x)[1]
+            if np.isfinite(up):
+                g_down, behind = centre, x
+            elif np.isfinite(down):
+                g_up, ahead = centre, x
+        hessian[:, i] = (g_up - g_down) / (ahead[i] - behind[i])
+    return 0.5 * (hessian + hessian.T)
+
+
+def minimise(
+    f: Objective, start: Floats, scale: Floats, lower: Floats, upper: Floats, *, limit: int = 200
+) -> Optimum:
+    """Minimise f from `start`.
+
+    Parameters
+    ----------
+    f : value and exact gradient; infinite where not admissible.
+    scale : typical size of each coordinate, for difference steps and first steps.
+    lower, upper : closed bounds.
+    limit : most iterations.
+    """
+    x = np.clip(start, lower, upper)
+    value, gradient = f(x)
+    if not np.isfinite(value):
+        raise FloatingPointError("the criterion is not finite at the starting point")
+    newton = x.size <= NEWTON_LIMIT
+    model = np.diag(1.0 / scale**2) if not newton else np.empty((0, 0))
+    message = "stopped at the limit of iterations"
+    radius = 2.0
+    stalls = iterations = 0
+    stale, fresh = True, False
+    while iterations < limit:
+        iterations += 1
+        free = ~_active(x, gradient, lower, upper)
+        if not free.any():
+            message = "every coordinate is on a bound"
+            break
+        if newton and stale:
+            model = _forward_hessian(f, x, gradient, scale, lower, upper)
+            fresh, stale = True, False
+        step, decrement = _step(model, gradient, free, scale, radius)
+        if decrement < TOLERANCE:
+            message = "converged"
+            break
+        found = _search(f, x, value, gradient, step, lower, upper)
+        if found is None:
+            if newton and not fresh:
+                stale = True
+                continue
+            stalls += 1
+            radius *= 0.1
+            if stalls > 3 or decrement < 1e-5:
+                message = "no further descent"
+                break
+            continue
+        stalls = 0
+        new, new_value, new_gradient, fraction = found
+        radius = min(radius * 2, 1e3) if fraction == 1.0 else max(radius * 0.5, 1e-3)
+        stale = fraction < 1.0 or not _agrees(model, step, gradient, value, new_value)
+        model = _bfgs(model, new - x, new_gradient - gradient)
+        fresh = False
+        x, value, gradient = new, new_value, new_gradient
+    return certify(f, x, scale, lower, upper, iterations, message)
+
+
+def certify(
+    f: Objective, x: Floats, scale: Floats, lower: Floats, upper: Floats, iterations: int, message: str
+) -> Optimum:
+    """The certificate at x: gradient in the metric of the information, eigenvalues of the Hessian."""
+    step = 1e-4 * np.maximum(np.abs(x), scale)
+    hessian = difference_hessian(f, x, step, lower, upper) if x.size else np.zeros((0, 0))
+    value, gradient = f(x)
+    # strictly: where a bound is a point of symmetry the gradient is zero there, and curvature decides
+    active = ((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0))
+    active |= lower == upper
+    decrement, smallest, step = _tested(hessian, gradient, ~active, scale)
+    if smallest < SADDLE:
+        message = "stopped at a saddle: the Hessian has a negative eigenvalue"
+    new = np.clip(x + step, lower, upper)
+    if 1e-12 < decrement < 1e-3 and smallest > 0 and not np.array_equal(new, x):
+        # one more Newton step with the better Hessian, below what the value can tell
+        new_value, new_gradient = f(new)
+        after = _tested(hessian, new_gradient, ~active, scale)[0]
+        if after < decrement and new_value <= value + 1e-12 * max(abs(value), 1.0):
+            x, value, gradient, decrement = new, new_value, new_gradient, after
+    return Optimum(x, value, gradient, hessian, decrement, active, smallest, iterations, message)
+
+
+def _tested(
+    hessian: Floats, gradient: Floats, free: NDArray[np.bool_], scale: Floats
+) -> tuple[float, float, Floats]:
+    """Newton decrement, smallest relative eigenvalue and Newton step over the free coordinates."""
+    at = np.flatnonzero(free)
+    step = np.zeros(gradient.size)
+    if not at.size:
+        return 0.0, 1.0, step
+    d = scale[at]
+    eigenvalues, vectors = np.linalg.eigh(hessian[np.ix_(at, at)] * np.outer(d, d))
+    top = max(eigenvalues[-1], 1e-300)
+    g = vectors.T @ (gradient[at] * d)
+    safe = np.maximum(np.abs(eigenvalues), 1e-10 * top)
+    step[at] = -(vectors @ (g / safe)) * d
+    return float(np.sqrt(np.sum(g**2 / safe))), float(eigenvalues[0] / top), step
+
+
+def _active(x: Floats, gradient: Floats, lower: Floats, upper: Floats) -> NDArray[np.bool_]:
+    return ((x <= lower) & (gradient >= 0)) | ((x >= upper) & (gradient <= 0)) | (lower == upper)
+
+
+def _forward_hessian(
+    f: Objective, x: Floats, gradient: Floats, scale: Floats, lower: Floats, upper: Floats
+) -> Floats:
+    """A cheap Hessian for steps: one more gradient a coordinate."""
+    k = x.size
+    hessian = np.empty((k, k))
+    for i in range(k):
+        h = 1e-5 * max(abs(x[i]), scale[i])
+        for signed in (h, -h):
+            near = x.copy()
+            near[i] += signed
+            if not lower[i] <= near[i] <= upper[i]:
+                continue
+            value, g = f(near)
+            if np.isfinite(value):
+                hessian[:, i] = (g - gradient) / signed
+                break
+        else:
+            hessian[:, i] = 0.0
+            hessian[i, i] = 1.0 / scale[i] ** 2
+    return 0.5 * (hessian + hessian.T)
+
+
+def _step(
+    model: Floats, gradient: Floats, free: NDArray[np.bool_], scale: Floats, radius: float
+) -> tuple[Floats, float]:
+    """A descent step with eigenvalues made positive, no longer than `radius` in units of scale."""
+    at = np.flatnonzero(free)
+    d = scale[at]
+    eigenvalues, vectors = np.linalg.eigh(model[np.ix_(at, at)] * np.outer(d, d))
+    g = vectors.T @ (gradient[at] * d)
+    top = max(np.abs(eigenvalues).max(), 1e-300)
+    positive = np.maximum(np.abs(eigenvalues), 1e-9 * top)
+    along = -g / positive
+    length = float(np.sqrt(np.sum(along**2)))
+    if length > radius:
+        along *= radius / length
+    step = np.zeros(gradient.size)
+    step[at] = (vectors @ along) * d
+    concave = bool((eigenvalues < -1e-8 * top).any())
+    decrement = float(np.sqrt(np.sum(g**2 / positive)))
+    return step, max(decrement, 1e-3) if concave and decrement < 1e-3 and length > 1e-6 else decrement
+
+
+def _search(
+    f: Objective, x: Floats, value: float, gradient: Floats, step: Floats, lower: Floats, upper: Floats
+) -> tuple[Floats, float, Floats, float] | None:
+    """Backtracking to a point that is lower (by a share of what the gradient promises)."""
+    fraction = 1.0
+    slack = 1e-13 * max(abs(value), 1.0)
+    for _ in range(40):
+        new = np.clip(x + fraction * step, lower, upper)
+        new_value, new_gradient = f(new)
+        promised = float(gradient @ (new - x))
+        if np.isfinite(new_value) and new_value <= value + 1e-4 * min(promised, 0.0) + slack:
+            return new, new_value, new_gradient, fraction
+        fraction *= 0.35
+        if not np.any(np.abs(fraction * step) > 1e-15 * np.maximum(np.abs(x), 1e-300)):
+            return None
+    return None
+
+
+def _agrees(model: Floats, step: Floats, gradient: Floats, value: float, new_value: float) -> bool:
+    """Whether a full step went down about as the quadratic model promised.
+
+    A model that is too stiff promises half of what small steps bring: it must not pass.
+    """
+    promised = -float(gradient @ step) - 0.5 * float(step @ model @ step)
+    noise = 1e-11 * max(abs(value), 1.0)
+    return promised > noise and 0.75 * promised < value - new_value + noise < 1.33 * promised
+
+
+def _bfgs(model: Floats, s: Floats, y: Floats) -> Floats:
+    """Damped BFGS update of the Hessian (Nocedal and Wright 2006, procedure 18.2)."""
+    ms = model @ s
+    sms, sy = float(s @ ms), float(s @ y)
+    if sms <= 0:
+        return model
+    theta = 1.0 if sy >= 0.2 * sms else 0.8 * sms / (sms - sy)
+    r = theta * y + (1 - theta) * ms
+    return model - np.outer(ms, ms) / sms + np.outer(r, r) / float(s @ r)

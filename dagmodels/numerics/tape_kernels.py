@@ -1,0 +1,517 @@
+"""Kernels that run a tape forward and backward; see `tape` for what an operation means.
+
+All registers live in one workspace w; register r is w[start[r] : start[r] + length[r]].
+An operand of length one is broadcast. Codes are those of `tape.CODES`, repeated here as constants
+because compiled code reads globals once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from dagmodels.numerics.compiled import kernel
+
+_inline = numba.njit(error_model="numpy")
+ZERO_PIVOT = 1e-13  # as in `tape`
+
+
+@_inline
+def digamma(x):
+    """Derivative of log gamma: recurrence to x >= 10, then the asymptotic series (DLMF 5.11.2)."""
+    if x <= 0.0 and x == math.floor(x):
+        return np.nan
+    result = 0.0
+    if x < 0.0:
+        result = -math.pi / math.tan(math.pi * x)
+        x = 1.0 - x
+    while x < 10.0:
+        result -= 1.0 / x
+        x += 1.0
+    r = 1.0 / (x * x)
+    series = r * (
+        1.0 / 12.0
+        - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r * (1.0 / 132.0 - r * 691.0 / 32760.0))))
+    )
+    return result + math.log(x) - 0.5 / x - series
+
+
+@_inline
+def trigamma(x):
+    """Second derivative of log gamma for x > 0 (DLMF 5.15.8)."""
+    result = 0.0
+    while x < 10.0:
+        result += 1.0 / (x * x)
+        x += 1.0
+    r = 1.0 / (x * x)
+    series = r * (1.0 / 6.0 - r * (1.0 / 30.0 - r * (1.0 / 42.0 - r * (1.0 / 30.0 - r * 5.0 / 66.0))))
+    return result + 1.0 / x + 0.5 * r + series / x
+
+
+@_inline
+def softplus(x):
+    """log(1 + exp(x)) without overflow."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+@_inline
+def expit(x):
+    """1/(1 + exp(-x)) without overflow."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)
+    return e / (1.0 + e)
+
+
+@_inline
+def phi_ratio(x):
+    """phi(x)/Phi(x), by a continued fraction (DLMF 7.9) where Phi underflows."""
+    if x > -12.0:
+        return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi) / (0.5 * math.erfc(-x / math.sqrt(2.0)))
+    y = -x
+    f = y
+    for k in range(30, 0, -1):
+        f = y + k / f
+    return f
+
+
+@_inline
+def log_phi(x):
+    """log of the standard normal distribution function."""
+    if x > 0.0:
+        return math.log1p(-0.5 * math.erfc(x / math.sqrt(2.0)))
+    if x > -12.0:
+        return math.log(0.5 * math.erfc(-x / math.sqrt(2.0)))
+    return -0.5 * x * x - 0.5 * math.log(2.0 * math.pi) - math.log(phi_ratio(x))
+
+
+@_inline
+def probit(p):
+    """Inverse of the standard normal distribution function: Newton's method on its logarithm."""
+    if not 0.0 < p < 1.0:
+        return -np.inf if p == 0.0 else (np.inf if p == 1.0 else np.nan)
+    tail = min(p, 1.0 - p)
+    goal = math.log(tail)
+    x = -math.sqrt(max(-2.0 * goal - 1.5, 0.0))
+    for _ in range(40):
+        step = (log_phi(x) - goal) / phi_ratio(x)
+        x -= step
+        if abs(step) <= 1e-16 * (1.0 + abs(x)):
+            break
+    return x if p <= 0.5 else -x
+
+
+@_inline
+def _invert(w, x, d):
+    """Inverse of the d x d matrix at x (nan if singular): Gauss-Jordan elimination, rows pivoted."""
+    m = w[x : x + d * d].copy()
+    inv = np.zeros(d * d)
+    for i in range(d):
+        inv[i * d + i] = 1.0
+    for j in range(d):
+        best = j
+        for i in range(j + 1, d):
+            if abs(m[i * d + j]) > abs(m[best * d + j]):
+                best = i
+        if best != j:
+            for q in range(d):
+                m[j * d + q], m[best * d + q] = m[best * d + q], m[j * d + q]
+                inv[j * d + q], inv[best * d + q] = inv[best * d + q], inv[j * d + q]
+        pivot = m[j * d + j]
+        if pivot == 0.0:
+            inv[:] = np.nan
+            return inv
+        for q in range(d):
+            m[j * d + q] /= pivot
+            inv[j * d + q] /= pivot
+        for i in range(d):
+            if i != j:
+                f = m[i * d + j]
+                if f != 0.0:
+                    for q in range(d):
+                        m[i * d + q] -= f * m[j * d + q]
+                        inv[i * d + q] -= f * inv[j * d + q]
+    return inv
+
+
+@_inline
+def _factor(w, x, d, out, o):
+    """Cholesky factor of the matrix at w[x] into out[o]; zero pivots stay zero, negative ones give nan."""
+    for i in range(d * d):
+        out[o + i] = 0.0
+    for j in range(d):
+        acc = w[x + j * d + j]
+        for q in range(j):
+            acc -= out[o + j * d + q] ** 2
+        pivot = math.sqrt(acc) if acc > 0.0 else np.nan
+        if abs(acc) <= ZERO_PIVOT * abs(w[x + j * d + j]):
+            pivot = 0.0
+        out[o + j * d + j] = pivot
+        for i in range(j + 1, d):
+            acc = w[x + i * d + j]
+            for q in range(j):
+                acc -= out[o + i * d + q] * out[o + j * d + q]
+            if pivot != 0.0:
+                out[o + i * d + j] = acc / pivot
+            elif not abs(acc) <= math.sqrt(ZERO_PIVOT * abs(w[x + i * d + i] * w[x + j * d + j])):
+                out[o + i * d + j] = np.nan
+
+
+@_inline
+def _logdet(w, x, d):
+    """Log determinant of the matrix at x; nan where it is not positive definite."""
+    factor = np.empty(d * d)
+    _factor(w, x, d, factor, 0)
+    total = 0.0
+    for j in range(d):
+        if not factor[j * d + j] > 0.0:
+            return np.nan
+        total += 2.0 * math.log(factor[j * d + j])
+    return total
+
+
+@_inline
+def _inverse_adjoint(w, g, o, x, d):
+    """Adjoint of the inverse at o onto the matrix at x: minus A^-T bar A^-T."""
+    half = np.zeros(d * d)
+    for i in range(d):
+        for j in range(d):
+            acc = 0.0
+            for q in range(d):
+                acc += w[o + q * d + i] * g[o + q * d + j]
+            half[i * d + j] = acc
+    for i in range(d):
+        for j in range(d):
+            acc = 0.0
+            for q in range(d):
+                acc += half[i * d + q] * w[o + j * d + q]
+            g[x + i * d + j] -= acc
+
+
+@_inline
+def _cholesky_adjoint(w, g, o, x, d):
+    """Adjoint of the factor at o onto the matrix at x, row by row (Smith 1995, reversed loops).
+
+    The factor reads the lower triangle only, so only that receives adjoints.
+    """
+    bar = g[o : o + d * d].copy()
+    for j in range(d - 1, -1, -1):
+        pivot = w[o + j * d + j]
+        if pivot == 0.0:
+            continue
+        for i in range(d - 1, j, -1):
+            t = bar[i * d + j] / pivot
+            bar[j * d + j] -= t * w[o + i * d + j]
+            g[x + i * d + j] += t
+            for q in range(j):
+                bar[i * d + q] -= t * w[o + j * d + q]
+                bar[j * d + q] -= t * w[o + i * d + q]
+        t = bar[j * d + j] / (2.0 * pivot)
+        g[x + j * d + j] += t
+        for q in range(j):
+            bar[j * d + q] -= 2.0 * t * w[o + j * d + q]
+
+
+@kernel(
+    "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1])"
+)
+def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
+    """Fill the workspace from its constants and inputs, operation by operation."""
+    for op in range(code.size):
+        k = code[op]
+        o, n = start[out[op]], length[out[op]]
+        x, m = start[a[op]], length[a[op]]
+        dx = 1 if m > 1 or n == 1 else 0
+        if k < 20:
+            y = start[b[op]]
+            dy = 1 if length[b[op]] > 1 or n == 1 else 0
+            if k == 0:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] + w[y + i * dy]
+            elif k == 1:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] - w[y + i * dy]
+            elif k == 2:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] * w[y + i * dy]
+            elif k == 3:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] / w[y + i * dy]
+            elif k == 4:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] ** w[y + i * dy]
+            elif k == 5:
+                for i in range(n):
+                    w[o + i] = min(w[x + i * dx], w[y + i * dy])
+            elif k == 6:
+                for i in range(n):
+                    w[o + i] = max(w[x + i * dx], w[y + i * dy])
+            elif k == 7:
+                for i in range(n):
+                    w[o + i] = 1.0 if w[x + i * dx] == w[y + i * dy] else 0.0
+            elif k == 8:
+                for i in range(n):
+                    w[o + i] = 1.0 if w[x + i * dx] != w[y + i * dy] else 0.0
+            elif k == 9:
+                for i in range(n):
+                    w[o + i] = 1.0 if w[x + i * dx] < w[y + i * dy] else 0.0
+            elif k == 10:
+                for i in range(n):
+                    w[o + i] = 1.0 if w[x + i * dx] <= w[y + i * dy] else 0.0
+            elif k == 11:
+                z = start[c[op]]
+                dz = 1 if length[c[op]] > 1 or n == 1 else 0
+                for i in range(n):
+                    w[o + i] = w[y + i * dy] if w[x + i * dx] != 0.0 else w[z + i * dz]
+        elif k < 50:
+            for i in range(n):
+                v = w[x + i * dx]
+                if k == 20:
+                    r = -v
+                elif k == 21:
+                    r = math.exp(v)
+                elif k == 22:
+                    r = math.log(v)
+                elif k == 23:
+                    r = math.sqrt(v)
+                elif k == 24:
+                    r = math.log1p(v)
+                elif k == 25:
+                    r = math.expm1(v)
+                elif k == 26:
+                    r = softplus(v)
+                elif k == 27:
+                    r = expit(v)
+                elif k == 28:
+                    r = math.log(v) - math.log1p(-v)
+                elif k == 29:
+                    r = 0.5 * math.erfc(-v / math.sqrt(2.0))
+                elif k == 30:
+                    r = log_phi(v)
+                elif k == 31:
+                    r = abs(v)
+                elif k == 32:
+                    r = math.lgamma(v)
+                elif k == 33:
+                    r = digamma(v)
+                elif k == 34:
+                    r = math.log(-math.log1p(-v))
+                elif k == 35:
+                    r = -math.expm1(-math.exp(v))
+                elif k == 36:
+                    r = probit(v)
+                elif k == 37:
+                    r = math.sin(v)
+                elif k == 38:
+                    r = math.cos(v)
+                else:
+                    r = np.nan
+                w[o + i] = r
+        elif k == 50:  # gather
+            q = ptr[aux[op]]
+            for i in range(n):
+                w[o + i] = w[x + idx[q + i]]
+        elif k == 51:  # segment sum
+            q = ptr[aux[op]]
+            for i in range(n):
+                w[o + i] = 0.0
+            for i in range(m):
+                w[o + idx[q + i]] += w[x + i]
+        elif k == 52:  # put: elements of a into places of the (shared) output register
+            q = ptr[aux[op]]
+            for i in range(ptr[aux[op] + 1] - q):
+                w[o + idx[q + i]] = w[x + i * (1 if m > 1 else 0)]
+        elif k == 53:  # Cholesky factor, batched; aux = order of the matrices
+            d = aux[op]
+            for g in range(n // (d * d)):
+                _factor(w, x + g * d * d, d, w, o + g * d * d)
+        elif k == 54:  # inverse, batched
+            d = aux[op]
+            for g in range(n // (d * d)):
+                w[o + g * d * d : o + (g + 1) * d * d] = _invert(w, x + g * d * d, d)
+        elif k == 55:  # log determinant of positive definite matrices, batched
+            d = aux[op]
+            for g in range(n):
+                w[o + g] = _logdet(w, x + g * d * d, d)
+        elif k == 56:  # matrix product a b' or a b, batched; aux = order, c = 1 for a b'
+            d = aux[op]
+            y = start[b[op]]
+            for g in range(n // (d * d)):
+                for i in range(d):
+                    for j in range(d):
+                        acc = 0.0
+                        for q in range(d):
+                            right = w[y + g * d * d + (j * d + q if c[op] == 1 else q * d + j)]
+                            acc += w[x + g * d * d + i * d + q] * right
+                        w[o + g * d * d + i * d + j] = acc
+        elif k == 57:  # softmax over the last axis of length aux
+            d = aux[op]
+            for g in range(n // d):
+                top = -np.inf
+                for i in range(d):
+                    top = max(top, w[x + g * d + i])
+                total = 0.0
+                for i in range(d):
+                    e = math.exp(w[x + g * d + i] - top)
+                    w[o + g * d + i] = e
+                    total += e
+                for i in range(d):
+                    w[o + g * d + i] /= total
+
+
+@kernel(
+    "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1],"
+    " f8[::1])"
+)
+def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
+    """Add to g (adjoints of the workspace) what each operation sends back to its operands."""
+    for op in range(code.size - 1, -1, -1):
+        k = code[op]
+        o, n = start[out[op]], length[out[op]]
+        x, m = start[a[op]], length[a[op]]
+        dx = 1 if m > 1 or n == 1 else 0
+        if k < 20:
+            y = start[b[op]]
+            dy = 1 if length[b[op]] > 1 or n == 1 else 0
+            z = start[c[op]]
+            dz = 1 if length[c[op]] > 1 or n == 1 else 0
+            if 7 <= k <= 10:
+                continue
+            for i in range(n):
+                v = g[o + i]
+                if v == 0.0:
+                    continue
+                xi, yi = x + i * dx, y + i * dy
+                if k == 0:
+                    g[xi] += v
+                    g[yi] += v
+                elif k == 1:
+                    g[xi] += v
+                    g[yi] -= v
+                elif k == 2:
+                    left = v * w[yi]
+                    g[yi] += v * w[xi]
+                    g[xi] += left
+                elif k == 3:
+                    g[xi] += v / w[yi]
+                    g[yi] -= v * w[o + i] / w[yi]
+                elif k == 4:
+                    base, power = w[xi], w[yi]
+                    if power != 0.0:
+                        g[xi] += v * power * base ** (power - 1.0)
+                    if base > 0.0:
+                        g[yi] += v * w[o + i] * math.log(base)
+                elif k == 5:
+                    if w[xi] <= w[yi]:
+                        g[xi] += v
+                    else:
+                        g[yi] += v
+                elif k == 6:
+                    if w[xi] >= w[yi]:
+                        g[xi] += v
+                    else:
+                        g[yi] += v
+                elif k == 11:
+                    if w[xi] != 0.0:
+                        g[yi] += v
+                    else:
+                        g[z + i * dz] += v
+        elif k < 50:
+            for i in range(n):
+                t = g[o + i]
+                if t == 0.0:
+                    continue
+                v = w[x + i * dx]
+                r = w[o + i]
+                if k == 20:
+                    d1 = -1.0
+                elif k == 21:
+                    d1 = r
+                elif k == 22:
+                    d1 = 1.0 / v
+                elif k == 23:
+                    d1 = 0.5 / r
+                elif k == 24:
+                    d1 = 1.0 / (1.0 + v)
+                elif k == 25:
+                    d1 = r + 1.0
+                elif k == 26:
+                    d1 = expit(v)
+                elif k == 27:
+                    d1 = r * (1.0 - r)
+                elif k == 28:
+                    d1 = 1.0 / (v * (1.0 - v))
+                elif k == 29:
+                    d1 = math.exp(-0.5 * v * v) / math.sqrt(2.0 * math.pi)
+                elif k == 30:
+                    d1 = phi_ratio(v)
+                elif k == 31:
+                    d1 = 1.0 if v > 0.0 else (-1.0 if v < 0.0 else 0.0)
+                elif k == 32:
+                    d1 = digamma(v)
+                elif k == 33:
+                    d1 = trigamma(v)
+                elif k == 34:
+                    d1 = -1.0 / ((1.0 - v) * math.log1p(-v))
+                elif k == 35:
+                    d1 = math.exp(v - math.exp(v))
+                elif k == 36:
+                    d1 = math.sqrt(2.0 * math.pi) * math.exp(0.5 * r * r)
+                elif k == 37:
+                    d1 = math.cos(v)
+                elif k == 38:
+                    d1 = -math.sin(v)
+                else:
+                    d1 = np.nan
+                g[x + i * dx] += t * d1
+        elif k == 50:
+            q = ptr[aux[op]]
+            for i in range(n):
+                g[x + idx[q + i]] += g[o + i]
+        elif k == 51:
+            q = ptr[aux[op]]
+            for i in range(m):
+                g[x + i] += g[o + idx[q + i]]
+        elif k == 52:
+            q = ptr[aux[op]]
+            for i in range(ptr[aux[op] + 1] - q):
+                g[x + i * (1 if m > 1 else 0)] += g[o + idx[q + i]]
+        elif k == 53:
+            d = aux[op]
+            for h in range(n // (d * d)):
+                _cholesky_adjoint(w, g, o + h * d * d, x + h * d * d, d)
+        elif k == 54:
+            d = aux[op]
+            for h in range(n // (d * d)):
+                _inverse_adjoint(w, g, o + h * d * d, x + h * d * d, d)
+        elif k == 55:
+            d = aux[op]
+            for h in range(n):
+                if g[o + h] != 0.0:
+                    inv = _invert(w, x + h * d * d, d)
+                    for i in range(d):
+                        for j in range(d):
+                            g[x + h * d * d + i * d + j] += g[o + h] * inv[j * d + i]
+        elif k == 56:
+            d = aux[op]
+            y = start[b[op]]
+            for h in range(n // (d * d)):
+                for i in range(d):
+                    for j in range(d):
+                        t = g[o + h * d * d + i * d + j]
+                        for q in range(d):
+                            yi = y + h * d * d + (j * d + q if c[op] == 1 else q * d + j)
+                            xi = x + h * d * d + i * d + q
+                            left = t * w[yi]
+                            g[yi] += t * w[xi]
+                            g[xi] += left
+        elif k == 57:
+            d = aux[op]
+            for h in range(n // d):
+                total = 0.0
+                for i in range(d):
+                    total += g[o + h * d + i] * w[o + h * d + i]
+                for i in range(d):
+                    g[x + h * d + i] += w[o + h * d + i] * (g[o + h * d + i] - total)

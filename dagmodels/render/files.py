@@ -1,0 +1,72 @@
+"""Pictures as files: the format by the ending, old files whole until the new one is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagmodels.graph.dag import Dag
+from dagmodels.render.dot import to_dot
+from dagmodels.render.draw import FORMATS, RenderError, draw
+from dagmodels.render.mermaid import to_mermaid
+
+ENDINGS = (*(f".{f}" for f in FORMATS), ".dot", ".gv", ".mmd", ".mermaid")
+
+
+def write(
+    dag: Dag,
+    path: str | os.PathLike[str],
+    *,
+    style: str = "bayes",
+    sizes: Mapping[str, int] | None = None,
+    estimates: Any = None,
+    show: str = "names",
+) -> Path:
+    """Draw a model into a file: .svg, .png, .pdf, .dot (or .gv), .mmd (or .mermaid).
+
+    The other arguments are those of `to_dot`; Mermaid text has one style. Returns the path.
+
+    Raises
+    ------
+    RenderError
+        for another ending, a folder that is missing or cannot be written, or a failed drawing.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in ENDINGS:
+        raise RenderError(f"'{target}' has no ending that says a format (use {', '.join(ENDINGS)})")
+    check_folder(target)
+    if ending in (".mmd", ".mermaid"):
+        content = to_mermaid(dag, sizes, estimates).encode()
+    else:
+        text = to_dot(dag, style, sizes, estimates, show)
+        content = text.encode() if ending in (".dot", ".gv") else draw(text, ending[1:])
+    write_bytes(target, content)
+    return target
+
+
+def check_folder(target: Path) -> None:
+    """Raise unless the folder of a file to be written is there."""
+    if not target.parent.is_dir():
+        raise RenderError(f"cannot write '{target}': there is no folder '{target.parent}' (create it first)")
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write beside the file and then put the new one in its place, so that no half file is ever seen."""
+    check_folder(target)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+            os.replace(temporary, target)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RenderError(f"cannot write '{target}': {reason} (choose another folder or file)") from error

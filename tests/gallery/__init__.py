@@ -1,0 +1,1 @@
+"""The models of specs/: what each is simulated with, and reference results."""

@@ -1,0 +1,166 @@
+"""The kernel cache: it depends on every source, falls back when it cannot write, and is nobody else's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dagmodels.numerics.compiled as compiled
+
+CALLEE = "import numba\n\n@numba.njit\ndef inner(x):\n    return x + {amount}\n"
+CALLER = """
+from {package}.callee import inner
+{decorator}
+def outer(x):
+    return 10.0*inner(x)
+"""
+OURS = "from {package}.compiled import kernel\n@kernel('f8(f8)')"
+PLAIN = "import numba\n@numba.njit('f8(f8)', cache=True)"
+
+
+def package(folder: Path, decorator: str) -> None:
+    """A package of two kernel files: the caller is never touched again, the callee is."""
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    shutil.copy(compiled.__file__, folder / "compiled.py")
+    (folder / "callee.py").write_text(CALLEE.format(amount=1.0))
+    told = decorator.format(package=folder.name)
+    (folder / "caller.py").write_text(CALLER.format(package=folder.name, decorator=told))
+
+
+def python(code: str, where: Path, **environment: str) -> str:
+    """What a fresh Python prints."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "DAGMODELS_", "XDG_"))}
+    env |= {"PYTHONPATH": str(where), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def call(name: str) -> str:
+    return f"from {name}.caller import outer; print(outer(1.0))"
+
+
+def index_files(folder: Path) -> dict[str, int]:
+    return {str(p): p.stat().st_mtime_ns for p in folder.rglob("*.nb*")}
+
+
+def test_the_caller_sees_a_changed_callee(tmp_path: Path) -> None:
+    package(tmp_path / "ours", OURS)
+    cache = {"DAGMODELS_CACHE": str(tmp_path / "cache")}
+    assert python(call("ours"), tmp_path, **cache) == "20.0"
+    first = index_files(tmp_path / "cache")
+    assert any(p.endswith(".nbi") for p in first)
+    assert python(call("ours"), tmp_path, **cache) == "20.0"
+    assert index_files(tmp_path / "cache") == first  # loaded, not compiled anew
+    (tmp_path / "ours" / "callee.py").write_text(CALLEE.format(amount=5.0))
+    assert python(call("ours"), tmp_path, **cache) == "60.0"
+    folders = sorted(p.name for p in (tmp_path / "cache").iterdir())
+    assert len(folders) == 2
+    assert all(name.startswith("kernels-") for name in folders)
+
+
+def test_the_plain_cache_would_not(tmp_path: Path) -> None:
+    """Why the folder carries a hash: numba alone keeps the caller's machine code with the old callee."""
+    package(tmp_path / "plain", PLAIN)
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert python(call("plain"), tmp_path, **cache) == "20.0"
+    (tmp_path / "plain" / "callee.py").write_text(CALLEE.format(amount=5.0))
+    assert python(call("plain"), tmp_path, **cache) == "20.0"
+
+
+def test_the_hash_depends_on_every_file_and_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("1")
+    (tmp_path / "b.py").write_text("2")
+    seen = {compiled.source_hash(tmp_path)}
+    (tmp_path / "b.py").write_text("3")
+    seen.add(compiled.source_hash(tmp_path))
+    (tmp_path / "b.py").rename(tmp_path / "c.py")
+    seen.add(compiled.source_hash(tmp_path))
+    (tmp_path / "d.py").write_text("")
+    seen.add(compiled.source_hash(tmp_path))
+    assert len(seen) == 4
+    (tmp_path / "notes.txt").write_text("x")
+    assert compiled.source_hash(tmp_path) in seen
+    assert all(len(h) == 16 for h in seen)
+
+
+def test_every_kernel_lies_in_the_hashed_folder() -> None:
+    """A kernel elsewhere would not be part of the hash."""
+    root = Path(compiled.__file__).parent.parent
+    users = [p for p in root.rglob("*.py") if "numerics.compiled import" in p.read_text(encoding="utf8")]
+    compiling = [p for p in users if "import kernel" in p.read_text(encoding="utf8")]
+    assert compiling
+    assert {p.parent for p in compiling} == {compiled.KERNELS}
+    other = [p for p in root.rglob("*.py") if "njit" in p.read_text(encoding="utf8")]
+    assert {p.parent for p in other} == {compiled.KERNELS}
+
+
+@pytest.mark.parametrize("blocked", ["file", "below a file"])
+def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path: Path, blocked: str) -> None:
+    """The stated cache is a file, or lies below one (permissions do not stop every user)."""
+    package(tmp_path / "ours", OURS)
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" if blocked == "file" else tmp_path / "file" / "cache"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    told = python(call("ours"), tmp_path, DAGMODELS_CACHE=str(place), TMPDIR=str(scratch))
+    assert told == "20.0"
+    assert (tmp_path / "file").read_text() == ""
+    assert any(scratch.glob("dagmodels-kernels-*"))
+
+
+def test_access_denied_falls_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGMODELS_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiled.os, "access", lambda *_: False)
+    compiled.cache_folder.cache_clear()
+    try:
+        folder = compiled.cache_folder()
+        assert tmp_path not in folder.parents
+        assert folder.is_dir()
+        folder.rmdir()
+    finally:
+        compiled.cache_folder.cache_clear()
+
+
+def test_numba_keeps_its_own_folder(tmp_path: Path) -> None:
+    """Also when compiling fails."""
+    package(tmp_path / "ours", OURS)
+    code = """
+from numba.core import config
+config.CACHE_DIR = 'mine'
+from ours.caller import outer
+assert config.CACHE_DIR == 'mine', config.CACHE_DIR
+from ours.compiled import kernel
+try:
+    kernel('f8(f8)')(lambda x: undefined_name + x)
+except Exception as error:
+    print(type(error).__name__ != '', config.CACHE_DIR)
+"""
+    assert python(code, tmp_path, DAGMODELS_CACHE=str(tmp_path / "cache")) == "True mine"
+
+
+def test_the_stated_cache_is_used_and_warmth_is_told(tmp_path: Path) -> None:
+    package(tmp_path / "ours", OURS)
+    code = "from ours.compiled import cache_root, is_warm; print(is_warm(), cache_root())"
+    cache = str(tmp_path / "cache")
+    assert python(code, tmp_path, DAGMODELS_CACHE=cache) == f"False {cache}"
+    python(call("ours"), tmp_path, DAGMODELS_CACHE=cache)
+    assert python(code, tmp_path, DAGMODELS_CACHE=cache) == f"True {cache}"
+
+
+def test_where_the_cache_is_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DAGMODELS_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/someone"))
+    monkeypatch.setattr(compiled.sys, "platform", "linux")
+    assert compiled.cache_root() == Path("/home/someone/.cache/dagmodels")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
+    assert compiled.cache_root() == Path("/elsewhere/dagmodels")
+    monkeypatch.setattr(compiled.sys, "platform", "darwin")
+    assert compiled.cache_root() == Path("/home/someone/Library/Caches/dagmodels")

@@ -1,0 +1,115 @@
+"""Special functions of the tape over wide ranges, against scipy and exact identities."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+from tests.numerics.tapes import folded, recorded, reverse, run
+
+
+def value_and_slope(name: str, x: Any) -> tuple[Any, Any]:
+    inputs = {"a": np.asarray(x, dtype=float)}
+    tape, register = recorded(lambda r, v: r.apply(name, v["a"]), inputs)
+    value = run(tape, inputs)[tape.place(register)]
+    return value, reverse(tape, inputs, register, np.ones(value.size))["a"]
+
+
+def known(name: str, x: Any) -> Any:
+    return folded(lambda r, v: r.apply(name, v["a"]), {"a": np.asarray(x, dtype=float)})
+
+
+POSITIVE = np.concatenate([np.geomspace(1e-12, 1e12, 4001), np.linspace(0.01, 30, 3000)])
+
+
+def test_log_gamma_and_its_derivatives() -> None:
+    value, slope = value_and_slope("lgamma", POSITIVE)
+    np.testing.assert_allclose(value, special.gammaln(POSITIVE), rtol=1e-13, atol=2e-14)
+    np.testing.assert_allclose(slope, special.psi(POSITIVE), rtol=1e-13, atol=2e-14)
+
+
+def test_digamma_and_trigamma() -> None:
+    value, slope = value_and_slope("digamma", POSITIVE)
+    np.testing.assert_allclose(value, special.psi(POSITIVE), rtol=1e-13, atol=2e-14)
+    np.testing.assert_allclose(slope, special.polygamma(1, POSITIVE), rtol=1e-12)
+
+
+def test_digamma_of_negative_numbers() -> None:
+    x = np.array([-0.1, -0.5, -1.3, -2.75, -10.5, -50.25])
+    value, _ = value_and_slope("digamma", x)
+    np.testing.assert_allclose(value, special.psi(x), rtol=1e-12)
+    assert np.isnan(value_and_slope("digamma", np.array([0.0, -1.0, -2.0]))[0]).all()
+
+
+TAILS = np.concatenate(
+    [np.linspace(-40, 8, 2401), -np.geomspace(11.9, 1e6, 500), [-12.0, -12.0000001, -11.9999999]]
+)
+
+
+def test_log_of_the_normal_distribution_function() -> None:
+    """Value and slope in the lower tail; the slope is the inverse Mills ratio."""
+    value, slope = value_and_slope("log_Phi", TAILS)
+    np.testing.assert_allclose(value, special.log_ndtr(TAILS), rtol=1e-12, atol=2e-16)
+    mills = math.sqrt(2 / math.pi) / special.erfcx(-TAILS / math.sqrt(2))
+    np.testing.assert_allclose(slope, mills, rtol=2e-13, atol=1e-300)
+
+
+def test_log_of_the_normal_distribution_function_keeps_its_digits_above() -> None:
+    """log Phi(x) = -Phi(-x) (1 + ...) for large x: relative, not only absolute, accuracy."""
+    x = np.linspace(2, 30, 200)
+    value, _ = value_and_slope("log_Phi", x)
+    np.testing.assert_allclose(value, special.log_ndtr(x), rtol=1e-12)
+
+
+def test_normal_distribution_function() -> None:
+    x = np.concatenate([np.linspace(-37, 37, 1481), [-1e3, -100.0, 100.0, 1e3]])
+    value, slope = value_and_slope("Phi", x)
+    np.testing.assert_allclose(value, special.ndtr(x), rtol=3e-13, atol=0)
+    np.testing.assert_allclose(slope, np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi), rtol=1e-13, atol=1e-300)
+
+
+def test_probit() -> None:
+    """Over the whole unit interval, to 1e-12 relative; slopes by the density."""
+    p = np.concatenate([np.geomspace(1e-300, 0.5, 2000), 1 - np.geomspace(1e-15, 0.5, 500)])
+    value, slope = value_and_slope("probit", p)
+    want = special.ndtri(p)
+    np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(slope, np.sqrt(2 * math.pi) * np.exp(0.5 * want**2), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [
+        ("Phi", [-1e3, -40.0, -38.0, 37.0, 38.0, 40.0, 1e3]),
+        ("log_Phi", [-1e6, -40.0, -12.0, 0.0]),
+        ("probit", [0.0, 1e-300, 1e-20, 0.02425, 0.5, 0.975, 1 - 1e-15, 1.0]),
+        ("probit", [-0.5, 1.5]),
+        ("softplus", [-1e3, -750.0, -40.0, 0.0, 40.0, 750.0, 1e5]),
+        ("expit", [-1e3, -700.0, 0.0, 40.0, 700.0, 1e3]),
+        ("icloglog", [-1e3, -50.0, 0.0, 5.0, 800.0]),
+        ("exp", [-1e3, 0.0, 1e3]),
+        ("log1p", [-1.0, -0.999999999999, 0.0, 1e-300]),
+        ("expm1", [-1e3, -1e-300, 1e-300, 1e3]),
+        ("logit", [0.0, 1e-300, 0.5, 1.0]),
+        ("cloglog", [0.0, 1e-300, 0.5, 1.0]),
+        ("log", [0.0, 1e-300, 1e300]),
+        ("log", [-1.0]),
+        ("sqrt", [0.0, -1.0, 1e-300]),
+        ("lgamma", [0.0, 1e-300, 1e15]),
+        ("abs", [-3.0, 0.0, -0.0]),
+    ],
+)
+def test_folding_is_execution_at_the_limits(name: str, x: list[float]) -> None:
+    np.testing.assert_allclose(known(name, x), value_and_slope(name, x)[0], rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("name", ["softplus", "expit", "icloglog", "Phi", "log_Phi"])
+def test_slopes_are_finite_far_out(name: str) -> None:
+    x = np.array([-1e6, -1e3, -750.0, -40.0, 40.0, 750.0, 1e3, 1e6])
+    value, slope = value_and_slope(name, x)
+    assert np.isfinite(value).all()
+    assert np.isfinite(slope).all()

@@ -1,0 +1,115 @@
+"""Fit: tables, criteria, summary and records."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from dagmodels.errors import FitError
+
+
+def test_tables_bear_the_agreed_columns(made):
+    fit = made()
+    assert list(fit.estimates.columns) == ["name", "estimate", "se", "lower", "upper", "what"]
+    assert fit.estimates["estimate"].tolist() == [1.5, 0.0]
+    assert list(fit.latents.columns) == ["name", "estimate", "sd"]
+    assert fit.covariance.loc["g0", "g0"] == 0.0625
+    assert fit.estimates is fit.estimates
+    assert made(latent_columns=None).latents.empty
+    assert made(covariance_matrix=None).covariance is None
+
+
+def test_latents_may_be_made_when_first_asked_for(made):
+    calls = []
+
+    def columns():
+        calls.append(1)
+        return {"name": ["a"], "estimate": [1.0], "sd": [0.5]}
+
+    fit = made(latent_columns=columns)
+    assert calls == []
+    assert "Latents (1;" in fit.summary()
+    assert fit.latents["name"].tolist() == ["a"]
+    assert calls == [1]
+    assert "Latents" not in made(latent_columns=lambda: None).summary()
+
+
+def test_aic_and_bic_follow_from_the_likelihood(made):
+    fit = made()
+    assert fit.aic == 206.0
+    assert fit.bic == pytest.approx(200 + 3 * math.log(50), rel=1e-15)
+    assert fit.measures == {"REML": 200.0, "aic": fit.aic, "bic": fit.bic}
+    assert made(log_likelihood=None).aic is None
+    assert made(log_likelihood=None).bic is None
+    assert made(measures={"aic": 1.0}).aic == 1.0
+
+
+def test_a_fit_is_frozen(made):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made().backend = "other"
+
+
+def test_estimates_by_name(made):
+    assert made()["g0"] == 1.5
+    with pytest.raises(KeyError, match="g0, tau"):
+        made()["g1"]
+
+
+def test_predict_calls_the_backends_function_or_says_there_is_none(made):
+    assert made(predictor=lambda new: [new])["g0"] == 1.5
+    assert made(predictor=lambda new: [new]).predict("rows") == ["rows"]
+    with pytest.raises(FitError, match="gives no predictions"):
+        made().predict("rows")
+
+
+def test_the_record_has_exactly_the_agreed_keys_and_no_bad_numbers(made):
+    record = made().to_json()
+    assert list(record) == [
+        *("model", "backend", "exact", "converged", "log_likelihood", "n_parameters", "aic", "bic"),
+        *("estimates", "measures", "diagnostics"),
+    ]
+    assert record["estimates"][1] == {
+        "name": "tau",
+        "estimate": 0.0,
+        "se": None,
+        "lower": None,
+        "upper": None,
+        "what": "maximised",
+    }
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert type(record["diagnostics"]["gradient_norm"]) is float
+
+
+def test_save_writes_json_and_csv_that_read_back(made, tmp_path):
+    import pandas as pd
+
+    fit = made()
+    fit.save(json=tmp_path / "fit.json", csv=tmp_path / "fit.csv")
+    assert json.loads((tmp_path / "fit.json").read_text()) == fit.to_json()
+    table = pd.read_csv(tmp_path / "fit.csv")
+    assert table["name"].tolist() == ["g0", "tau"]
+    assert np.isnan(table["se"][1])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fit.csv", "fit.json"]
+
+
+def test_the_summary_says_how_what_and_whether(made):
+    text = made(warnings=("the design is nearly singular",)).summary()
+    assert "exact restricted maximum likelihood (REML)" in text
+    assert "log likelihood -100" in text
+    assert "observations 50   parameters 3" in text
+    (row,) = [line for line in text.split("\n") if line.strip().startswith("tau")]
+    assert row.endswith("at the boundary")
+    assert "On the boundary: tau" in text
+    assert "Converged: gradient and Hessian certified (gradient norm 2e-08, 7 evaluations" in text
+    assert "Warning: the design is nearly singular" in text
+    assert str(made()) == made().summary()
+
+
+def test_a_fit_that_did_not_converge_says_so_first_of_all(made):
+    fit = made(converged=False, message="the Hessian is not positive definite at 'tau'")
+    assert "NOT CONVERGED: the Hessian is not positive definite at 'tau'" in fit.summary()
+    assert "not converged" in repr(fit)

@@ -1,0 +1,1 @@
+"""A package outside dagmodels that brings a backend."""
