@@ -77,7 +77,7 @@ def test_every_public_name_is_there():
 def test_check_without_and_with_data(data):
     g = built()
     assert "Plate 'r' is nested in 'g'." in list(g.check())
-    assert "Plate 'r' has 12 elements, is nested in 'g'." in list(g.check(data))
+    assert "Plate 'r' has 12 elements and is nested in 'g'." in list(g.check(data))
     assert "The model does not use the column 'q' of the data." in list(g.check(data | {"q": data["x"]}))
     assert "'y' has no data." in list(g.check({"g": ["a", "a", "b"], "x": [1.0, 2.0, 3.0]}))
 

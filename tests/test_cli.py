@@ -62,7 +62,7 @@ def test_fit_prints_plan_and_summary_and_writes_the_record(folder, mean):
         *("--json", folder / "fit.json", "--csv", folder / "fit.csv"),
     )
     assert out.index("small: fit by 'mean'") < out.index("small: fitted by mean (approximate)")
-    assert "On the boundary: tau" in out
+    assert "Variances (or standard deviations) of zero: tau" in out
     record = json.loads((folder / "fit.json").read_text())
     assert list(record) == [
         *("model", "backend", "exact", "converged", "log_likelihood", "n_parameters", "aic", "bic"),

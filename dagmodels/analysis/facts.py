@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
@@ -252,11 +252,14 @@ def _with_data(found: NodeFacts, problem: Problem) -> NodeFacts:
     size = 1
     for n in problem.shape(found.name):
         size *= n
-    if found.role != "observed":
-        return replace(found, size=size)
-    seen = problem.observed.get(found.name)
-    missing = size if seen is None else size - int(np.count_nonzero(seen))
-    return replace(found, size=size, missing=missing, latent=missing > 0)
+    f, missing = found, None
+    if f.role == "observed":
+        seen = problem.observed.get(f.name)
+        missing = size if seen is None else size - int(np.count_nonzero(seen))
+    latent = f.latent if missing is None else missing > 0
+    return NodeFacts(
+        f.name, f.kind, f.role, f.families, f.gaussian, f.discrete, latent, f.prior, size, missing
+    )
 
 
 def _node_facts(node: Node) -> NodeFacts:

@@ -20,6 +20,7 @@ from dagmodels.graph.statement import Deterministic, Head, Parameter, Slot, Stat
 SAMPLES = (300, 10_000, None)
 STEP = 1e-3  # differences of a mean that is linear are exact for any step
 TOLERANCE = 1e-9  # singular values of the scaled Jacobian below this are zero
+CLEAR = 1e-8  # eigenvalues of its cross-products above this are not: singular values above 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +122,25 @@ def _elements(problem: Problem, name: str) -> list[Coefficient]:
     """The free elements of a node: those that no more special statement fixes."""
     node = problem.graph.nodes[name]
     shape = problem.shape(name)
+    if not shape:
+        return [Coefficient(name, 0, name)] if _is_free(node.statements[-1]) else []
     free = np.zeros(shape, dtype=bool)
     for statement in node.statements:
-        law = distribution_of(statement)
-        flat = isinstance(statement, Parameter) or (law is not None and is_flat(law))
+        flat = _is_free(statement)
         _, named = head_rows(_head(statement, node.plates), problem)
         free[named.reshape(shape)] = flat
-    labels = [problem.labels.get(p, tuple(map(str, problem.plates[p].levels))) for p in node.plates]
+    labels = [problem.labels[p] for p in node.plates]
     found: list[Coefficient] = []
     for flat_index in np.flatnonzero(free):
-        place = np.unravel_index(flat_index, shape) if shape else ()
+        place = np.unravel_index(flat_index, shape)
         levels = ", ".join(labels[axis][int(i)] for axis, i in enumerate(place))
-        found.append(Coefficient(name, int(flat_index), f"{name}[{levels}]" if levels else name))
+        found.append(Coefficient(name, int(flat_index), f"{name}[{levels}]"))
     return found
+
+
+def _is_free(statement: Statement) -> bool:
+    law = distribution_of(statement)
+    return isinstance(statement, Parameter) or (law is not None and is_flat(law))
 
 
 def _head(statement: Statement, plates: tuple[str, ...]) -> Head:
@@ -170,6 +177,8 @@ class _Jacobian:
         matrix = np.concatenate(blocks)[:, kept]
         size = np.sqrt((matrix**2).sum(axis=0))
         scaled = matrix / np.where(size > 0, size, 1)
+        if float(np.linalg.eigvalsh(scaled.T @ scaled)[0]) > CLEAR:
+            return ()
         if len(scaled) > scaled.shape[1]:
             scaled = np.linalg.qr(scaled, mode="r")
         _, singular, directions = np.linalg.svd(scaled, full_matrices=True)
@@ -230,8 +239,7 @@ class _Jacobian:
             return self._fixed_levels(name, base)
         if any("Flat" in families(d) for s in node.statements if (d := distribution_of(s)) is not None):
             raise CannotEvaluate(f"'{name}' has no mean")
-        cells = np.arange(int(np.prod(shape, dtype=np.int64)))
-        return self._statements(name, cells).reshape(*shape, -1)
+        return self._statements(name, None).reshape(*shape, -1)
 
     def _fixed_levels(self, name: str, base: Array) -> Array:
         """Levels of an unknown that `beta["control"] = 0` fixes."""
@@ -244,9 +252,11 @@ class _Jacobian:
                 base.reshape(rows.n, -1)[named] = np.broadcast_to(fixed, (rows.n, width))[named]
         return base
 
-    def _statements(self, name: str, cells: Codes) -> Array:
-        """The mean of a stochastic node, or the value of a deterministic one, at some of its rows."""
+    def _statements(self, name: str, cells: Codes | None) -> Array:
+        """The mean of a stochastic node, or the value of a deterministic one, at some or all of its rows."""
         node = self.problem.graph.nodes[name]
+        if cells is None:
+            cells = np.arange(int(np.prod(self.problem.shape(name), dtype=np.int64)))
         result = np.zeros((len(cells), 1))
         for statement in node.statements:
             law = distribution_of(statement)
@@ -256,14 +266,20 @@ class _Jacobian:
             rows, named = head_rows(_head(statement, node.plates), self.problem)
             here = named[cells]
             picked = cells[here]
-            part_rows = Rows(len(picked), {p: c[picked] for p, c in rows.codes.items()})
+            if len(picked) == rows.n:  # all, in order
+                part_rows = rows
+            else:
+                part_rows = Rows(len(picked), {p: c[picked] for p, c in rows.codes.items()})
             if tree is None:  # a law without location: some value that moves with nothing
                 part = self.rng.uniform(0.5, 1.5, size=(len(picked), 1))
             else:
                 part = evaluate(tree, part_rows, self.values, self.problem)
             width = max(result.shape[1], part.shape[1])
-            result = np.broadcast_to(result, (len(cells), width)).copy()
-            result[here] = np.broadcast_to(part, (len(picked), width))
+            if len(picked) < len(cells):
+                result = np.broadcast_to(result, (len(cells), width)).copy()
+                result[here] = np.broadcast_to(part, (len(picked), width))
+            else:
+                result = np.broadcast_to(part, (len(cells), width))
         return result
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dagmodels.analysis.facts import Facts
+from dagmodels.analysis.laws import is_flat
 from dagmodels.analysis.nesting import Crossing
+from dagmodels.graph.statement import Stochastic
 
 MOST_NAMES = 12
 
@@ -21,7 +23,12 @@ def listed(names: Iterable[str]) -> str:
     quoted = [f"'{n}'" for n in names]
     if len(quoted) > MOST_NAMES:
         return f"{', '.join(quoted[:MOST_NAMES])} and {len(quoted) - MOST_NAMES} more"
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    return joined(quoted)
+
+
+def joined(parts: list[str]) -> str:
+    """ "has 3 elements", "has 3 elements and is ordered", "a, b and c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def plural(count: int, word: str) -> str:
@@ -61,7 +68,7 @@ def _plates(facts: Facts) -> Iterator[str]:
             relations.append("is ordered")
         said = [size.strip(), *relations] if size else relations
         if said:
-            yield f"Plate '{plate.name}' {', '.join(said)}."
+            yield f"Plate '{plate.name}' {joined(said)}."
 
 
 def _crossings(facts: Facts) -> Iterator[str]:
@@ -94,8 +101,12 @@ def _laws(facts: Facts) -> Iterator[str]:
 def _unknowns(facts: Facts) -> Iterator[str]:
     if facts.parameters:
         yield f"Without prior, to be maximised: {listed(facts.parameters)}."
-    if facts.flat:
-        yield f"With a flat prior (of some levels at least): {listed(facts.flat)}."
+    whole = tuple(n for n in facts.flat if _wholly_flat(facts, n))
+    if whole:
+        yield f"With a flat prior: {listed(whole)}."
+    part = tuple(n for n in facts.flat if n not in whole)
+    if part:
+        yield f"With a flat prior for some levels: {listed(part)}."
     latent = tuple(n for n in facts.unknowns if n in facts.hierarchical)
     if latent:
         yield f"Latent, with a law given other unknowns: {listed(latent)}."
@@ -106,6 +117,12 @@ def _unknowns(facts: Facts) -> Iterator[str]:
         yield f"Tables without numbers: {listed(facts.unknown_tables)}."
     if not facts.unknowns and not facts.unknown_tables:
         yield "Nothing is unknown."
+
+
+def _wholly_flat(facts: Facts, name: str) -> bool:
+    """Whether every statement of the node is a flat law."""
+    statements = facts.graph.nodes[name].statements
+    return all(isinstance(s, Stochastic) and is_flat(s.distribution) for s in statements)
 
 
 def _gaussian(facts: Facts) -> Iterator[str]:

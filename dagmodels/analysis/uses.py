@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dagmodels.analysis.laws import distribution_of, is_gaussian, location, spread
 from dagmodels.analysis.linearity import LinearForm, depends, linear_form
@@ -31,6 +32,7 @@ def gaussian_latents(dag: Dag) -> Iterator[tuple[str, Distribution]]:
                 yield name, law
 
 
+@lru_cache(maxsize=256)
 def uses_of(reach: Reach, latent: str) -> list[Use]:
     """Every child of the latent; none when one of them is not linear in it or not direct."""
     dag = reach.dag

@@ -97,7 +97,7 @@ def _find_rows(work: Work) -> None:
 
 def _known_levels(work: Work) -> dict[str, set[object]]:
     """Canonical levels of plates that are known before any frame's rows are understood."""
-    known = stated_levels(work.dag)
+    known = dict(stated_levels(work.dag))
     for plate in work.dag.plates:
         if plate.name in known:
             continue

@@ -88,7 +88,11 @@ def check_complete(work: Work, values: dict[str, Values], *, observed: bool, cov
     """
     silent = {e.node for e in work.errors}
     for name, node in work.dag.nodes.items():
-        if name in silent or any(work.dag.base(p) in work.failed for p in node.plates):
+        if name in silent:
+            continue
+        if any(work.dag.base(p) in work.failed for p in node.plates):
+            if _has_no_column(work, node) and (covariates if node.kind == "covariate" else observed):
+                _absent(work, node, "covariate" if node.kind == "covariate" else "observed node")
             continue
         if node.kind == "covariate" and name not in values and covariates:
             _absent(work, node, "covariate")
@@ -98,6 +102,17 @@ def check_complete(work: Work, values: dict[str, Values], *, observed: bool, cov
             _absent(work, node, "observed node")
         elif node.observed and name in values and work.old is None and np.isnan(values[name]).all():
             work.complain(f"all values of the observed node {name!r} are missing", name, "drop `observed`")
+
+
+def _has_no_column(work: Work, node: Node) -> bool:
+    """Whether data are clearly lacking, though the node's plates are not known.
+
+    Values by several plates may stand in columns named by levels, which only known plates tell.
+    """
+    if not (node.observed or node.kind == "covariate") or len(node.plates) > 1:
+        return False
+    given = (node.name in s.table for s in work.sources.sheets)
+    return node.name not in work.sources.arrays and not any(given)
 
 
 def _absent(work: Work, node: Node, what: str) -> None:

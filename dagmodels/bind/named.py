@@ -8,10 +8,11 @@ from dagmodels.bind.claims import Work
 from dagmodels.bind.sources import suggest
 from dagmodels.data.levels import canonical
 from dagmodels.graph import expression as ex
-from dagmodels.graph.dag import Dag, expressions
+from dagmodels.graph.dag import Dag, expressions, remembered
 from dagmodels.graph.statement import Deterministic, Stochastic
 
 
+@remembered
 def named_levels(dag: Dag) -> dict[str, dict[object, str]]:
     """For each base plate the labels that statements name, with the node that does."""
     found: dict[str, dict[object, str]] = {}

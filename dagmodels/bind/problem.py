@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +75,7 @@ class Problem:
         is made from the levels when first asked for.
     new : where other data fixed the levels (`bind(..., levels=problem)`), the elements of each base
         plate that those do not have; empty otherwise.
+    memo : answers kept, because rows and cells are asked for again and again.
     """
 
     graph: Dag
@@ -82,6 +85,7 @@ class Problem:
     unused: tuple[str, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     new: Mapping[str, Codes] = field(default_factory=dict)
+    memo: dict[object, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -93,15 +97,21 @@ class Problem:
 
     def rows(self, plates: tuple[str, ...]) -> Rows:
         """The elements of a head with these plates, with membership in every plate bound by it."""
+        key = ("rows", *plates)
+        if key not in self.memo:
+            self.memo[key] = self._rows(tuple(plates))
+        return self.memo[key]
+
+    def _rows(self, plates: tuple[str, ...]) -> Rows:
         sizes = [self.plates[p].size for p in plates]
-        n = int(np.prod(sizes, dtype=np.int64)) if sizes else 1
+        n = math.prod(sizes)
         codes: dict[str, Codes] = {}
         for axis, plate in enumerate(plates):
-            repeat = int(np.prod(sizes[axis + 1 :], dtype=np.int64))
-            tile = int(np.prod(sizes[:axis], dtype=np.int64))
-            own = np.tile(np.repeat(np.arange(sizes[axis]), repeat), tile)
-            self._bind(plate, own, codes)
-        return Rows(n, codes, tuple(plates))
+            repeat, tile = math.prod(sizes[axis + 1 :]), math.prod(sizes[:axis])
+            own = np.arange(sizes[axis])
+            own = np.repeat(own, repeat) if repeat != 1 else own
+            self._bind(plate, np.tile(own, tile) if tile != 1 else own, codes)
+        return Rows(n, codes, plates)
 
     def element(self, node: str, index: int) -> str:
         """How one element of a node is written: `alpha[AITKIN]`, `y[rat, week]`, `tau`.

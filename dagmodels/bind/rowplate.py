@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dagmodels.data.levels import canonical
-from dagmodels.graph.dag import Dag, Node
+from dagmodels.graph.dag import Dag, Node, remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def row_plate(
     return RowPlate(None, innermost, because, lacking[0])
 
 
+@remembered
 def stated_levels(dag: Dag) -> dict[str, set[object]]:
     """Canonical levels of the plates that state them."""
     return {p.name: set(map(canonical, p.levels)) for p in dag.plates if p.levels is not None}

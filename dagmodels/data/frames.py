@@ -104,6 +104,8 @@ def series(name: str, values: Any) -> Column:
     """A list, array or series of a data frame library -> Column."""
     if not is_series(values):
         return column(name, values)
+    if _is_pandas(values, "Series"):
+        return _pandas_column(name, values)
     import narwhals as nw
 
     kind = type(values).__name__
@@ -136,8 +138,6 @@ def _from_records(rows: Sequence[Mapping[Any, Any]], source: str) -> Table:
 
 
 def _from_native(data: Any, source: str) -> Table:
-    import narwhals as nw
-
     index = getattr(data, "index", None)
     if any(
         name is not None for name in getattr(index, "names", ())
@@ -146,6 +146,12 @@ def _from_native(data: Any, source: str) -> Table:
     names = getattr(data, "columns", ()) if hasattr(data, "iloc") else ()
     if any(not isinstance(name, str) for name in names):
         data = data.set_axis([str(name) for name in names], axis=1)
+    if _is_pandas(data, "DataFrame"):
+        columns = tuple(data.columns)
+        _refuse_duplicates(columns, source)
+        return Table(columns, len(data), lambda name: _pandas_column(name, data[name]), source)
+    import narwhals as nw
+
     try:
         frame = nw.from_native(data)
         frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
@@ -161,6 +167,30 @@ def _refuse_duplicates(names: Iterable[str], source: str) -> None:
     twice = [n for n in names if n in seen or seen.add(n)]  # type: ignore[func-returns-value]
     if twice:
         raise ModelError(f"{source}: column name {twice[0]!r} occurs twice", node=twice[0], hint="rename one")
+
+
+def _is_pandas(value: object, kind: str) -> bool:
+    """A pandas object of this very class: the commonest data need no translation."""
+    found = type(value)
+    return found.__name__ == kind and found.__module__.partition(".")[0] == "pandas"
+
+
+def _pandas_column(name: str, values: Any) -> Column:
+    """A pandas series -> Column: plain numbers and text at once, the rest through narwhals."""
+    kind = values.dtype
+    if isinstance(kind, np.dtype):
+        if kind.kind in "iufb":
+            return column(name, values.to_numpy())
+        if kind.kind == "O":
+            return column(name, values.tolist())
+    elif kind == "str":
+        codes, labels = values.factorize()
+        if len(labels):
+            return Column(name, codes=codes, labels=tuple(labels.tolist()))
+        return column(name, values.tolist())  # all are missing
+    import narwhals as nw
+
+    return _native_column(name, nw.from_native(values, series_only=True))
 
 
 def _native_column(name: str, values: Any) -> Column:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,8 @@ def canonical(label: object) -> object:
     `"308"` and `308.0` become 308, `"0.5"` becomes 0.5; text that another spelling of a number could
     share (`"007"`, `"1.0"`) stays text, so distinct labels of a column stay distinct.
     """
+    if type(label) is str:
+        return _canonical_text(label)
     if hasattr(label, "item") and not isinstance(label, datetime.date):
         label = label.item()  # type: ignore[union-attr]  # numpy scalars
     match label:
@@ -101,6 +103,9 @@ def sort_key(label: object) -> tuple[int, object]:
 
 def in_order(labels: Iterable[object]) -> list[object]:
     """Labels sorted: numbers by value, then text by code point."""
+    labels = list(labels)
+    if set(map(type, labels)) == {str}:
+        return sorted(labels)  # type: ignore[type-var]
     return sorted(labels, key=sort_key)
 
 
@@ -131,7 +136,9 @@ def relabel(codes: Codes, labels: Sequence[object], *, ranked: bool = False, ord
     present[codes] = True
     kept = [i for i in range(len(distinct)) if present[i]]
     if not ranked:
-        kept.sort(key=lambda i: sort_key(distinct[i]))
+        text: Callable[[int], Any] = distinct.__getitem__  # text alone needs no keys
+        plain = set(map(type, distinct)) == {str}
+        kept.sort(key=text if plain else lambda i: sort_key(distinct[i]))
     place = np.full(len(distinct) + 1, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
     return Factor(place[codes], tuple(distinct[i] for i in kept), ranked, ordered)

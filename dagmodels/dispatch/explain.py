@@ -17,7 +17,8 @@ def explain(plan: Plan) -> str:
     verdict = plan.verdict
     if verdict is not None:
         kind = "exact" if verdict.exact else "approximate"
-        lines.append(f"  method: {verdict.method or 'not described'} ({kind})")
+        told = "" if kind in verdict.method else f" ({kind})"
+        lines.append(f"  method: {verdict.method or 'not described'}{told}")
     lines.append(f"  why: {plan.reason}")
     if verdict is not None:
         lines.extend(f"       {sentence}" for sentence in verdict.because)

@@ -42,11 +42,13 @@ class Edges:
     def add(self, child: Ints, piece: Piece) -> None:
         """One entry for each row of a piece; `child` by row."""
         n = piece.count(child.size)
-        at = child if piece.owner is None else child[piece.owner]
-        self.child.append(at)
-        self.parent.append(np.broadcast_to(piece.element, n).astype(np.int64))
-        self.value.append(np.broadcast_to(np.asarray(piece.data, dtype=np.float64), n).copy())
-        self.source.append(np.broadcast_to(piece.source, n).astype(np.int64))
+        self.child.append(child if piece.owner is None else child[piece.owner])
+        for column, entry, kind in (
+            (self.parent, piece.element, np.int64),
+            (self.value, piece.data, np.float64),
+            (self.source, piece.source, np.int64),
+        ):
+            column.append(entry if isinstance(entry, np.ndarray) else np.full(n, entry, dtype=kind))  # type: ignore[attr-defined]
 
     def arrays(self) -> tuple[Ints, Ints, Floats, Ints]:
         """All entries."""
@@ -358,7 +360,12 @@ class FieldBuilder:
         fit = provisional_fit(self.responses, kind, child, parent, value, source, self.one)
         child, parent, value, source = fit.edges
         products = self._products(fit.responses)
-        shape = pattern(kind, products.i, products.j, child, parent)
+        every = np.arange(self.count)  # each row reaches the constant, so that unit loads have a place
+        coupled = (
+            np.concatenate([products.i, every]),
+            np.concatenate([products.j, np.full(self.count, self.count)]),
+        )
+        shape = pattern(kind, *coupled, child, parent)
         s_from = np.full(n, self.zero, np.int64)
         for elements, places in self.scales:
             s_from[row[elements]] = places
@@ -393,6 +400,7 @@ class FieldBuilder:
             constant=self.constant - int(np.sum(kind == FREE)) * float(np.log(2 * np.pi)),
             rows={name: np.where(numbers < 0, -1, row[numbers]) for name, numbers in self.elements.items()},
             shift=fit.shift,
+            moves=tuple(fit.moves),
             leaves=tuple(fit.leaves),
             group_names=tuple(g.name for g in self.groups),
             group_rows=tuple(row[g.start : g.start + g.size] for g in self.groups),

@@ -45,6 +45,13 @@ def cells(problem: Problem, name: str) -> tuple[Cells, ...]:
 
     Elements that no statement gives are an error that names the first of them.
     """
+    key = ("cells", name)
+    if key not in problem.memo:
+        problem.memo[key] = _cells(problem, name)
+    return problem.memo[key]
+
+
+def _cells(problem: Problem, name: str) -> tuple[Cells, ...]:
     node = problem.graph.nodes[name]
     rows = problem.rows(node.plates)
     if len(node.statements) == 1 and all(s.label is None and not s.first for s in slots(node.statements[0])):

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.roles import Roles
 from dagmodels.bind.problem import Problem
+from dagmodels.forms.centre import Move
 from dagmodels.forms.outer import Coordinate
 from dagmodels.numerics.elimination import Elimination, Pattern
 from dagmodels.numerics.tape import Tape
@@ -57,6 +58,7 @@ class Field:
     outer_registers : the tape's register with each outer node's value.
     parents : child and parent rows of the entries that fill T.
     shift : what was taken off each element (elimination order).
+    moves : columns that were centred: the kernels' elements are not the graph's, see `restored`.
     """
 
     problem: Problem
@@ -73,6 +75,7 @@ class Field:
     constant: float
     rows: Mapping[str, Ints]
     shift: Floats
+    moves: tuple[Move, ...]
     leaves: tuple[Leaf, ...]
     group_names: tuple[str, ...]
     group_rows: tuple[Ints, ...]
@@ -92,6 +95,13 @@ class Field:
         """Child, parent and coefficient of every entry of T at a workspace."""
         _, _, source, value, *_ = self.fill
         return *self.parents, value * w[source]
+
+    def restored(self, u: Floats) -> Floats:
+        """The graph's elements from the kernels' (without shift): centred columns moved back."""
+        found = u.copy()
+        for move in self.moves:
+            found[move.rows] -= move.weights * u[move.by]
+        return found
 
     @property
     def n_observations(self) -> int:
@@ -154,4 +164,59 @@ class Evaluator:
 
     def means(self) -> Floats:
         """Conditional means (or generalised least squares values) of the elements at the last x."""
-        return self.elimination.mean() + self.field.shift
+        return self.field.restored(self.elimination.mean() + self.field.shift)
+
+    def covariance(self, rows: Ints) -> Floats:
+        """Conditional covariance of some elements given the outer unknowns, at the last x."""
+        pattern = self.field.pattern
+        by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
+        every = np.unique(np.concatenate([rows, by]))
+        if every.size and every.min() >= pattern.ts:
+            i, j = np.meshgrid(every, every, indexing="ij")
+            places = pattern.place(i.ravel(), j.ravel())
+            inner = self.elimination.selected_inverse()[places].reshape(every.size, every.size)
+        else:
+            inner = self.columns(every)[every]
+            inner = 0.5 * (inner + inner.T)
+        back = np.eye(every.size)
+        at = {int(row): k for k, row in enumerate(every)}
+        for move in self.field.moves:
+            for row, weight in zip(move.rows, move.weights, strict=True):
+                if int(row) in at:
+                    back[at[int(row)], at[move.by]] -= weight
+        chosen = back[[at[int(r)] for r in rows]]
+        return chosen @ inner @ chosen.T
+
+    def variances(self) -> Floats:
+        """Conditional variances of all elements given the outer unknowns, at the last x."""
+        pattern = self.field.pattern
+        every = np.arange(pattern.n - 1)
+        found = self.elimination.selected_inverse()[pattern.place(every, every)]
+        if self.field.moves:
+            by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
+            weight = np.zeros((every.size, by.size))
+            for move in self.field.moves:
+                weight[move.rows, np.searchsorted(by, move.by)] += move.weights
+            columns = self.columns(by)
+            found = found - 2 * (weight * columns).sum(axis=1)
+            found = found + np.einsum("ij,jk,ik->i", weight, columns[by], weight)
+        return np.maximum(found, 0.0)
+
+    def columns(self, rows: Ints) -> Floats:
+        """Columns of the kernels' covariance: the response of all means to a unit load on each row."""
+        from dagmodels.numerics.field_kernels import fill
+
+        field = self.field
+        pattern = field.pattern
+        e = Elimination(pattern)
+        constant = np.full(pattern.n, pattern.n - 1)
+        known = pattern.place_or_none(np.arange(pattern.n), constant)
+        out = np.zeros((pattern.n - 1, rows.size))
+        for b, row in enumerate(rows):
+            fill(self.w, *field.fill, e.s, e.T, e.H)
+            e.H[known[known >= 0]] = 0.0
+            e.T[known[known >= 0]] = 0.0
+            e.H[known[row]] = -1.0
+            e.eliminate()
+            out[:, b] = e.mean()
+        return out

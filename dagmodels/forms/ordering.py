@@ -36,7 +36,8 @@ def elimination_order(groups: Sequence[Group], child: Ints, parent: Ints, free: 
     of = np.empty(total, np.int64)
     for number, group in enumerate(groups):
         of[group.start : group.start + group.size] = number
-    blocks = _tied(len(groups), _group_parents(len(groups), of, child, parent))
+    direct = _group_parents(len(groups), of, child, parent)
+    blocks = _tied(len(groups), direct)
     block_of = np.empty(max(len(groups), 1), np.int64)
     for b, members in enumerate(blocks):
         block_of[members] = b
@@ -54,7 +55,11 @@ def elimination_order(groups: Sequence[Group], child: Ints, parent: Ints, free: 
     while ready:
         best = min(ready, key=lambda b: (stage[b], -size[b], b))
         ready.remove(best)
-        order.append(_within(blocks[best], groups, child, parent))
+        (first, *others) = blocks[best]
+        if others or first in direct.get(first, ()):
+            order.append(_within(blocks[best], groups, child, parent))
+        else:
+            order.append(np.arange(groups[first].start, groups[first].start + groups[first].size))
         for p in above[best]:
             waiting[p] -= 1
             if waiting[p] == 0:
@@ -77,11 +82,9 @@ def _stage(kind: int, free: int, profiled: int) -> int:
 
 
 def _within(members: list[int], groups: Sequence[Group], child: Ints, parent: Ints) -> Ints:
-    """Elements of one group, or of several interleaved, children first."""
+    """Elements of groups tied by lags, interleaved, children first."""
     numbers = np.concatenate([np.arange(groups[g].start, groups[g].start + groups[g].size) for g in members])
-    inside = np.isin(child, numbers) & np.isin(parent, numbers) if child.size else np.zeros(0, dtype=bool)
-    if not inside.any():
-        return numbers
+    inside = np.isin(child, numbers) & np.isin(parent, numbers)
     from dagmodels.numerics.elimination_kernels import generations
 
     local = np.empty(int(numbers.max()) + 1, np.int64)

@@ -3,7 +3,8 @@
 Elements are written u = shift + u'.  Any shift is exact, because what it leaves in the parents'
 equations goes into their offsets; a good one keeps the digits of data far from zero.  The shift
 solves ordinary least squares in the free coefficients along those parts of the graph whose
-coefficients are plain numbers, so that y - A shift is of the size of the residuals.
+coefficients are plain numbers, so that y - A shift is of the size of the residuals.  Columns far from
+zero are centred first (`centre`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.forms.centre import Edges, Move, centred
 from dagmodels.forms.field import Leaf
 from dagmodels.forms.pieces import Piece
 from dagmodels.numerics.elimination import SCALED
@@ -28,12 +30,13 @@ MOST_COLUMNS = 40
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Provisional:
-    """The shift, the edges and responses it leaves, and the size of the residuals."""
+    """The shift, the edges and responses it leaves, the size of the residuals, and centred columns."""
 
     shift: Floats
     edges: tuple[Ints, Ints, Floats, Ints]
     responses: list[Response]
     leaves: list[Leaf]
+    moves: list[Move]
 
 
 def provisional_fit(
@@ -47,18 +50,33 @@ def provisional_fit(
 ) -> Provisional:
     """Fit, shift and rewrite; element numbers are elimination rows, the constant is row kind.size."""
     q = kind.size
-    plain = source == one
     free = np.flatnonzero(kind != SCALED)[:MOST_COLUMNS]
-    columns = _propagated(q, free, child[plain], parent[plain], value[plain])
+
+    def columns_of(edges: Edges) -> Floats:
+        plain = edges[3] == one
+        return _propagated(q, free, edges[0][plain], edges[1][plain], edges[2][plain])
+
+    edges = (child, parent, value, source)
+    columns = columns_of(edges)
+    values = [_row_values(r, columns, one) for r in responses]
+    moves: list[Move] = []
+    if free.size > 1 and responses:
+        design = np.concatenate([v[:, :-1] for v in values]) if len(values) > 1 else values[0][:, :-1]
+        responses, edges, moves = centred(responses, edges, free, one, columns_of, design)
+    if moves:
+        columns = columns_of(edges)
+        values = [_row_values(r, columns, one) for r in responses]
+    child, parent, value, source = edges
+    plain = source == one
     shift = columns[:q, -1].copy()
     if free.size and responses:
-        coefficients = _least_squares(responses, columns, one, free.size)
+        coefficients = _least_squares(responses, values)
         shift = shift + columns[:q, :-1] @ coefficients
         shift[free] = coefficients
     edges = _shifted_edges(child, parent, value, source, plain, shift, q)
     moved = [_shifted_response(r, shift, one, q) for r in responses]
     leaves = [Leaf(r.node, r.n, float(np.sqrt(np.mean(r.y**2)))) for r in moved]
-    return Provisional(shift, edges, moved, leaves)
+    return Provisional(shift, edges, moved, leaves, moves)
 
 
 def _propagated(q: int, free: Ints, child: Ints, parent: Ints, value: Floats) -> Floats:
@@ -87,16 +105,19 @@ def _row_values(r: Response, columns: Floats, one: int) -> Floats:
     return total
 
 
-def _least_squares(responses: list[Response], columns: Floats, one: int, p: int) -> Floats:
+def _least_squares(responses: list[Response], values: list[Floats]) -> Floats:
     """Coefficients of the free elements; responses are weighed by their spread."""
     design, target = [], []
-    for r in responses:
-        values = _row_values(r, columns, one)
+    for r, v in zip(responses, values, strict=True):
         spread = float(np.std(r.y)) or 1.0
-        weight = np.broadcast_to(np.asarray(r.root_weight), r.n)
-        weight = weight / (weight.mean() * spread)
-        design.append(values[:, :-1] * weight[:, None])
-        target.append((r.y - values[:, -1]) * weight)
+        weight = r.root_weight
+        if isinstance(weight, np.ndarray):
+            weight = (weight / (weight.mean() * spread))[:, None]
+        else:
+            weight = 1.0 / spread
+        rows = v * weight
+        design.append(rows[:, :-1])
+        target.append(r.y * np.ravel(weight) - rows[:, -1])
     X, y = np.concatenate(design), np.concatenate(target)
     scale = np.sqrt((X**2).sum(axis=0))
     scale[scale == 0] = 1.0

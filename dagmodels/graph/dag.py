@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from types import MappingProxyType
+from typing import TypeVar, cast
 
 from dagmodels.graph import expression as ex
 from dagmodels.graph.plate import Place, Plate
@@ -22,6 +23,7 @@ from dagmodels.graph.statement import (
     Stochastic,
 )
 
+Found = TypeVar("Found")
 KINDS = ("stochastic", "deterministic", "covariate", "constant", "parameter")
 
 
@@ -82,6 +84,11 @@ class Dag:
         from dagmodels.graph import printing
 
         return printing.text(self)
+
+    @cached_property
+    def memo(self) -> dict[str, object]:
+        """What functions of the graph alone have found, by their names; see `remembered`."""
+        return {}
 
     @cached_property
     def plate(self) -> Mapping[str, Plate]:
@@ -147,6 +154,19 @@ class Dag:
         """The plate that holds the elements: the alias's target, or the plate itself."""
         alias = self.plate[plate].alias_of
         return alias if alias is not None else plate
+
+
+def remembered(function: Callable[[Dag], Found]) -> Callable[[Dag], Found]:
+    """Let a function of the graph alone work once a graph; its answer must not be changed."""
+    key = f"{function.__module__}.{function.__qualname__}"
+
+    @wraps(function)
+    def asked(dag: Dag) -> Found:
+        if key not in dag.memo:
+            dag.memo[key] = function(dag)
+        return cast(Found, dag.memo[key])
+
+    return asked
 
 
 def defines(statement: Statement) -> tuple[str, ...]:
@@ -261,4 +281,4 @@ def _topological(dag: Dag) -> Iterator[str]:
                     ready.append(child)
 
 
-__all__ = ["KINDS", "Dag", "Node", "Place", "defines", "distribution_expressions", "expressions"]
+__all__ = ["KINDS", "Dag", "Node", "Place", "defines", "distribution_expressions", "expressions", "remembered"]

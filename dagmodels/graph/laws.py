@@ -338,6 +338,8 @@ class Law:
         return next((r.name for r in ex.references(tree)), None)
 
     def _wrong_shape(self, what: str, kind: str, tree: ex.Expression, left: tuple[str, ...]) -> None:
+        if not self.resolver.knows((*left, *self.target.event)):
+            return  # a plate that is not declared has been told
         found = f"leaves {' and '.join(left)} whole" if left else "is one number"
         place = self.target.event[-1] if self.target.event else "plate"
         if kind == "a matrix":

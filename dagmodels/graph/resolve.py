@@ -6,7 +6,7 @@ with values in that plate. What a name means never depends on data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dagmodels.graph import expression as ex
@@ -59,9 +59,13 @@ class Resolver:
         self.refuse_vector(resolved, what)
         return resolved
 
+    def knows(self, plates: Iterable[str]) -> bool:
+        """Whether these and all plates bound here are declared: else shapes are not known either."""
+        return all(p in self.plates for p in (*plates, *self.bound))
+
     def refuse_vector(self, tree: ex.Expression, what: str) -> None:
         left = free(self.plates, tree, self.bound, self.head)
-        if left:
+        if left and self.knows(left):
             named = next((r.name for r in ex.references(tree) if self._leaves(r, left)), None)
             shown = f"`{named}` " if named else "its expression "
             self.fault(
@@ -206,7 +210,7 @@ class Resolver:
         left = free(
             self.plates, call.arguments[0], inner_bound(self.plates, call, bound, self.head), self.head
         )
-        if len(left) != event and not any(f.node == self.node for f in self.faults.found):
+        if len(left) != event and self.knows(left) and not any(f.node == self.node for f in self.faults.found):
             kind = "a vector" if event == 1 else "a matrix"
             shown = "leaves no plate whole" if not left else f"leaves {_plates_text(left)} whole"
             self.fault(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
 from dagmodels.graph.dag import Dag
+from dagmodels.results.ranges import bounds
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,7 +32,8 @@ class Fit:
     converged : the optimum carries its certificate (small gradient, positive definite Hessian,
         one-sided test at a boundary); message says which test failed otherwise.
     estimate_columns : columns of `estimates`: name, estimate, se, lower, upper, what ("integrated",
-        "profiled", "maximised", "defined", "fixed"), and others that the source language expects.
+        "profiled", "maximised", "defined", "fixed"), and others that the source language expects. Limits
+        beyond a domain (a variance below zero, a correlation above 1) stop at its edge.
     latent_columns : columns of `latents`: name, estimate, sd; None without latents; or a function that
         gives them when they are asked for.
     log_likelihood : the maximised (restricted) log likelihood with all constants; None for draws.
@@ -75,6 +77,7 @@ class Fit:
                 penalty = math.log(self.n_observations) * self.n_parameters
                 measures.setdefault("bic", penalty - 2 * self.log_likelihood)
         object.__setattr__(self, "measures", measures)
+        object.__setattr__(self, "estimate_columns", _inside(self.graph, self.estimate_columns))
 
     @property
     def aic(self) -> float | None:
@@ -157,6 +160,18 @@ class Fit:
         from dagmodels.results.records import save
 
         save(self, json=json, csv=csv)
+
+
+def _inside(graph: Dag, columns: Columns) -> Columns:
+    """The estimates with limits that stop where the model says that no value lies beyond."""
+    if "lower" not in columns or "upper" not in columns:
+        return columns
+    lowest, highest = bounds(graph, columns["name"])
+    lower = np.asarray(columns["lower"], dtype=float)
+    upper = np.asarray(columns["upper"], dtype=float)
+    if not ((lower < lowest).any() or (upper > highest).any()):
+        return columns
+    return {**columns, "lower": np.maximum(lower, lowest), "upper": np.minimum(upper, highest)}
 
 
 def _frame(columns: Columns) -> DataFrame:

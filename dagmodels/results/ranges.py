@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from math import inf
 
 import numpy as np
@@ -35,9 +34,13 @@ def bounds(dag: Dag, names: Iterable[str]) -> tuple[NDArray[np.float64], NDArray
         not negative, correlations lie between -1 and 1.
     """
 
-    @cache
+    known: dict[str, Range] = {}
+
     def of(node: str) -> Range:
-        return _node_range(dag, dag.nodes[node], of)
+        if node not in known:
+            known[node] = ANY  # what a lag leads back to
+            known[node] = _node_range(dag, dag.nodes[node], of)
+        return known[node]
 
     found = []
     for name in names:
@@ -89,15 +92,11 @@ def _node_range(dag: Dag, node: Node, of: Of) -> Range:
                 parts.append(_domain(domain.kind, domain.lower, domain.upper))
             case Stochastic(distribution=law):
                 parts.append(_law(law))
-            case Deterministic(expression=tree) if not _looks_back(tree, node.name):
+            case Deterministic(expression=tree):
                 parts.append(_tree(dag, tree, of))
             case _:
                 return ANY
     return min((p[0] for p in parts), default=-inf), max((p[1] for p in parts), default=inf)
-
-
-def _looks_back(tree: ex.Expression, name: str) -> bool:
-    return any(r.name == name for r in ex.references(tree))
 
 
 def _domain(kind: str, lower: float, upper: float) -> Range:

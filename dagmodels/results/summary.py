@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dagmodels.graph.statement import Statement, Stochastic
+from dagmodels.results.ranges import bounds
 from dagmodels.results.tables import format_number, text_table
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def endings(fit: Fit) -> list[str]:
 def heading(fit: Fit) -> str:
     """Which backend, and how."""
     kind = "exact" if fit.exact else "approximate"
-    return f"{fit.graph.name}: fitted by {fit.backend} ({kind})\n{fit.method}"
+    told = "" if kind in fit.method else f" ({kind})"
+    return f"{fit.graph.name}: fitted by {fit.backend}{told}\n{fit.method}"
 
 
 def criterion(fit: Fit) -> str:
@@ -40,8 +43,31 @@ def criterion(fit: Fit) -> str:
         items.append(("log likelihood", fit.log_likelihood))
     items.extend((k.upper() if k in ("aic", "bic") else k, v) for k, v in fit.measures.items())
     counts = f"observations {fit.n_observations}   parameters {fit.n_parameters}"
+    uncounted = _uncounted(fit)
+    if uncounted and fit.log_likelihood is not None:
+        counts += f" (not counted, having a proper prior: {', '.join(uncounted)})"
     values = "   ".join(f"{name} {format_number(value, 10)}" for name, value in items)
     return f"{values}\n{counts}" if values else counts
+
+
+def _uncounted(fit: Fit) -> list[str]:
+    """Coefficients that aic and bic do not count: they are integrated over a proper prior."""
+    integrated = _nodes(fit, "integrated")
+    return [n for n in integrated if not all(_flat(s) for s in fit.graph.nodes[n].statements)]
+
+
+def _nodes(fit: Fit, what: str) -> list[str]:
+    """Nodes of the estimates that were obtained in this way."""
+    columns = fit.estimate_columns
+    rows = zip(columns["name"], columns.get("what", ()), strict=False)
+    found = dict.fromkeys(str(name).partition("[")[0] for name, how in rows if how == what)
+    return [n for n in found if n in fit.graph.nodes]
+
+
+def _flat(statement: Statement) -> bool:
+    if not isinstance(statement, Stochastic):
+        return True
+    return statement.distribution.family in ("Flat", "HalfFlat")
 
 
 def estimate_table(fit: Fit) -> Columns:
@@ -54,10 +80,11 @@ def estimate_table(fit: Fit) -> Columns:
 
 
 def latents(columns: Columns) -> str:
-    """The first latents, and how many there are."""
+    """The first latents, how many there are, and where the others are."""
     count = len(columns["name"])
     shown = {k: v for k, v in columns.items() if k in ("name", "estimate", "sd")}
-    title = f"Latents ({count}; estimate and sd given the parameters)"
+    every = "" if count <= LATENT_ROWS else "; all in `fit.latents`"
+    title = f"Latents ({count}; estimate and sd given the parameters{every})"
     return f"{title}\n{text_table(shown, indent='  ', limit=LATENT_ROWS)}"
 
 
@@ -75,6 +102,21 @@ def certificate(fit: Fit) -> str:
     line = f"{state}: {fit.message}" if fit.message else state
     if figures:
         line += f" ({', '.join(figures)})"
-    if fit.boundary:
-        line += f"\nOn the boundary: {', '.join(fit.boundary)}"
-    return line
+    return "\n".join((line, *_boundary(fit)))
+
+
+def _boundary(fit: Fit) -> list[str]:
+    """The estimates on the edge of their domain, in words."""
+    at = dict(zip(fit.estimate_columns["name"], fit.estimate_columns["estimate"], strict=True))
+    lowest, _ = bounds(fit.graph, fit.boundary)
+    zero = [n for n, low in zip(fit.boundary, lowest, strict=True) if low == 0 and at.get(n) == 0]
+    singular = [n for n in fit.boundary if n not in at and n in fit.graph.nodes]
+    other = [n for n in fit.boundary if n not in zero and n not in singular]
+    lines: list[str] = []
+    if zero:
+        lines.append(f"Variances (or standard deviations) of zero: {', '.join(zero)}")
+    if singular:
+        lines.append(f"Singular, so that a combination has a variance of zero: {', '.join(singular)}")
+    if other:
+        lines.append(f"On the edge of the domain: {', '.join(other)}")
+    return lines

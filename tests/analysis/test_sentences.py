@@ -32,9 +32,16 @@ def test_data_in_sentences(models, bound):
     }
     text = str(report(facts(bound(models["radon"], data))))
     assert "Plate 'county' has 3 elements." in text
-    assert "Plate 'house' has 4 elements, is nested in 'county'." in text
+    assert "Plate 'house' has 4 elements and is nested in 'county'." in text
     assert "'log_radon' has 4 values, 1 of them missing." in text
     assert "The model does not use the column 'colour' of the data." in text
+
+
+def test_flat_priors_of_all_and_of_some_levels(read):
+    text = "plate r; b ~ Flat(); c[r] ~ Flat(); c[r first] = 0; observed y[r] ~ Normal(b + c[r], 1)"
+    made = str(report(facts(read(text.replace("plate r", "plate r ordered")))))
+    assert "With a flat prior: 'b'." in made
+    assert "With a flat prior for some levels: 'c'." in made
 
 
 def test_what_is_wrong_is_said_last(read):

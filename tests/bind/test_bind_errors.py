@@ -45,14 +45,24 @@ def test_one_fault(radon: Dag, faults: Faults, changed: dict[str, Any], told: st
     assert told in faults(radon, GOOD | changed)
 
 
+def test_a_wholly_wrong_file_names_all_columns_that_lack(radon: Dag) -> None:
+    with pytest.raises(ModelErrors) as caught:
+        bind(radon, pd.DataFrame({"a": [1.0, 2.0], "b": [3, 4]}), require_observed=True)
+    nodes = [str(e.node) for e in caught.value.exceptions if isinstance(e, ModelError)]
+    assert nodes == ["county", "floor", "u", "log_radon"]
+    with pytest.raises(ModelErrors) as caught:
+        bind(radon, pd.DataFrame({"a": [1.0, 2.0]}), require_covariates=False)
+    assert [str(e.node) for e in caught.value.exceptions if isinstance(e, ModelError)] == ["county"]
+
+
 def test_all_faults_at_once(radon: Dag) -> None:
     bad = {"county": ["A", None, "B"], "uu": [1, 2, 2], "floor": [0, np.inf, 0], "log_radon": ["x", 1, 2]}
     bad |= {"sigma": [1, 1, 1]}
     with pytest.raises(ModelErrors) as caught:
         bind(radon, pd.DataFrame(bad))
     nodes = sorted(str(e.node) for e in caught.value.exceptions if isinstance(e, ModelError))
-    assert nodes == ["county", "floor", "log_radon", "sigma"]
-    assert str(caught.value).startswith("4 problems in the data for model 'radon'")
+    assert nodes == ["county", "floor", "log_radon", "sigma", "u"]
+    assert str(caught.value).startswith("5 problems in the data for model 'radon'")
     assert all(isinstance(e, ModelError) and e.line for e in caught.value.exceptions)
 
 

@@ -185,7 +185,7 @@ def test_the_whole_explanation(installed):
     )
     assert str(planned(ML)).split("\n") == [
         "ml: fit by 'laplace'",
-        "  method: exact maximum likelihood (exact)",
+        "  method: exact maximum likelihood",
         "  why: what is unknown is continuous: latents are integrated out and the rest is maximised",
         "       every leaf is Gaussian",
         "  profiled (solved for, not counted): m, k: a coefficient without prior",

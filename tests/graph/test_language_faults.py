@@ -57,6 +57,13 @@ FAULTS = [
         ],
     ),
     (
+        "plate h in ii\nz[h] ~ Normal(c, 1)\nd[iii] ~ Normal(w, 1)",
+        [
+            ("No plate is called 'ii'.", "h", 9, 12, "did you mean 'i'?"),
+            ("No plate is called 'iii'.", "d", 11, 3, "declare `plate iii`"),
+        ],
+    ),
+    (
         "plate i",
         [("Plate 'i' is declared twice.", "i", 9, 7, "remove one of the declarations, or declare an alias")],
     ),

@@ -8,14 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dagmodels.graph.dag import Dag
+from dagmodels.readers import read
 from dagmodels.results.fit import Fit
+
+MODEL = """model made
+plate g
+plate r in g
+a[g] ~ Normal(g0, tau)
+observed y[r] ~ Normal(a[g], 1)
+g0 ~ Flat()
+parameter tau > 0
+"""
 
 
 def _made(**changes: Any) -> Fit:
     """A small fit with one variance at zero."""
     fields: dict[str, Any] = {
-        "graph": Dag("made"),
+        "graph": read(MODEL),
         "backend": "laplace",
         "method": "exact restricted maximum likelihood (REML)",
         "exact": True,

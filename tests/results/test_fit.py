@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from dagmodels.errors import FitError
+from dagmodels.readers import read
+from tests.results.conftest import MODEL
 
 
 def test_tables_bear_the_agreed_columns(made):
@@ -103,10 +105,43 @@ def test_the_summary_says_how_what_and_whether(made):
     assert "observations 50   parameters 3" in text
     (row,) = [line for line in text.split("\n") if line.strip().startswith("tau")]
     assert row.endswith("at the boundary")
-    assert "On the boundary: tau" in text
+    assert "Variances (or standard deviations) of zero: tau" in text
+    assert "made: fitted by laplace\n" in text
+    assert "fitted by laplace (approximate)\nLaplace" in made(exact=False, method="Laplace").summary()
     assert "Converged: gradient and Hessian certified (gradient norm 2e-08, 7 evaluations" in text
     assert "Warning: the design is nearly singular" in text
     assert str(made()) == made().summary()
+
+
+def test_the_summary_says_which_coefficients_aic_does_not_count(made):
+    assert "not counted" not in made().summary()
+    proper = read(MODEL.replace("g0 ~ Flat()", "g0 ~ Normal(0, 5)"))
+    assert "parameters 3 (not counted, having a proper prior: g0)" in made(graph=proper).summary()
+
+
+def test_the_summary_says_where_all_latents_are(made):
+    assert "fit.latents" not in made().summary()
+    many = {"name": [f"a[{i}]" for i in range(11)], "estimate": range(11), "sd": [1.0] * 11}
+    text = made(latent_columns=many).summary()
+    assert "Latents (11; estimate and sd given the parameters; all in `fit.latents`)" in text
+    assert "... and 1 more" in text
+
+
+def test_a_singular_matrix_and_a_bound_are_told_apart(made):
+    text = "model m\nplate k = 1..2\nplate k2 as k\nparameter S[k, k2] covariance\nparameter p in (0, 1)"
+    fit = made(
+        graph=read(text),
+        estimate_columns={"name": ["S[1, 1]", "S[1, 2]", "p"], "estimate": [1.0, 1.0, 1.0]},
+        boundary=("S", "p"),
+    )
+    assert "Singular, so that a combination has a variance of zero: S\nOn the edge of the domain: p" in str(fit)
+
+
+def test_limits_stop_at_the_edge_of_the_domain(made):
+    columns = {"name": ["g0", "tau"], "estimate": [0.1, 0.2], "lower": [-1.0, -0.3], "upper": [1.2, 0.7]}
+    table = made(estimate_columns=columns).estimates
+    assert table["lower"].tolist() == [-1.0, 0.0]
+    assert table["upper"].tolist() == [1.2, 0.7]
 
 
 def test_a_fit_that_did_not_converge_says_so_first_of_all(made):

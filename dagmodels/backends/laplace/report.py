@@ -13,7 +13,7 @@ from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.judge import method
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
-from dagmodels.numerics.elimination import SCALED, Elimination
+from dagmodels.numerics.elimination import SCALED
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
 
@@ -133,7 +133,8 @@ def estimate(solution: Solution, means: Floats, *, joint: bool = False) -> Unkno
                 nodes.append(name)
                 what.append("integrated" if name in field.roles.integrated else "profiled")
                 rows.append(int(at[place]))
-    value, covariance = means[rows], coefficient_covariance(solution, np.array(rows, dtype=np.int64))
+    value = means[rows]
+    covariance = solution.evaluator.covariance(np.array(rows, dtype=np.int64))
     outer_value, jacobian, outer_names, outer_nodes, outer_places = _outer(solution)
     k = len(rows)
     for c in field.coordinates:
@@ -250,41 +251,6 @@ def _symmetric(solution: Solution) -> list[bool]:
     return found
 
 
-def coefficient_covariance(solution: Solution, rows: NDArray[np.int64]) -> Floats:
-    """Conditional covariance of some elements given the outer unknowns: columns of Q^-1 by solving."""
-    k = rows.size
-    if not k:
-        return np.zeros((0, 0))
-    pattern = solution.field.pattern
-    if rows.min() >= pattern.ts:
-        cov = solution.evaluator.elimination.selected_inverse()
-        i, j = np.meshgrid(rows, rows, indexing="ij")
-        return cov[pattern.place(i.ravel(), j.ravel())].reshape(k, k)
-    return _by_solving(solution, rows)
-
-
-def _by_solving(solution: Solution, rows: NDArray[np.int64]) -> Floats:
-    """Each column is the response of the means to a unit load on one element."""
-    from dagmodels.numerics.field_kernels import fill
-
-    field, w = solution.field, solution.evaluator.w
-    pattern = field.pattern
-    e = Elimination(pattern)
-    constant = np.full(pattern.n, pattern.n - 1)
-    column = pattern.place_or_none(np.arange(pattern.n), constant)
-    out = np.zeros((rows.size, rows.size))
-    for b, row in enumerate(rows):
-        fill(w, *field.fill, e.s, e.T, e.H)
-        known = column[column >= 0]
-        e.H[known] = 0.0
-        e.T[known] = 0.0
-        at = pattern.place_or_none(np.array([row]), np.array([pattern.n - 1]))[0]
-        e.H[at] = -1.0
-        e.eliminate()
-        out[:, b] = e.mean()[rows]
-    return 0.5 * (out + out.T)
-
-
 def _columns(solution: Solution, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """The estimates table, in the order of the graph's nodes."""
     se = np.sqrt(np.diag(u.covariance))
@@ -316,14 +282,14 @@ def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
     names = [n for n in field.rows if not is_coefficient(solution, n)]
     if not names:
         return None
-    cov = e.selected_inverse()
+    variances = solution.evaluator.variances()
     cov_given = e.selected_inverse(given_free=True)
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "deviation", "deviation_sd")}
     for name in names:
         rows = field.rows[name]
         at = np.flatnonzero(rows >= 0)
         deviation, deviation_sd = _deviations(solution, rows[at], means, cov_given)
-        variance = cov[field.pattern.place(rows[at], rows[at])]
+        variance = variances[rows[at]]
         table["name"].extend(element_label(field.problem, name, int(i)) for i in at)
         table["estimate"].extend(means[rows[at]].tolist())
         table["sd"].extend(np.sqrt(np.maximum(variance, 0)).tolist())
@@ -342,7 +308,7 @@ def _deviations(
     seed = (field.pattern.kind == SCALED).astype(float)
     _, _, sb = e.adjoint(seed, 0.0)
     s = e.s
-    shifted = means - field.shift
+    shifted = e.mean()
     mean, child, parent, coefficient = np.zeros(q), *field.parent_entries(solution.evaluator.w)
     shock = field.is_shock
     own = np.where(parent == q, 1.0, np.append(shifted, 1.0)[parent]) * coefficient
