@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.laplace.start import starting_point
+from dagmodels.backends.laplace.warm_start import warm_start
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
@@ -86,6 +87,7 @@ def solve(field: Field, began: float | None = None) -> Solution:
     f = evaluator.value_and_gradient
     if not np.isfinite(f(start)[0]):
         raise FitError(_no_start(field, evaluator))
+    start = np.clip(warm_start(field, evaluator, start), lower, upper)
     optimum = minimise(f, start, scale, lower, upper)
     for _ in range(4):
         optimum = _at_zero(f, optimum, scale, lower, upper, symmetric)

@@ -256,12 +256,12 @@ def _columns(solution: Solution, u: Unknowns, extra: dict[str, list[Any]]) -> di
     se = np.sqrt(np.diag(u.covariance))
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
     positive = _positive(solution)
+    lower, upper = wald(u.value, se, positive=[node in positive for node in u.nodes])
+    numbers = (u.names, u.value.tolist(), se.tolist(), lower.tolist(), upper.tolist(), u.what)
     order = {name: i for i, name in enumerate(solution.field.problem.graph.nodes)}
-    for j in sorted(range(len(u.names)), key=lambda j: order[u.nodes[j]]):
-        lower, upper = wald(u.value[j], se[j], positive=u.nodes[j] in positive)
-        row = (u.names[j], float(u.value[j]), float(se[j]), float(lower), float(upper), u.what[j])
-        for key, cell in zip(table, row, strict=True):
-            table[key].append(cell)
+    by_node = sorted(range(len(u.names)), key=lambda j: order[u.nodes[j]])
+    for key, column in zip(table, numbers, strict=True):
+        table[key] = [column[j] for j in by_node]
     for key in table:
         table[key].extend(extra[key])
     return table
