@@ -6,80 +6,67 @@ input is bad; 130 interrupted. Heavy imports stand inside the commands.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
-
-import typer
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from dagmodels.errors import DagmodelsError, FitError, ModelError, ModelErrors, raise_all
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from dagmodels.api import Graph
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-
-app = typer.Typer(
-    name="dagmodels",
-    help="Fit hierarchical models stated as directed graphs.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-Model = Annotated[Path, typer.Argument(help="The model: a .dag file, or another language's.")]
-Data = Annotated[
-    list[str] | None,
-    typer.Option("--data", help="A CSV, Parquet or JSON file; repeat as plate=file for one file a plate."),
-]
-Format = Annotated[str | None, typer.Option("--format", help="The model's language, when not its ending's.")]
-Method = Annotated[str, typer.Option("--method", help="A backend's name, or auto.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point of the console script."""
     app()
 
 
-def _answers(command: Command) -> Command:
+def app(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its status; `arguments` are the process's own when None."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = _parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        sys.exit(BAD_INPUT)
+    options = vars(parser.parse_args(arguments))
+    sys.exit(_answer(options.pop("command"), options))
+
+
+def _answer(command: Callable[..., int], options: dict[str, Any]) -> int:
     """Errors raised on purpose become a message and an exit status, without a traceback."""
-
-    @functools.wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-            sys.stdout.flush()
-        except KeyboardInterrupt:
-            _complain("interrupted; nothing was written in part")
-            raise typer.Exit(INTERRUPTED) from None
-        except FitError as error:
-            _complain(str(error))
-            raise typer.Exit(FAILED) from None
-        except DagmodelsError as error:
-            _complain(str(error))
-            raise typer.Exit(BAD_INPUT) from None
-        except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-    return guarded  # type: ignore[return-value]
+    try:
+        status = command(**options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing was written in part")
+        return INTERRUPTED
+    except FitError as error:
+        _complain(str(error))
+        return FAILED
+    except DagmodelsError as error:
+        _complain(str(error))
+        return BAD_INPUT
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    return status
 
 
-@app.command()
-@_answers
 def fit(
-    model: Model,
-    data: Data = None,
-    format: Format = None,
-    method: Method = "auto",
-    seed: Seed = 1,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the estimates here as CSV.")] = None,
-) -> None:
+    model: Path,
+    data: list[str] | None,
+    format: str | None,
+    method: str,
+    seed: int,
+    json: Path | None,
+    csv: Path | None,
+) -> int:
     """Fit a model to data; print the plan and the summary."""
     from dagmodels.results.writing import check_writable
 
@@ -93,43 +80,29 @@ def fit(
     _print_fit(result)
     if json is not None or csv is not None:
         result.save(json=json, csv=csv)
-    if not result.converged:
-        raise typer.Exit(FAILED)
+    return DONE if result.converged else FAILED
 
 
-@app.command()
-@_answers
-def plan(model: Model, data: Data = None, format: Format = None, method: Method = "auto") -> None:
+def plan(model: Path, data: list[str] | None, format: str | None, method: str) -> int:
     """Say which backend would fit the model, why, and what each other answers."""
     _check_method(method)
     graph = _read(model, format)
     chosen = graph.plan(_data(graph, data, needed=False), method)
     _print_plan(chosen)
-    if chosen.backend is None:
-        raise typer.Exit(FAILED)
+    return FAILED if chosen.backend is None else DONE
 
 
-@app.command()
-@_answers
-def check(model: Model, data: Data = None, format: Format = None) -> None:
+def check(model: Path, data: list[str] | None, format: str | None) -> int:
     """Say what is true of the model (and its data), and what is wrong with it."""
     graph = _read(model, format)
     report = graph.check(_data(graph, data, needed=False))
     print("\n".join(report))
-    if report.findings:
-        raise typer.Exit(BAD_INPUT)
+    return BAD_INPUT if report.findings else DONE
 
 
-@app.command()
-@_answers
 def render(
-    model: Model,
-    output: Annotated[Path, typer.Argument(help="The picture: .svg, .png, .pdf, .dot or .mmd.")],
-    data: Data = None,
-    format: Format = None,
-    style: Annotated[str, typer.Option("--style", help="bayes or bn.")] = "bayes",
-    estimates: Annotated[bool, typer.Option(help="Fit first, and write estimates on the edges.")] = False,
-) -> None:
+    model: Path, output: Path, data: list[str] | None, format: str | None, style: str, estimates: bool
+) -> int:
     """Draw the model."""
     from dagmodels.results.writing import check_writable
 
@@ -139,25 +112,20 @@ def render(
     result = graph.fit_quietly(found) if estimates else None
     written = graph.render(output, style=style, data=found, fit=result)
     print(f"wrote {written}")
+    return DONE
 
 
-@app.command()
-@_answers
 def simulate(
-    model: Model,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="A .json file, a .csv file or a folder of CSV files.")
-    ] = None,
-    data: Data = None,
-    format: Format = None,
-    value: Annotated[
-        list[str] | None, typer.Option("--value", help="name=number, or name=label, of a node.")
-    ] = None,
-    size: Annotated[list[str] | None, typer.Option("--size", help="plate=number of elements.")] = None,
-    draws: Annotated[int, typer.Option("--draws", help="How many data sets.")] = 1,
-    truth: Annotated[bool, typer.Option("--truth", help="Also what is not observed.")] = False,
-    seed: Seed = 1,
-) -> None:
+    model: Path,
+    output: Path | None,
+    data: list[str] | None,
+    format: str | None,
+    value: list[str] | None,
+    size: list[str] | None,
+    draws: int,
+    truth: bool,
+    seed: int,
+) -> int:
     """Draw data from the model, from values given or from its priors.
 
     What is not observed is left out unless --truth asks for it, or no node of the model is observed.
@@ -172,11 +140,10 @@ def simulate(
     nothing_observed = not any(node.observed for node in graph.dag.nodes.values())
     for line in write_simulated(result, output, truth or nothing_observed):
         print(line)
+    return DONE
 
 
-@app.command()
-@_answers
-def backends() -> None:
+def backends() -> int:
     """List the backends that are installed."""
     from dagmodels.dispatch.registry import backends as registered
     from dagmodels.results.tables import text_table
@@ -185,15 +152,89 @@ def backends() -> None:
     origins = [type(b).__module__ for b in found.values()]
     about = [(sys.modules[m].__doc__ or "").strip().split("\n")[0] for m in origins]
     _print_table({"name": list(found), "module": origins, "about": about}, text_table)
+    return DONE
 
 
-@app.command()
-@_answers
-def warm() -> None:
+def warm() -> int:
     """Compile all numeric kernels now, so that no later fit waits."""
     from dagmodels.numerics.warm import warm as compile_all
 
     compile_all(lambda line: print(line, flush=True))
+    return DONE
+
+
+def _option(*names: str, **settings: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return names, settings
+
+
+MODEL = _option("model", type=Path, metavar="MODEL", help="The model: a .dag file, or another language's.")
+DATA = _option(
+    *("--data",),
+    action="append",
+    metavar="FILE",
+    help="A CSV, Parquet or JSON file; repeat as plate=file for one file a plate.",
+)
+FORMAT = _option("--format", metavar="F", help="The model's language, when not its ending's.")
+METHOD = _option("--method", default="auto", metavar="M", help="A backend's name, or auto.")
+SEED = _option("--seed", type=int, default=1, metavar="S", help="Seed of all random numbers.")
+
+COMMANDS: tuple[tuple[Callable[..., int], tuple[tuple[tuple[str, ...], dict[str, Any]], ...]], ...] = (
+    (
+        fit,
+        (
+            *(MODEL, DATA, FORMAT, METHOD, SEED),
+            _option("--json", type=Path, metavar="OUT", help="Write the result here as JSON."),
+            _option("--csv", type=Path, metavar="OUT", help="Write the estimates here as CSV."),
+        ),
+    ),
+    (plan, (MODEL, DATA, FORMAT, METHOD)),
+    (check, (MODEL, DATA, FORMAT)),
+    (
+        render,
+        (
+            MODEL,
+            _option(
+                "output", type=Path, metavar="PICTURE", help="The picture: .svg, .png, .pdf, .dot or .mmd."
+            ),
+            *(DATA, FORMAT),
+            _option("--style", default="bayes", help="bayes or bn."),
+            _option("--estimates", action="store_true", help="Fit first; write estimates on the edges."),
+        ),
+    ),
+    (
+        simulate,
+        (
+            MODEL,
+            _option("--output", type=Path, help="A .json file, a .csv file or a folder of CSV files."),
+            *(DATA, FORMAT),
+            _option("--value", action="append", metavar="N=V", help="name=number, or name=label, of a node."),
+            _option("--size", action="append", metavar="P=N", help="plate=number of elements."),
+            _option("--draws", type=int, default=1, metavar="N", help="How many data sets."),
+            _option("--truth", action="store_true", help="Also what is not observed."),
+            SEED,
+        ),
+    ),
+    (backends, ()),
+    (warm, ()),
+)
+
+
+def _parser() -> ArgumentParser:
+    """One sub-command a row of the table; its options bear the names of the function's arguments."""
+    from argparse import ArgumentParser
+
+    about = "Fit hierarchical models stated as directed graphs."
+    parser = ArgumentParser("dagmodels", description=about, allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command, options in COMMANDS:
+        text = command.__doc__ or ""
+        one = commands.add_parser(
+            command.__name__, help=text.split("\n")[0], description=text, allow_abbrev=False
+        )
+        for names, settings in options:
+            one.add_argument(*names, **settings)
+        one.set_defaults(command=command)
+    return parser
 
 
 def _read(model: Path, format: str | None) -> Graph:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,11 +10,11 @@ import subprocess
 import sys
 import time
 import types
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from dagmodels import cli
 from tests.fake_backend import Mean, install
@@ -43,10 +44,12 @@ def folder(tmp_path):
 
 def call(*arguments, status=0):
     """Run a command in this process; its output, where its exit status is the one expected."""
-    done = CliRunner().invoke(cli.app, [str(a) for a in arguments])
-    assert done.exit_code == status, (done.exit_code, done.output, done.exception)
-    assert "Traceback" not in done.output
-    return done.output
+    text = io.StringIO()
+    with redirect_stdout(text), redirect_stderr(text), pytest.raises(SystemExit) as end:
+        cli.app([str(a) for a in arguments])
+    assert end.value.code == status, (end.value.code, text.getvalue())
+    assert "Traceback" not in text.getvalue()
+    return text.getvalue()
 
 
 @pytest.fixture
@@ -321,6 +324,13 @@ def test_warm_prints_what_it_does(monkeypatch):
     module.warm = lambda report: report("compiled 3 kernels")
     monkeypatch.setitem(sys.modules, "dagmodels.numerics.warm", module)
     assert call("warm") == "compiled 3 kernels\n"
+
+
+def test_without_a_command_the_help_is_shown():
+    assert "simulate" in call(status=2)
+    assert "the following arguments are required: MODEL" in call("fit", status=2)
+    assert "--truth" in call("simulate", "--help")
+    call("fit", "a.dag", "--dat", "b.csv", status=2)
 
 
 def test_help_names_every_command():

@@ -65,6 +65,18 @@ def test_the_fit_of_the_command_line_loads_no_table_or_statistics_library(tmp_pa
         f"from dagmodels.cli import app\ntry:\n    app({arguments!r})\n"
         "except SystemExit as end:\n    assert not end.code, end.code"
     )
-    avoided = ("scipy.stats", "xarray", "formulaic", "pandas", "matplotlib", "networkx", "rich", "pgmpy")
+    avoided = (
+        "scipy.stats",
+        "xarray",
+        "formulaic",
+        "pandas",
+        "narwhals",
+        "matplotlib",
+        "networkx",
+        "rich",
+        "typer",
+        "pydantic",
+        "pgmpy",
+    )
     assert loaded(code, avoided) == "[]"
     assert (tmp_path / "m.json").exists()

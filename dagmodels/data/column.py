@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,9 +99,10 @@ def column(name: str, values: ArrayLike | Sequence[object]) -> Column:
     ------
     ModelError : the values are nested, or of a kind that is neither number nor label.
     """
-    if isinstance(values, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(values)
-        values = np.ma.getdata(values).astype(object)
+    masked = sys.modules.get("numpy.ma")  # until it is loaded no array is masked
+    if masked is not None and isinstance(values, masked.MaskedArray):
+        mask = masked.getmaskarray(values)
+        values = masked.getdata(values).astype(object)
         values[mask] = None
     try:
         array = values if isinstance(values, np.ndarray) else _array(values)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dagmodels.graph import statement as st
-from dagmodels.graph.dag import Dag, defines
+from dagmodels.graph.dag import Dag, Remarks, defines
 from dagmodels.graph.faults import Faults
 from dagmodels.graph.laws import Law, Target, is_categorical, named
 from dagmodels.graph.names import is_name
@@ -18,6 +18,7 @@ from dagmodels.graph.validate import covariances, cycles, declarations, heads, l
 from dagmodels.graph.validate import plates as plate_rules
 
 INF = float("inf")
+NO_REMARKS = Remarks()
 
 
 def build(
@@ -27,6 +28,7 @@ def build(
     data_file: str | None = None,
     source: str | None = None,
     text: str | None = None,
+    remarks: Remarks = NO_REMARKS,
 ) -> Dag:
     """A checked model.
 
@@ -37,6 +39,7 @@ def build(
     data_file : of the `data "file"` line.
     source : the file's name, for messages.
     text : the model's text, for places of single names in messages.
+    remarks : comments to be printed back.
 
     Raises
     ------
@@ -59,12 +62,14 @@ def build(
     if not faults.found:  # a loop through undeclared names would be named wrongly
         cycles.check(resolved, table, faults)
     faults.raise_all(source or f"model '{name}'")
-    return Dag(name, declared, resolved, data_file, source)
+    return Dag(name, declared, resolved, data_file, source, remarks)
 
 
 def from_parse(parse: Parse, source: str | None = None) -> Dag:
     """The model of a parsed text."""
-    return build(parse.name, parse.plates, parse.statements, parse.data_file, source, parse.text)
+    return build(
+        parse.name, parse.plates, parse.statements, parse.data_file, source, parse.text, parse.remarks
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from dagmodels.graph import expression as ex
 from dagmodels.graph import parsing
 from dagmodels.graph import statement as st
 from dagmodels.graph.build import build
-from dagmodels.graph.dag import Dag
+from dagmodels.graph.dag import Dag, Remarks
 from dagmodels.graph.plate import Plate
 from dagmodels.graph.signatures import is_distribution
 
@@ -95,6 +95,7 @@ class Builder:
     def __init__(self, name: str, data_file: str | None = None) -> None:
         self._name = name
         self._data_file = data_file
+        self._remarks = Remarks()
         self._plates: tuple[Plate, ...] = ()
         self._statements: tuple[st.Statement, ...] = ()
         self._dag: Dag | None = None
@@ -105,12 +106,14 @@ class Builder:
         """A builder that starts from a finished model."""
         new = cls(dag.name, dag.data_file)
         new._plates, new._statements, new._dag = dag.plates, dag.statements, dag
+        new._remarks = dag.remarks
         return new
 
     def copy(self) -> Self:
         """The same model, free to change."""
         new = type(self)(self._name, self._data_file)
         new._plates, new._statements, new._dag = self._plates, self._statements, self._dag
+        new._remarks = self._remarks
         return new
 
     @property
@@ -126,7 +129,9 @@ class Builder:
         ModelErrors : every static fault of what has been said so far.
         """
         if self._dag is None:
-            self._dag = build(self._name, self._plates, self._statements, self._data_file)
+            self._dag = build(
+                self._name, self._plates, self._statements, self._data_file, remarks=self._remarks
+            )
         return self._dag
 
     # -- what a model says

@@ -55,9 +55,22 @@ class Node:
         return self.kind
 
 
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """Comments that belong to no plate and no statement.
+
+    before : the lines of comment before the `model` line, one a line.
+    model, data : the comments that end these two lines.
+    """
+
+    before: str = ""
+    model: str = ""
+    data: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Dag:
-    """A model, data-free. Equality and hash ignore the order of statements, notes and places.
+    """A model, data-free. Equality and hash ignore the order of statements, comments and places.
 
     Made by `graph.build.build`, which resolves names and raises all static faults at once;
     the constructor itself checks nothing.
@@ -68,6 +81,7 @@ class Dag:
     statements: tuple[Statement, ...] = ()
     data_file: str | None = None
     source: str | None = field(default=None, compare=False)
+    remarks: Remarks = field(default=Remarks(), compare=False)
 
     @cached_property
     def _key(self) -> tuple[object, ...]:
@@ -281,4 +295,14 @@ def _topological(dag: Dag) -> Iterator[str]:
                     ready.append(child)
 
 
-__all__ = ["KINDS", "Dag", "Node", "Place", "defines", "distribution_expressions", "expressions", "remembered"]
+__all__ = [
+    "KINDS",
+    "Dag",
+    "Node",
+    "Place",
+    "Remarks",
+    "defines",
+    "distribution_expressions",
+    "expressions",
+    "remembered",
+]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from itertools import takewhile
 from typing import Any
 
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
-from dagmodels.graph.actions import Raw, Slip, actions
+from dagmodels.graph.actions import Raw, Slip
+from dagmodels.graph.dag import Remarks
+from dagmodels.graph.lalr import parser
 from dagmodels.graph.plate import Place, Plate
 from dagmodels.graph.scanning import Piece, Positions, normalised, pieces
 
@@ -28,21 +29,7 @@ class Parse:
     statements: tuple[st.Statement, ...]
     data_file: str | None
     text: str
-
-
-@cache
-def _parser() -> Any:
-    """The LALR parser; building it takes about 0.1 s, once a process."""
-    from lark import Lark
-
-    return Lark(
-        Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8"),
-        parser="lalr",
-        lexer="contextual",
-        start=["statement", "expr"],
-        transformer=actions(),
-        maybe_placeholders=False,
-    )
+    remarks: Remarks
 
 
 def statements(text: str, source: str | None = None) -> Parse:
@@ -64,6 +51,7 @@ def statements(text: str, source: str | None = None) -> Parse:
     plates: list[Plate] = []
     found: list[st.Statement] = []
     files: list[str] = []
+    before, notes = "", {"model": "", "data": ""}
     for piece in pieces(text, fault):
         raw = _statement(piece, fault)
         if raw is None:
@@ -77,10 +65,12 @@ def statements(text: str, source: str | None = None) -> Parse:
                         "split the text",
                     )
                 names.append(raw.parts["name"])
+                before, notes["model"] = _comments(text[: piece.start]), piece.note
             case "data":
                 if files:
                     fault("A model has one `data` line; this is a second.", piece.start, "remove one of them")
                 files.append(raw.parts["file"])
+                notes["data"] = piece.note
             case "plate":
                 plates.append(_plate(raw, piece, where))
             case _:
@@ -88,7 +78,14 @@ def statements(text: str, source: str | None = None) -> Parse:
     if not names and not faults:
         fault("The text does not begin with `model NAME`.", 0, "write `model` and a name as the first line")
     raise_all(faults, source or (f"model '{names[0]}'" if names else "the text"))
-    return Parse(names[0], tuple(plates), tuple(found), files[0] if files else None, text)
+    remarks = Remarks(before, notes["model"], notes["data"])
+    return Parse(names[0], tuple(plates), tuple(found), files[0] if files else None, text, remarks)
+
+
+def _comments(text: str) -> str:
+    """The lines of comment at the beginning of a text, without their marks."""
+    lines = (line.strip() for line in text.lstrip().split("\n"))
+    return "\n".join(line[1:].strip() for line in takewhile(lambda s: s.startswith("#"), lines))
 
 
 def expression(text: str) -> ex.Expression:
@@ -129,7 +126,7 @@ def _parse(piece: Piece, start: str, fault: Callable[[str, int, str], None]) -> 
     from lark import UnexpectedInput
 
     try:
-        result = _parser().parse(piece.text, start=start)
+        result = parser().parse(piece.text, start=start)
     except UnexpectedInput as error:
         from dagmodels.graph.syntax import explain
 

@@ -34,9 +34,11 @@ Bare = Callable[[ex.Reference], bool]
 
 def text(dag: Dag) -> str:
     """The model as text, ending with a newline."""
-    lines = [f"model {quoted(dag.name)}"]
+    remarks = dag.remarks
+    lines = [f"# {line}".rstrip() for line in remarks.before.splitlines()]
+    lines.append(f"model {quoted(dag.name)}" + _note(remarks.model))
     if dag.data_file is not None:
-        lines.append(f"data {json.dumps(dag.data_file, ensure_ascii=False)}")
+        lines.append(f"data {json.dumps(dag.data_file, ensure_ascii=False)}" + _note(remarks.data))
     lines.extend(plate_text(p) + _note(p.note) for p in dag.plates)
     plates_of = {name: node.plates for name, node in dag.nodes.items()}
     body = list(_statements(dag.statements, plates_of))

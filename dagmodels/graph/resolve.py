@@ -210,7 +210,11 @@ class Resolver:
         left = free(
             self.plates, call.arguments[0], inner_bound(self.plates, call, bound, self.head), self.head
         )
-        if len(left) != event and self.knows(left) and not any(f.node == self.node for f in self.faults.found):
+        if (
+            len(left) != event
+            and self.knows(left)
+            and not any(f.node == self.node for f in self.faults.found)
+        ):
             kind = "a vector" if event == 1 else "a matrix"
             shown = "leaves no plate whole" if not left else f"leaves {_plates_text(left)} whole"
             self.fault(

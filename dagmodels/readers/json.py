@@ -11,7 +11,7 @@ from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
 from dagmodels.graph.build import build
-from dagmodels.graph.dag import Dag
+from dagmodels.graph.dag import Dag, Remarks
 from dagmodels.graph.plate import Plate
 
 VERSION = 1
@@ -61,17 +61,28 @@ def from_json(text: str, source: str | None = None) -> Dag:
                 )
         return found
 
-    unknown = set(document) - {"dagmodels", "model", "data", "plates", "statements"}
+    unknown = set(document) - {"dagmodels", "model", "data", "remarks", "plates", "statements"}
     for key in sorted(unknown):
         faults.append(ModelError(f"The field '{key}' is not known.", hint="remove it", source=source))
     name, data = document.get("model"), document.get("data")
     for key, value, needed in (("model", name, True), ("data", data, False)):
         if not isinstance(value, str) and (needed or value is not None):
             faults.append(ModelError(f"{key} must be text.", hint=f'write "{key}": "..."', source=source))
+    remarks = Remarks()
+    try:
+        remarks = _remarks(document.get("remarks", {}))
+    except _Bad as bad:
+        faults.append(ModelError(str(bad), hint="see writers/json.py", source=source))
     plates = all_of("plates", _plate)
     statements = all_of("statements", _statement)
     raise_all(faults, where)
-    return build(name if isinstance(name, str) else "", plates, statements, data, source)
+    return build(name if isinstance(name, str) else "", plates, statements, data, source, remarks=remarks)
+
+
+def _remarks(value: object) -> Remarks:
+    keys = ("before", "model", "data")
+    fields = _object(value, "remarks", (), keys)
+    return Remarks(*(_optional_text(fields, key, "remarks") or "" for key in keys))
 
 
 def _load(text: str, source: str | None, where: str) -> Any:

@@ -177,7 +177,7 @@ class _Writer:
         estimate = self.shown.estimates.get(node.name)
         if estimate is not None and node.kind != "covariate":
             lines.append(escape(str(estimate)))
-        if not lines and not shown.letter:
+        if not lines and not (shown.letter or shown.subscript):
             return plain(shown.base)  # a plain string: viewers centre it whatever font they have
         name = as_html(shown)
         return Html(stacked([name, *lines]) if lines else name)

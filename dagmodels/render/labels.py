@@ -29,7 +29,8 @@ _CAPITALS = {
 GREEK = dict(zip(_GREEK_NAMES, _GREEK_LETTERS, strict=True)) | _CAPITALS
 
 _SUBSCRIPT_DIGITS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_HEAD = "|".join(sorted(GREEK, key=len, reverse=True)) + "|[A-Za-z]"
+_WORDS = ("sd", "se", "cov", "cor")
+_HEAD = "|".join(sorted(GREEK, key=len, reverse=True)) + f"|{'|'.join(_WORDS)}|[A-Za-z]"
 _SYMBOL = re.compile(rf"({_HEAD})([0-9]*)((?:_[A-Za-z0-9]+)*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -56,8 +57,8 @@ class Symbol:
 def symbol(name: str) -> Symbol:
     """A name as a symbol: `tau_c` is τ with subscript c, `g0` is g₀, `log_radon` stays a word.
 
-    Only a single letter or the name of a Greek letter takes a subscript, so that `log_x` is not
-    mistaken for a logarithm to the base x.
+    Only a single letter, the name of a Greek letter, and `sd`, `se`, `cov`, `cor` (upright) take a
+    subscript, so that `log_x` is not mistaken for a logarithm to the base x.
     """
     match = _SYMBOL.fullmatch(name)
     if not match:
@@ -65,7 +66,7 @@ def symbol(name: str) -> Symbol:
     head, digits, rest = match.groups()
     parts = [digits] if digits else []
     parts += [GREEK.get(part, part) for part in rest.split("_") if part]
-    return Symbol(GREEK.get(head, head), ",".join(parts), letter=True)
+    return Symbol(GREEK.get(head, head), ",".join(parts), letter=head not in _WORDS)
 
 
 def symbols(names: list[str]) -> dict[str, Symbol]:

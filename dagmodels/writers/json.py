@@ -29,6 +29,9 @@ def to_json(dag: Dag) -> str:
     head: dict[str, Any] = {"dagmodels": VERSION, "model": dag.name}
     if dag.data_file is not None:
         head["data"] = dag.data_file
+    r = dag.remarks
+    if remarks := _given(before=r.before, model=r.model, data=r.data):
+        head["remarks"] = remarks
     parts = [f"{_dump(key)}: {_dump(value)}" for key, value in head.items()]
     parts.append(_lines("plates", [_plate(p) for p in dag.plates]))
     parts.append(_lines("statements", [_statement(s) for s in dag.statements]))

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from dagmodels.data.column import Column, NotNumbers, column
-from dagmodels.data.frames import is_frame, series, table
+from dagmodels.data.frames import _native_column, is_frame, series, table
 from dagmodels.errors import ModelError
 
 DAYS = [datetime.date(2020, 1, 2), None, datetime.date(2019, 5, 1)]
@@ -201,3 +201,37 @@ def test_no_library_is_imported_that_the_user_did_not_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+PANDAS = {
+    "integers": pd.Series([3, 1, 2], dtype="int32"),
+    "unsigned": pd.Series([3, 1], dtype="uint8"),
+    "floats": pd.Series([1.5, np.nan], dtype="float32"),
+    "truth": pd.Series([True, False]),
+    "text": pd.Series(["b", None, "a", "b"]),
+    "numbers as text": pd.Series(["10", "9", "10"]),
+    "python text": pd.Series(["b", "a", None], dtype=pd.StringDtype("python", na_value=np.nan)),
+    "nullable text": pd.Series(["b", pd.NA, "a"], dtype="string"),
+    "nothing but missing text": pd.Series([None, None], dtype="str"),
+    "no rows": pd.Series([], dtype="str"),
+    "objects": pd.Series(["a", 1, None], dtype=object),
+    "nullable integers": pd.Series([1, None], dtype="Int64"),
+    "categories": pd.Series(pd.Categorical(["b", "a", None], categories=["b", "c", "a"], ordered=True)),
+    "dates": pd.Series(pd.to_datetime(["2024-01-02", None, "2023-01-01"])),
+}
+
+
+@pytest.mark.parametrize("kind", PANDAS)
+def test_a_pandas_column_is_what_the_general_way_makes_of_it(kind: str) -> None:
+    """Plain columns are taken at once; narwhals, which reads all other libraries, says the same."""
+    import narwhals as nw
+
+    values = PANDAS[kind]
+    fast = table(pd.DataFrame({"x": values})).column("x")
+    slow = _native_column("x", nw.from_native(values, series_only=True))
+    assert (fast.labels, fast.ranked, fast.ordered) == (slow.labels, slow.ranked, slow.ordered)
+    for one, other in ((fast.numbers, slow.numbers), (fast.codes, slow.codes)):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert one.dtype == other.dtype
+            np.testing.assert_array_equal(one, other)

@@ -134,7 +134,9 @@ def test_a_singular_matrix_and_a_bound_are_told_apart(made):
         estimate_columns={"name": ["S[1, 1]", "S[1, 2]", "p"], "estimate": [1.0, 1.0, 1.0]},
         boundary=("S", "p"),
     )
-    assert "Singular, so that a combination has a variance of zero: S\nOn the edge of the domain: p" in str(fit)
+    assert "Singular, so that a combination has a variance of zero: S\nOn the edge of the domain: p" in str(
+        fit
+    )
 
 
 def test_limits_stop_at_the_edge_of_the_domain(made):

@@ -58,7 +58,11 @@ def test_the_truth_beside_the_data(tmp_path):
     draw = Draw(row=FRAME)
     draw.truth = {"theta": np.arange(12.0), "s": 2.0}
     lines = list(write_simulated(draw, None, truth=True))
-    assert lines[-3:] == ["truth:", f"  theta = [{', '.join(f'{i}.0' for i in range(10))}, ... (12)]", "  s = 2.0"]
+    assert lines[-3:] == [
+        "truth:",
+        f"  theta = [{', '.join(f'{i}.0' for i in range(10))}, ... (12)]",
+        "  s = 2.0",
+    ]
     assert "truth:" not in write_simulated(draw, None)
     write_simulated(draw, tmp_path / "d.csv", truth=True)
     assert json.loads((tmp_path / "d.truth.json").read_text()) == {"theta": list(range(12)), "s": 2}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from dagmodels.graph import parsing
+from dagmodels.graph.dag import Remarks
 from dagmodels.graph.printing import distribution_text, expression_text, statement_text
 from dagmodels.readers import read
 from dagmodels.writers import to_json, to_text
@@ -56,7 +58,8 @@ x2[i] = x[i]
 plate i
 parameter a
 parameter b"""
-    strict = """model canon
+    strict = """# a comment
+model canon
 plate i
 
 y ~ Normal(a + b*sum(x[i] for i), 1e-6)  # two blanks
@@ -139,3 +142,42 @@ def test_json_is_one_object_with_a_version():
             }
         ],
     }
+
+
+REMARKED = """# Radon in homes.
+#
+# Second paragraph: "quoted", with # in it
+model canon  # what it is
+data "a.csv"  # where it comes from
+plate i
+
+y[i] ~ Normal(0, 1)
+"""
+
+
+def test_comments_of_the_first_lines_are_kept():
+    from dagmodels.readers.json import from_json
+
+    dag = read(REMARKED)
+    assert to_text(dag) == REMARKED
+    assert to_text(from_json(to_json(dag))) == REMARKED
+    bare = "\n".join(line.partition("  #")[0] for line in REMARKED.split("\n") if line[:1] != "#")
+    assert read(bare) == dag
+    assert hash(read(bare)) == hash(dag)
+
+
+def test_comments_stay_comments():
+    """Whatever line ends stand in them (a JSON text may hold any)."""
+    dag = read("model m\nplate i\n")
+    strange = replace(dag, remarks=Remarks("a\rplate z\n\u2028plate y\n", "b\nplate x", "c"))
+    assert read(to_text(strange)) == dag
+    assert to_text(read("\n\n# a\n\n# b\nmodel m\n")) == "# a\nmodel m\n"
+
+
+def test_a_model_that_is_changed_keeps_its_comments():
+    import dagmodels as dm
+
+    g = dm.read(REMARKED)
+    g.parameter("b")
+    assert str(g).startswith("# Radon in homes.\n#\n")
+    assert "model canon  # what it is" in str(g.copy())

@@ -372,7 +372,7 @@ def _warnings(solution: Solution, boundary: tuple[str, ...], prior: bool) -> tup
     if not solution.converged:
         found.append(f"not converged: {solution.message}")
     for name in boundary:
-        found.append(f"'{name}' is estimated on the boundary of its domain; the one-sided test there holds")
+        found.append(f"'{name}' is estimated on the boundary of its domain")
     if prior:
         found.append("these are modes of the marginal posterior, not posterior means")
     return tuple(found)
