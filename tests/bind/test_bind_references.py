@@ -17,7 +17,7 @@ REFERENCES = Path(__file__).parent.parent / "references"
 
 
 def _data(name: str) -> pd.DataFrame:
-    return pd.read_csv(REFERENCES / name / "data.csv")
+    return pd.read_csv(REFERENCES / name / "data.csv", float_precision="round_trip")
 
 
 def test_radon(radon: Dag) -> None:
