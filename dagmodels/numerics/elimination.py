@@ -21,6 +21,7 @@ parent at a time.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,30 +117,43 @@ def _tail(degree: Ints, n: int) -> int:
 
 
 class Elimination:
-    """Workspace and answers for one pattern; refilled for each value of the outer unknowns."""
+    """Workspace and answers for one pattern; refilled for each value of the outer unknowns.
 
-    def __init__(self, pattern: Pattern) -> None:
+    With `complex_steps` everything is complex: a step of 1e-30 i in what is filled in gives the exact
+    derivative of every answer in that direction as its imaginary part over 1e-30.
+    """
+
+    def __init__(self, pattern: Pattern, *, complex_steps: bool = False) -> None:
+        kind = np.complex128 if complex_steps else np.float64
         self.pattern = pattern
-        self.s = np.zeros(pattern.n)
-        self.T = np.zeros(pattern.size)
-        self.H = np.zeros(pattern.size)
-        self.p = np.ones(pattern.n)
+        self.s = np.zeros(pattern.n, kind)
+        self.T = np.zeros(pattern.size, kind)
+        self.H = np.zeros(pattern.size, kind)
+        self.p = np.ones(pattern.n, kind)
         self._counted = (pattern.kind != PROFILED).astype(np.float64)
 
     def eliminate(self) -> tuple[float, float]:
         """Log determinant over counted rows, and the residual quadratic form; H is overwritten."""
-        from dagmodels.numerics.elimination_kernels import eliminate
+        kernels = self._kernels()
+        logdet = kernels.eliminate(*self.pattern.arguments, self.s, self.T, self.H, self.p)
+        return logdet, self.H[-1].item()
 
-        logdet = eliminate(*self.pattern.arguments, self.s, self.T, self.H, self.p)
-        return logdet, float(self.H[-1])
+    def _kernels(self) -> Any:
+        if self.H.dtype == np.complex128:
+            from dagmodels.numerics import elimination_complex
+
+            return elimination_complex
+        from dagmodels.numerics import elimination_kernels
+
+        return elimination_kernels
 
     def adjoint(self, seed: Floats | None = None, quad: float = 1.0) -> tuple[Floats, Floats, Floats]:
         """Derivatives of sum(seed_i log p_i) + quad * residual in the H, T and s that were filled in."""
-        from dagmodels.numerics.elimination_kernels import adjoint
-
-        Hb, Tb, sb = np.zeros(self.pattern.size), np.zeros(self.pattern.size), np.zeros(self.pattern.n)
+        Hb, Tb, sb = np.zeros_like(self.H), np.zeros_like(self.T), np.zeros_like(self.s)
         seed = self._counted if seed is None else seed
-        adjoint(*self.pattern.arguments, self.s, self.T, self.H, self.p, seed, quad, Hb, Tb, sb)
+        self._kernels().adjoint(
+            *self.pattern.arguments, self.s, self.T, self.H, self.p, seed, quad, Hb, Tb, sb
+        )
         return Hb, Tb, sb
 
     def mean(self) -> Floats:
@@ -151,12 +165,10 @@ class Elimination:
         return self._substitute(np.append(normals, 0.0))
 
     def _substitute(self, z: Floats) -> Floats:
-        from dagmodels.numerics.elimination_kernels import substitute
-
-        u = np.zeros(self.pattern.n)
+        u = np.zeros_like(self.s)
         u[-1] = 1.0
         n, ts, ptr, nbr, base, _, _, kind, haspar = self.pattern.arguments
-        substitute(n, ts, ptr, nbr, base, kind, haspar, self.s, self.T, self.H, self.p, z, u)
+        self._kernels().substitute(n, ts, ptr, nbr, base, kind, haspar, self.s, self.T, self.H, self.p, z, u)
         return u[:-1]
 
     def selected_inverse(self, given_free: bool = False) -> Floats:

@@ -178,7 +178,7 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
                 continue
         else:
             p[i] = kappa
-            if not kappa > RANK * gross[i]:
+            if not kappa.real > RANK * gross[i]:
                 return np.nan
             if kind[i] == FREE:
                 logdet += np.log(kappa)
@@ -215,7 +215,7 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
                 continue
         else:
             p[ts + i] = kappa
-            if not kappa > RANK * gross[ts + i]:
+            if not kappa.real > RANK * gross[ts + i]:
                 return np.nan
             if kind[ts + i] == FREE:
                 logdet += np.log(kappa)
@@ -241,8 +241,8 @@ def adjoint(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p, see
     H as `eliminate` left it; Hb, Tb, sb must be zero on entry and are filled.
     """
     nt = n - ts
-    work_t = np.zeros(n)
-    work_h = np.zeros(n)
+    work_t = np.zeros(n, H.dtype)
+    work_h = np.zeros(n, H.dtype)
     Hb[base + nt * nt - 1] = quad
     for i in range(nt - 2, -1, -1):
         row = base + i * nt

@@ -6,7 +6,10 @@ import importlib
 import time
 from collections.abc import Callable
 
-MODULES = ("tape_kernels", "elimination_kernels", "field_kernels", "objective_kernels")
+MODULES = (
+    *("tape_kernels", "elimination_kernels", "field_kernels", "objective_kernels"),
+    "elimination_complex",
+)
 
 
 def warm(report: Callable[[str], None] = print) -> float:
