@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from dagmodels.bind.problem import Problem
 from dagmodels.graph import expression as ex
@@ -66,6 +67,14 @@ def roles(dag: Dag, problem: Problem | None = None) -> Roles:
     dag : the model.
     problem : its data; without them every `observed` node counts as fully given.
     """
+    if problem is None:
+        return _roles(dag, None)
+    if "roles" not in problem.memo:
+        problem.memo["roles"] = _roles(dag, problem)
+    return cast(Roles, problem.memo["roles"])
+
+
+def _roles(dag: Dag, problem: Problem | None) -> Roles:
     partly = _partly_missing(dag, problem)
     tied = _vector_nodes(dag)
     apart = {n for n in partly if n in tied and not partly[n]}  # predicted from their vector afterwards

@@ -16,7 +16,7 @@ from dagmodels.forms.formulas import Functions
 from dagmodels.forms.lower import Lowering, NotLowered
 from dagmodels.forms.outer import Coordinate
 from dagmodels.graph import expression as ex
-from dagmodels.graph.dag import Dag, defines, distribution_expressions
+from dagmodels.graph.dag import Dag, defines, distribution_expressions, remembered
 from dagmodels.graph.statement import (
     Covariance,
     Deterministic,
@@ -28,6 +28,7 @@ from dagmodels.graph.statement import (
 )
 
 
+@remembered
 def uses(dag: Dag) -> Mapping[str, tuple[str, tuple[str, ...]]]:
     """How unknowns enter scales, and of which nodes.
 

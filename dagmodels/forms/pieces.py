@@ -134,10 +134,11 @@ def _column(piece: Piece, n: int) -> _Column:
     (e, elements), (s, sources) = _codes(piece.element), _codes(piece.source)
     if e is None or s is None:
         codes = s if e is None else e
-        size = max(elements.size, sources.size)
-        return _Column(
-            codes, np.broadcast_to(elements, size).copy(), np.broadcast_to(sources, size).copy(), piece.data
-        )
+        if elements.size < sources.size:
+            elements = np.full(sources.size, elements[0])
+        elif sources.size < elements.size:
+            sources = np.full(elements.size, sources[0])
+        return _Column(codes, elements, sources, piece.data)
     unique, codes = np.unique(e * sources.size + s, return_inverse=True)
     return _Column(
         codes.reshape(-1), elements[unique // sources.size], sources[unique % sources.size], piece.data
@@ -151,7 +152,7 @@ def _pair(
     if square or (left.codes is not None and right.codes is not None and _same(left.codes, right.codes)):
         right = _Column(None, right.element, right.source, right.data)
         return _paired(left, right, weights, n, square=square)
-    value = np.broadcast_to(np.asarray(left.data * right.data, dtype=np.float64), (n,))
+    value = _by_row(left.data * right.data, n)
     sizes = (left.element.size, right.element.size, table.size)
     key: Ints | int = 0
     for codes, size in zip((left.codes, right.codes, w), sizes, strict=True):
@@ -166,6 +167,10 @@ def _pair(
     return Products(i, j, table[k], left.source[a], right.source[b], sums)
 
 
+def _by_row(value: Floats | float, n: int) -> Floats:
+    return value if isinstance(value, np.ndarray) else np.full(n, value)
+
+
 def _same(a: Ints, b: Ints) -> bool:
     return a is b or np.array_equal(a, b)
 
@@ -175,7 +180,7 @@ def _paired(
 ) -> Products:
     """As `_pair`, for columns whose entries change together row by row: one key serves both."""
     w, table = weights
-    value = np.broadcast_to(np.asarray(left.data * right.data, dtype=np.float64), (n,))
+    value = _by_row(left.data * right.data, n)
     key: Ints | int = 0 if left.codes is None else left.codes
     key = key * table.size + (0 if w is None else w)
     keys, sums = _grouped(key, value, left.element.size * table.size)

@@ -151,18 +151,22 @@ def _shifted_edges(
 def _shifted_response(r: Response, shift: Floats, one: int, q: int) -> Response:
     """The response less the shift's plain part; what has a factor of the tape goes to the constant."""
     full = np.append(shift, 1.0)
-    y = r.y.astype(np.float64).copy()
+    y = r.y.astype(np.float64)
     pieces = []
     for p in r.pieces:
-        plain = np.broadcast_to(np.asarray(p.source) == one, r.n)
-        amount = np.broadcast_to(p.data * full[p.element], r.n)
-        y = y - np.where(plain, amount, 0.0)
-        constant = np.broadcast_to(np.asarray(p.element) == q, r.n)
-        if not constant.any():
+        amount = p.data * full[p.element]
+        plain = p.source == one
+        constant = p.element == q
+        if isinstance(plain, np.ndarray):
+            y = y - np.where(plain, amount, 0.0)
+            rest = np.where(plain, 0.0, amount)
+        else:
+            y, rest = (y - amount, 0.0) if plain else (y, amount)
+        if isinstance(constant, np.ndarray):
+            some = constant.any()
+            pieces.append(replace(p, data=np.where(constant, 0.0, p.data)) if some else p)
+        elif not constant:
             pieces.append(p)
-        elif not constant.all():
-            pieces.append(replace(p, data=np.where(constant, 0.0, p.data)))
-        rest = np.where(plain, 0.0, amount)
-        if rest.any():
+        if np.any(rest):
             pieces.append(Piece(q, p.source, rest))
     return replace(r, y=y, pieces=pieces)
