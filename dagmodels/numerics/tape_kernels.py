@@ -1,4 +1,6 @@
-"""Kernels that run a tape forward and backward; see `tape` for what an operation means.
+"""Kernels that run a tape forward and back (over 500 lines: each way is one compiled function).
+
+See `tape` for what an operation means.
 
 All registers live in one workspace w; register r is w[start[r] : start[r] + length[r]].
 An operand of length one is broadcast. Codes are those of `tape.CODES`, repeated here as constants
