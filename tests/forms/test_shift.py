@@ -157,13 +157,3 @@ def test_without_responses_or_free_elements() -> None:
     assert fit.edges[1].tolist() == [1]
     empty = provisional_fit([], np.zeros(0, np.uint8), none, none, np.zeros(0), none, ONE)
     assert empty.shift.size == 0
-
-
-LINE = """
-model line
-plate row
-covariate x[row]
-parameter s > 0
-b0, b1 ~ Flat()
-observed y[row] ~ Normal(b0 + b1*x, s)
-"""
