@@ -36,6 +36,8 @@ class Roles:
     profiled : coefficients without prior, solved with the latents but not counted.
     outer : everything else that is unknown and maximised over, with the reason.
     refused : unknowns that fit no role here, with the reason.
+    curved : observed nodes in which integrated nodes do not enter linearly with Normal noise, with the
+        reason: their integrals are Laplace approximations.
     predicted : observed vector nodes with missing cells, which their patterns leave out.
     """
 
@@ -44,6 +46,7 @@ class Roles:
     outer: Mapping[str, str]
     refused: Mapping[str, str]
     predicted: tuple[str, ...] = ()
+    curved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def block(self) -> tuple[str, ...]:
@@ -53,9 +56,14 @@ class Roles:
 
 @dataclass(slots=True)
 class _Use:
-    """How candidates are used across the graph: nonlinear ones with a reason, pairs multiplied."""
+    """How candidates are used across the graph.
+
+    nonlinear : those that no integral here can take, with a reason. curved : those that are nonlinear in
+        observed nodes only, with these nodes and a reason. products : pairs multiplied in a Normal mean.
+    """
 
     nonlinear: dict[str, str] = field(default_factory=dict)
+    curved: dict[str, dict[str, str]] = field(default_factory=dict)
     products: set[frozenset[str]] = field(default_factory=set)
 
 
@@ -83,9 +91,15 @@ def _roles(dag: Dag, problem: Problem | None) -> Roles:
         n.name: n for n in unknown if _is_candidate(n) and not (n.name in partly and n.name in tied)
     }
     use = _uses(dag, set(candidates))
+    _coefficients_of_curved_leaves(candidates, use)
     size = {name: _size(node, dag, problem) for name, node in candidates.items()}
     ranked = sorted(
-        (n for n in candidates if n not in use.nonlinear), key=lambda n: (_rank(candidates[n]), -size[n])
+        (
+            n
+            for n in candidates
+            if n not in use.nonlinear and not _is_outer_in_leaves(dag, candidates[n], use)
+        ),
+        key=lambda n: (_rank(candidates[n]), -size[n]),
     )
     block: list[str] = []
     displaced: dict[str, str] = {}
@@ -120,11 +134,14 @@ def _assemble(
             if node.kind == "parameter":
                 profiled[name] = "a coefficient without prior that enters means linearly"
             elif _families(node) <= set(FLAT):
-                integrated[name] = "a flat coefficient that enters means linearly"
+                how = "by Laplace's method" if name in use.curved else "that enters means linearly"
+                integrated[name] = f"a flat coefficient {how}"
+            elif name in use.curved:
+                integrated[name] = "Gaussian; integrated by Laplace's method"
             else:
                 integrated[name] = "Gaussian and linear in every mean"
             continue
-        reason = displaced.get(name) or use.nonlinear.get(name) or _why_outer(node)
+        reason = displaced.get(name) or use.nonlinear.get(name) or _why_curved(name, use) or _why_outer(node)
         if node.values_in is not None or _families(node) & _DISCRETE:
             refused[name] = "it is discrete and unknown"
         elif name in partly:
@@ -135,7 +152,49 @@ def _assemble(
             )
         else:
             outer[name] = reason
-    return Roles(integrated, profiled, outer, refused, tuple(sorted(apart)))
+    return Roles(integrated, profiled, outer, refused, tuple(sorted(apart)), _curved(dag, block, use))
+
+
+def _coefficients_of_curved_leaves(candidates: Mapping[str, Node], use: _Use) -> None:
+    """Beside an integral that is an approximation, no coefficient without prior can be profiled exactly."""
+    leaves = {leaf: why for name, found in use.curved.items() for leaf, why in found.items()
+              if candidates[name].kind != "parameter"}  # fmt: skip
+    for name, node in candidates.items():
+        if leaves and node.kind == "parameter" and name not in use.curved:
+            use.curved[name] = dict.fromkeys(
+                leaves, "a coefficient beside latents that are integrated approximately"
+            )
+
+
+def _is_outer_in_leaves(dag: Dag, node: Node, use: _Use) -> bool:
+    """Whether a candidate that is nonlinear in leaves is maximised over rather than integrated.
+
+    Coefficients without prior always are.  So are those with a Gaussian prior of their own where every
+    such leaf is Normal: no latent is spared an approximation by integrating them.
+    """
+    if node.name not in use.curved:
+        return False
+    if node.kind == "parameter":
+        return True
+    if node.plates or _families(node) <= set(FLAT):
+        return False
+    laws = {s.distribution.family for leaf in use.curved[node.name] for s in dag.nodes[leaf].statements
+            if isinstance(s, Stochastic)}  # fmt: skip
+    return laws <= {"Normal"}
+
+
+def _why_curved(name: str, use: _Use) -> str | None:
+    leaves = use.curved.get(name)
+    return None if leaves is None else "; ".join(f"{why}, '{leaf}'" for leaf, why in leaves.items())
+
+
+def _curved(dag: Dag, block: list[str], use: _Use) -> dict[str, str]:
+    """Observed nodes whose integrals are approximations, with the first reason."""
+    found: dict[str, str] = {}
+    for name in block:
+        for leaf, why in use.curved.get(name, {}).items():
+            found.setdefault(leaf, f"'{name}': {why}")
+    return {n: found[n] for n in dag.nodes if n in found}
 
 
 def _vector_nodes(dag: Dag) -> set[str]:
@@ -247,11 +306,14 @@ def _size(node: Node, dag: Dag, problem: Problem | None) -> float:
 
 def _uses(dag: Dag, names: set[str]) -> _Use:
     use = _Use()
-    cache: dict[str, Monomials] = {}
+    caches: dict[str | None, dict[str, Monomials]] = {}
     for statement in dag.statements:
         match statement:
-            case Stochastic(distribution=d) | Joint(distribution=d):
-                _distribution_use(dag, d, names, use, cache)
+            case Stochastic(distribution=d, head=head, observed=observed):
+                leaf = head.name if observed and d.family not in GAUSSIAN[1:] else None
+                _distribution_use(dag, d, names, use, caches.setdefault(leaf, {}), leaf)
+            case Joint(distribution=d):
+                _distribution_use(dag, d, names, use, caches.setdefault(None, {}), None)
             case Covariance(expression=tree):
                 _mark(dag, (tree,), names, use, "it stands in a covariance")
             case _:
@@ -260,47 +322,66 @@ def _uses(dag: Dag, names: set[str]) -> _Use:
 
 
 def _distribution_use(
-    dag: Dag, d: Distribution, names: set[str], use: _Use, cache: dict[str, Monomials]
+    dag: Dag, d: Distribution, names: set[str], use: _Use, cache: dict[str, Monomials], leaf: str | None
 ) -> None:
     for key, value in d.arguments:
         trees: Iterable[ex.Expression]
         if d.family in GAUSSIAN and key == "mu" and isinstance(value, ex.Expression):
             for tree in value.items if isinstance(value, ex.Vector) else (value,):
-                for monomial in _monomials(dag, tree, names, use, cache):
+                for monomial in _monomials(dag, tree, names, use, cache, leaf):
                     use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
             continue
         if isinstance(value, ex.Expression):
             trees = (value,)
         else:
             trees = tuple(distribution_expressions(Distribution(d.family, ((key, value),))))
-        _mark(dag, trees, names, use, f"it stands in {key} of {d.family}")
+        _mark(dag, trees, names, use, f"it stands in {key} of {d.family}", leaf)
 
 
-def _mark(dag: Dag, trees: Iterable[ex.Expression], names: set[str], use: _Use, why: str) -> None:
-    """Everything that these trees depend on, through deterministic nodes too, is nonlinear."""
-    queue = [r.name for tree in trees for r in ex.references(tree)]
+def _mark(
+    dag: Dag, trees: Iterable[ex.Expression], names: set[str], use: _Use, why: str, leaf: str | None = None
+) -> None:
+    """Everything that these trees depend on, through deterministic nodes too, is nonlinear.
+
+    leaf : the observed node whose law the trees belong to; None for what no integral here can take.
+    """
+    queue = [r for tree in trees for r in ex.references(tree)]
     seen: set[str] = set()
     while queue:
-        name = queue.pop()
+        reference = queue.pop()
+        name = reference.name
+        inside = tuple(i.reference for i in reference.indices or () if isinstance(i, ex.NodeIndex))
+        if inside and leaf is not None:
+            _mark(dag, inside, names, use, "it is used as an index")
         if name in seen or name not in dag.nodes:
             continue
         seen.add(name)
         if name in names:
-            use.nonlinear.setdefault(name, why)
+            if leaf is None:
+                use.nonlinear.setdefault(name, why)
+            else:
+                use.curved.setdefault(name, {}).setdefault(leaf, why)
         if dag.nodes[name].kind == "deterministic":
-            queue.extend(dag.parents[name])
+            for s in dag.nodes[name].statements:
+                if isinstance(s, Deterministic):
+                    queue.extend(ex.references(s.expression))
 
 
 _ONE: Monomials = frozenset((frozenset(),))
 
 
 def _monomials(
-    dag: Dag, tree: ex.Expression, names: set[str], use: _Use, cache: dict[str, Monomials]
+    dag: Dag,
+    tree: ex.Expression,
+    names: set[str],
+    use: _Use,
+    cache: dict[str, Monomials],
+    leaf: str | None,
 ) -> Monomials:
     """Products of candidates that occur in a mean, deterministic nodes expanded."""
 
     def down(t: ex.Expression) -> Monomials:
-        return _monomials(dag, t, names, use, cache)
+        return _monomials(dag, t, names, use, cache, leaf)
 
     match tree:
         case ex.Reference(name, indices):
@@ -327,16 +408,18 @@ def _monomials(
             for x in a:
                 for y in b:
                     for name in x & y:
-                        use.nonlinear.setdefault(name, "it is multiplied with itself")
+                        _mark(
+                            dag, (ex.Reference(name, ()),), names, use, "it is multiplied with itself", leaf
+                        )
             return frozenset(x | y for x in a for y in b)
         case ex.Binary("/", left, right):
-            _mark(dag, (right,), names, use, "it stands in a denominator")
+            _mark(dag, (right,), names, use, "it stands in a denominator", leaf)
             return down(left)
         case ex.Reduction("sum" | "mean", body, _):
             return down(body)
         case ex.Call("if_else", (test, yes, no)):
-            _mark(dag, (test,), names, use, "it stands in a condition")
+            _mark(dag, (test,), names, use, "it stands in a condition", leaf)
             return down(yes) | down(no)
         case _:
-            _mark(dag, (tree,), names, use, "it is inside a function")
+            _mark(dag, (tree,), names, use, "it is inside a function", leaf)
             return _ONE

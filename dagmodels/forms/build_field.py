@@ -12,13 +12,16 @@ from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import FitError
 from dagmodels.forms import coordinates as co
 from dagmodels.forms.cells import cells
-from dagmodels.forms.field import Field, Leaf
+from dagmodels.forms.field import Curved, Field, Leaf
 from dagmodels.forms.formulas import Functions
+from dagmodels.forms.jets import Jets
+from dagmodels.forms.leaf import Expansion, LeafReader
 from dagmodels.forms.lower import Lowering, NotLowered, Value
 from dagmodels.forms.ordering import Group, elimination_order
 from dagmodels.forms.outer import Coordinate, register
 from dagmodels.forms.pieces import Piece, Products, aligned, cross_products, merged, scaled, take
 from dagmodels.forms.predictor import CONSTANT, Predictor
+from dagmodels.forms.saturated import coordinates, record, saturated_sets
 from dagmodels.forms.shift import provisional_fit
 from dagmodels.forms.vectors import Matrix, Vector, matrix, variance_tree, vector_nodes, vectors
 from dagmodels.graph import expression as ex
@@ -62,7 +65,7 @@ class Edges:
 class Observation:
     """Rows of one leaf (or of one pair of components of a vector leaf) before summation.
 
-    first, second : aligned pieces, the response included (None: the same predictor twice).
+    first, second : aligned pieces, the response included (None: the same predictor twice; -1: the constant).
     weight : place of the weight, by row or one for all. responses : index into the builder's list.
     """
 
@@ -80,6 +83,21 @@ class Response:
     pieces: list[Piece]
     y: Floats
     root_weight: Floats | float
+    curved: bool = False  # a predictor of a leaf that is not Normal and linear, with y = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Expanded:
+    """A curved leaf before elements are ordered: its predictors are responses from `first` on."""
+
+    node: str
+    n: int
+    first: int
+    expansion: Expansion
+    loads: dict[int, int]
+    weights: dict[tuple[int, int], int]
+    extra: list[int]
+    scale: float
 
 
 class FieldBuilder:
@@ -103,6 +121,7 @@ class FieldBuilder:
         self.scales: list[tuple[Ints, Ints]] = []
         self.responses: list[Response] = []
         self.observations: list[Observation] = []
+        self.expanded: list[Expanded] = []
         self.linear: list[tuple[Ints, Floats]] = []
         self.prior: list[tuple[Ints, Floats]] = []
         self.constant = 0.0
@@ -134,6 +153,13 @@ class FieldBuilder:
     def _outer(self, name: str) -> int:
         if name not in self.roles.outer:
             raise NotLowered(f"'{name}' stands where only known numbers and outer unknowns can")
+        group = saturated_sets(self.problem, self.vectors).get(name)
+        if group is not None and set(group.names) <= set(self.roles.outer):
+            self.coordinates.update(coordinates(self.problem, group))
+            values, factor = record(self.recorder, group, self.coordinates[name].batch)
+            self.factors.update(dict.fromkeys(group.names, factor))
+            self.lowering._registers.update(values)  # the whole set at once
+            return values[name]
         c = co.coordinate(self.problem, name, self.use.get(name, ("other", ()))[0])
         self.coordinates[name] = c
         value, factor = register(self.recorder, c)
@@ -278,6 +304,9 @@ class FieldBuilder:
             places, rows = places[observed], _subset(rows, np.flatnonzero(observed))
         if rows.n == 0:
             return
+        if law.family != "Normal" or name in self.roles.curved:
+            self._curved_leaf(name, law, places, rows)
+            return
         number = self._response(name, _mean(law), places, rows)
         data, value = self._variance(law, rows)
         if np.any(np.asarray(data) <= 0):
@@ -294,6 +323,62 @@ class FieldBuilder:
         self._count_logs(self.recorder.apply("log", register), self.lowering.codes(value, rows))
         source = self.predictor.source(Value(weight, value.key), rows)
         self.observations.append(Observation(number, None, source))
+
+    def _curved_leaf(self, name: str, law: Distribution, places: Ints, rows: Rows) -> None:
+        """The quadratic expansion of a log density g at any predictors eta~, as Gaussian loads:
+
+        -2 g ~ sum W eta eta' - 2 (g' + W eta~) eta + (-2 g + 2 g' eta~ + W eta~ eta~'), W = -g''.
+        """
+        f, recorder = self.functions, self.recorder
+        reader = LeafReader(self.predictor, Jets(f), name, len(self.expanded), rows)
+        y = self.problem.values[name].reshape(-1)[places]
+        found = reader.expansion(law, y)
+        first = len(self.responses)
+        etas, extra = [], []
+        for k, (tree, at) in enumerate(found.predictors):
+            pieces = aligned(self.predictor.pieces(tree, at), rows.n, CONSTANT, self.one)
+            self.responses.append(Response(name, rows.n, pieces, np.zeros(rows.n), 1.0, curved=True))
+            etas.append(f.traced(found.inputs[k]))
+            extra.append(recorder.input(f"\0load {len(self.expanded)} {k}", rows.n))
+        total = -2.0 * f.traced(found.density)
+        weights: dict[tuple[int, int], int] = {}
+        loads: dict[int, int] = {}
+        for k, eta in enumerate(etas):
+            own = f.traced(found.weights[k, k]) + f.traced(self._ridge()) if (k, k) in found.weights else None
+            weights[k, k] = (own if own is not None else f.traced(self._ridge())).register
+            slope = f.traced(found.slopes[k]) if k in found.slopes else 0.0
+            total = total + 2.0 * (slope * eta) if k in found.slopes else total
+            load = f.traced(extra[k]) + slope
+            for m, other in enumerate(etas):
+                pair = (min(k, m), max(k, m))
+                if pair[0] != pair[1] and pair in found.weights:
+                    weights[pair] = found.weights[pair]
+                if pair in weights or pair in found.weights:
+                    w = f.traced(weights.get(pair, found.weights.get(pair, -1)))
+                    load = load + w * other
+                    total = total + w * (eta * other)
+            loads[k] = load.register
+        register = self._long(total.register, rows.n)
+        self.linear.append((recorder.start(register) + np.arange(rows.n), np.ones(rows.n)))
+        for (k, m), w in weights.items():
+            weights[k, m] = w = self._long(w, rows.n)
+            source = recorder.start(w) + np.arange(rows.n)
+            self.observations.append(Observation(first + k, None if k == m else first + m, source))
+        for k, load_register in loads.items():
+            source = recorder.start(load_register) + np.arange(rows.n)
+            self.observations.append(Observation(first + k, -1, source))
+        for register in (found.density, *found.slopes.values()):
+            recorder.start(register)
+        scale = float(np.std(y)) or 1.0 if law.family in _LOCATIONS else 1.0
+        self.expanded.append(Expanded(name, rows.n, first, found, loads, weights, extra, scale))
+
+    def _ridge(self) -> int:
+        return self.recorder.input("\0ridge", 1)
+
+    def _long(self, register: int, n: int) -> int:
+        if self.recorder.length(register) == n:
+            return register
+        return self.recorder.gather(register, np.zeros(n, dtype=np.int64))
 
     def _count_logs(self, register: int, codes: Ints) -> None:
         length = self.recorder.length(register)
@@ -401,11 +486,38 @@ class FieldBuilder:
             rows={name: np.where(numbers < 0, -1, row[numbers]) for name, numbers in self.elements.items()},
             shift=fit.shift,
             moves=tuple(fit.moves),
-            leaves=tuple(fit.leaves),
+            leaves=(*fit.leaves, *(Leaf(e.node, e.n, e.scale) for e in self.expanded)),
             group_names=tuple(g.name for g in self.groups),
             group_rows=tuple(row[g.start : g.start + g.size] for g in self.groups),
             outer_registers={name: self.lowering.node(name) for name in self.coordinates},
             parents=(child, parent),
+            curved=tuple(self._curved(e, fit.responses) for e in self.expanded),
+            ridge=tape.inputs.get("\0ridge", (-1, 0))[0],
+        )
+
+    def _curved(self, e: Expanded, responses: list[Response]) -> Curved:
+        """The leaf with its pieces in elimination rows."""
+        start = self.recorder.start
+        rows = np.arange(e.n)
+        k = len(e.expansion.predictors)
+        element, source, data = [], [], []
+        for r in responses[e.first : e.first + k]:
+            pieces = [*r.pieces, Piece(self.count, self.one, -r.y)]
+            element.append(np.stack([np.broadcast_to(p.element, e.n) for p in pieces]))
+            source.append(np.stack([np.broadcast_to(p.source, e.n) for p in pieces]))
+            data.append(np.stack([np.broadcast_to(p.data, e.n) for p in pieces]).astype(np.float64))
+        return Curved(
+            node=e.node,
+            n=e.n,
+            eta=np.array([start(r) + rows for r in e.expansion.inputs], dtype=np.int64).reshape(k, e.n),
+            load=np.array([start(r) + rows for r in e.extra], dtype=np.int64).reshape(k, e.n),
+            density=start(e.expansion.density) + rows,
+            slopes={j: start(r) + rows for j, r in e.expansion.slopes.items()},
+            weights={pair: start(r) + rows for pair, r in e.weights.items()},
+            loads={j: start(r) + rows for j, r in e.loads.items()},
+            element=tuple(element),
+            source=tuple(source),
+            data=tuple(data),
         )
 
     def _products(self, responses: list[Response]) -> Products:
@@ -414,11 +526,15 @@ class FieldBuilder:
             for r in responses
         ]
         found = []
+        load = [Piece(self.count, self.one, -1.0)]
         for o in self.observations:
-            second = None if o.second is None else pieces[o.second]
+            second = None if o.second is None else pieces[o.second] if o.second >= 0 else load
             found.append(cross_products(pieces[o.first], second, o.weight, responses[o.first].n))
         none = np.zeros(0, np.int64)
         return merged(found) if found else Products(none, none, none, none, none, np.zeros(0))
+
+
+_LOCATIONS = ("Normal", "StudentT", "Laplace", "Logistic")  # families whose mu is on the response's scale
 
 
 def _mean(law: Distribution) -> ex.Expression:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,32 @@ class Leaf:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Curved:
+    """A leaf that is not Normal and linear, at any expansion point.
+
+    node : its name. n : rows.
+    eta, load : places in the workspace of its predictors and of extra loads on them, (K, n).
+    density : places of the log density by row. slopes : of its derivatives, by predictor.
+    weights : of minus its second derivatives (and the ridge), by pair of predictors.
+    loads : of slope + weights @ eta + load, by predictor.
+    element, source, data : of each piece of each predictor, (pieces, n), elements as elimination rows;
+        the last piece is what is known of the predictor (the constant's row).
+    """
+
+    node: str
+    n: int
+    eta: Ints
+    load: Ints
+    density: Ints
+    slopes: Mapping[int, Ints]
+    weights: Mapping[tuple[int, int], Ints]
+    loads: Mapping[int, Ints]
+    element: tuple[Ints, ...]
+    source: tuple[Ints, ...]
+    data: tuple[Floats, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Field:
     """See the module. Frozen; `Evaluator` holds the workspaces.
 
@@ -57,6 +84,8 @@ class Field:
     group_names, group_rows : elements by node (or `nodes#component` for unit shocks), and their rows.
     outer_registers : the tape's register with each outer node's value.
     parents : child and parent rows of the entries that fill T.
+    curved : leaves whose quadratic expansion is filled in; the form's mode is looked for (`mode`).
+    ridge : place of the weight of a proximal term on their predictors.
     shift : what was taken off each element (elimination order).
     moves : columns that were centred: the kernels' elements are not the graph's, see `restored`.
     """
@@ -81,6 +110,8 @@ class Field:
     group_rows: tuple[Ints, ...]
     outer_registers: Mapping[str, int]
     parents: tuple[Ints, Ints]
+    curved: tuple[Curved, ...] = ()
+    ridge: int = -1
 
     @property
     def is_shock(self) -> NDArray[np.bool_]:
@@ -239,7 +270,9 @@ class Evaluator:
         """Exact derivatives at x, along a direction of x, of every answer about the elements."""
         field = self.field
         step = 1e-30
-        raw = dict.fromkeys(field.tape.inputs, 0)
+        raw: dict[str, NDArray[Any]] = {
+            name: self.w[start : start + length] for name, (start, length) in field.tape.inputs.items()
+        }
         position = 0
         for c in field.coordinates:
             part = slice(position, position + c.length)

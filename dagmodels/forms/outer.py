@@ -9,11 +9,15 @@ partial correlations (so that one and minus one are ordinary points).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.numerics.tape import Recorder, factors
+
+if TYPE_CHECKING:
+    from dagmodels.forms.saturated import Saturated
 
 Floats = NDArray[np.float64]
 
@@ -22,12 +26,13 @@ Floats = NDArray[np.float64]
 class Coordinate:
     """Coordinates of one outer node.
 
-    kind : "identity", "log", "cholesky" or "partial".
+    kind : "identity", "log", "cholesky", "partial", or "entry" (of the factor of a saturated set).
     length : how many coordinates. lower, upper : closed bounds of each.
     symmetric : which ones the criterion takes with either sign (diagonals of factors, scales).
     use : "scale", "precision", "variance", "coefficient" or "other": for starting values.
     order, batch : order and number of the matrices, for the matrix kinds.
     start : value stated by the user, on the node's own scale.
+    group : the set that an "entry" belongs to; the coordinates of a set stand together, in its order.
     """
 
     node: str
@@ -40,6 +45,7 @@ class Coordinate:
     order: int = 0
     batch: int = 1
     start: float | None = None
+    group: Saturated | None = None
 
 
 def register(recorder: Recorder, coordinate: Coordinate) -> tuple[int, int | None]:

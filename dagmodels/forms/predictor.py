@@ -58,6 +58,7 @@ class Predictor:
         self.given = given
         self.inlined = dependent(self.problem.graph, block)
         self.linear = block | self.inlined
+        self.unknown = outer
         self.outer = outer | dependent(self.problem.graph, outer)
         self.one = lowering.recorder.start(lowering.recorder.constant(1.0))
         self._cache: dict[str, list[Piece]] = {}

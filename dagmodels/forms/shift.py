@@ -69,13 +69,14 @@ def provisional_fit(
     child, parent, value, source = edges
     plain = source == one
     shift = columns[:q, -1].copy()
-    if free.size and responses:
-        coefficients = _least_squares(responses, values)
+    fitted = [k for k, r in enumerate(responses) if not r.curved]
+    if free.size and fitted:
+        coefficients = _least_squares([responses[k] for k in fitted], [values[k] for k in fitted])
         shift = shift + columns[:q, :-1] @ coefficients
         shift[free] = coefficients
     edges = _shifted_edges(child, parent, value, source, plain, shift, q)
     moved = [_shifted_response(r, shift, one, q) for r in responses]
-    leaves = [Leaf(r.node, r.n, float(np.sqrt(np.mean(r.y**2)))) for r in moved]
+    leaves = [Leaf(r.node, r.n, float(np.sqrt(np.mean(r.y**2)))) for r in moved if not r.curved]
     return Provisional(shift, edges, moved, leaves, moves)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.forms.cells import cells
 from dagmodels.forms.lower import Lowering, NotLowered, Value, expand
+from dagmodels.forms.saturated import saturated
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Covariance, Distribution, Joint, Stochastic
 
@@ -149,12 +150,22 @@ class Matrix:
 def matrix(lowering: Lowering, vector: Vector, factors: Mapping[str, int]) -> Matrix:
     """The covariance of a vector node on the tape.
 
-    factors : registers of Cholesky factors of outer matrices, by node.
+    factors : registers of Cholesky factors of outer matrices, by node; of a saturated set by any of its
+        names.
     """
+    recorder, order = lowering.recorder, vector.order
+    group = saturated(lowering.problem, vector)
+    if group is not None and group.names[0] in factors:
+        factor = factors[group.names[0]]
+        block = np.zeros(vector.rows.n, dtype=np.int64)
+        plates = lowering.problem.graph.nodes[group.names[0]].plates
+        for plate, index in zip(plates, group.indices, strict=True):
+            codes = lowering._codes(plate, index, vector.rows)
+            block = block * lowering.problem.plates[plate].size + codes
+        return Matrix(recorder.matrix("matmul", order, factor, factor, transposed=True), factor, block)
     if vector.distribution is None:
         return _tied_matrix(lowering, vector)
     d = vector.distribution
-    recorder, order = lowering.recorder, vector.order
     if (tree := d.argument("cov")) is not None:
         assert isinstance(tree, ex.Expression)
         at, block = register(lowering, tree, vector.rows, order)

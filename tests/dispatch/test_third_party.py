@@ -13,7 +13,7 @@ from dagmodels.errors import PluginWarning
 from dagmodels.readers import read
 
 MEAN = "dagmodels_thirdparty.sample_mean:backend"
-ROBUST = "model robust\nplate r\nparameter m\nobserved y[r] ~ StudentT(4, m, 1)\n"
+ROBUST = "model robust\nplate r\nparameter m\nobserved y[r] ~ Laplace(m, 1)\n"
 NORMAL = "model normal\nplate r\nparameter m\nobserved y[r] ~ Normal(m, 1)\n"
 
 

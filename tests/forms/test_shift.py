@@ -26,6 +26,7 @@ class Response:
     pieces: list[Piece]
     y: Any
     root_weight: Any
+    curved: bool = False
 
 
 class Random:

@@ -17,6 +17,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator, Field
+from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.numerics.optimise import SADDLE, Optimum, certify, minimise
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _options(options: Mapping[str, Any]) -> str:
 def solve(field: Field, began: float | None = None) -> Solution:
     """Minimise minus twice the log marginal likelihood (and prior) of a field."""
     began = time.process_time() if began is None else began
-    evaluator = Evaluator(field)
+    evaluator = ModeEvaluator(field) if field.curved else Evaluator(field)
     start, scale = starting_point(field)
     lower = np.concatenate([c.lower for c in field.coordinates]) if start.size else start
     upper = np.concatenate([c.upper for c in field.coordinates]) if start.size else start

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
 
 
+# families whose log density, with any link, has its first and second derivatives on the tape
+LEAVES = frozenset({
+    "Bernoulli", "Binomial", "Poisson", "NegativeBinomial", "Geometric", "Gamma", "Exponential",
+    "InverseGamma", "LogNormal", "Weibull", "StudentT", "Logistic", "Pareto",
+})  # fmt: skip
+
+
 def judge(facts: Facts) -> Verdict:
     """The verdict with reasons that name nodes."""
     dag = facts.graph
@@ -23,7 +30,7 @@ def judge(facts: Facts) -> Verdict:
     return Verdict(
         "laplace",
         accepts=True,
-        exact=True,
+        exact=not found.curved,
         because=(_why(dag, found),),
         method=method(dag, found),
         roles=_roles(found),
@@ -41,8 +48,8 @@ def refusals(dag: Dag, found: Roles) -> list[str]:
             observed += 1
             law = statement.distribution.family
             name = statement.head.name if isinstance(statement, Stochastic) else statement.names[0]
-            if law not in GAUSSIAN and name not in block:
-                reasons.append(f"'{name}' is {law}: the exact route needs Normal")
+            if law not in GAUSSIAN and name not in block and law not in LEAVES:
+                reasons.append(f"'{name}' is {law}, whose density has no second derivatives here yet")
             elif law == "Simultaneous":
                 reasons.append(f"'{name}' is Simultaneous, which has no field form yet")
     if not observed:
@@ -76,14 +83,25 @@ def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
 
 def method(dag: Dag, found: Roles) -> str:
     """What will be maximised, in a few words."""
-    if any(dag.nodes[n].kind == "stochastic" for n in found.outer):
-        return "mode of the exact marginal posterior"
+    posterior = any(dag.nodes[n].kind == "stochastic" for n in found.outer)
     flat = any("flat" in why for why in found.integrated.values())
+    if found.curved:
+        if posterior:
+            return "mode of the marginal posterior by Laplace's approximation"
+        how = "restricted maximum likelihood (REML)" if flat else "maximum likelihood (ML)"
+        return f"{how} by Laplace's approximation"
+    if posterior:
+        return "mode of the exact marginal posterior"
     return "exact restricted maximum likelihood (REML)" if flat else "exact maximum likelihood (ML)"
 
 
 def _why(dag: Dag, found: Roles) -> str:
-    observed = [n.name for n in dag.nodes.values() if n.role == "observed"]
+    observed = [n.name for n in dag.nodes.values() if n.role == "observed" and n.name not in found.curved]
+    if found.curved:
+        curved = "; ".join(
+            f"'{leaf}' is not Normal and linear in {why}" for leaf, why in found.curved.items()
+        )
+        return f"{_names(found.block)} are integrated by Laplace's approximation: {curved}"
     given = f" given {_names(found.outer)}" if found.outer else ""
     verb = "is" if len(observed) == 1 else "are"
     return f"{_names(observed)} {verb} Normal and linear in {_names(found.block)}{given}"
@@ -107,13 +125,16 @@ def _rewrites(dag: Dag, found: Roles) -> tuple[Rewrite, ...]:
         rewrites.append(
             Rewrite(
                 "collapse",
-                f"{_names(found.block)} enter linearly and are integrated or solved in closed form",
+                f"{_names(found.block)} are integrated at their conditional mode, found anew at every step"
+                if found.curved
+                else f"{_names(found.block)} enter linearly and are integrated or solved in closed form",
             )
         )
-    rewrites.append(
-        Rewrite(
-            "compress",
-            "Gaussian observations enter through cross-products, summed once before the first iteration",
+    if any(n.role == "observed" and n.name not in found.curved for n in dag.nodes.values()):
+        rewrites.append(
+            Rewrite(
+                "compress",
+                "Gaussian observations enter through cross-products, summed once before the first iteration",
+            )
         )
-    )
     return tuple(rewrites)

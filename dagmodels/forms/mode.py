@@ -1,0 +1,287 @@
+"""The Laplace approximation: curved leaves expanded at the mode of the elements, with its exact gradient.
+
+With every curved leaf replaced by its quadratic expansion at predictors eta~, the field is Gaussian and
+its criterion F(x, eta~) and both partial gradients are the exact ones of `field`.  Newton's method moves
+eta~ to the predictors at the conditional mean until they agree: the mode.  There the criterion is
+Laplace's (Tierney and Kadane 1986, J. Amer. Statist. Assoc. 81, eq. 2.2).  Because Newton's map is flat
+at its fixed point, the mode moves with x as the conditional mean does with the expansion held still, so
+
+    dF/dx = F_x + F_eta~ . d(A u)/dx,     F_eta~ . d(A u)/dx = -(F_x(+l) - F_x(-l)) / 4,
+
+with F_x(l) the gradient under extra loads l = F_eta~ on the predictors: F is exactly quadratic in loads, so
+this difference has no truncation error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.field import Criterion, Evaluator, Field
+
+Floats = NDArray[np.float64]
+
+NEAR = (
+    1e-6  # a Newton step shorter than this (in the metric of the weights) is the last: the next is its square
+)
+MOST_STEPS = 100
+MOST_ROUGH = 60
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Point:
+    """Predictors and minus twice the log density of all else (prior, Normal leaves) at their elements.
+
+    prior : None while the predictors belong to no elements (a start).
+    """
+
+    eta: Floats
+    prior: float | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Line:
+    """From a point to the mode of its quadratic model: share t of the way, `prior` known along it."""
+
+    start: _Point
+    step: Floats
+    prior_end: float
+    slope_end: float
+
+    def at(self, t: float) -> _Point:
+        eta = self.start.eta + t * self.step
+        if t == 1.0:
+            return _Point(eta, self.prior_end)
+        if self.start.prior is None:
+            return _Point(eta, None)
+        bend = self.start.prior - self.prior_end + self.slope_end
+        return _Point(eta, self.prior_end + self.slope_end * (t - 1) + bend * (t - 1) ** 2)
+
+
+class ModeEvaluator(Evaluator):
+    """`Evaluator` for a field with curved leaves. Predictors of the last mode start the next search."""
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        self.inner_steps = 0
+        parts = field.curved
+        self._eta_places = np.concatenate([c.eta.reshape(-1) for c in parts] or [np.zeros(0, np.int64)])
+        self._load_places = np.concatenate([c.load.reshape(-1) for c in parts] or [np.zeros(0, np.int64)])
+        self._density = np.concatenate([c.density for c in parts] or [np.zeros(0, np.int64)])
+        size = field.x_places.size + self._eta_places.size
+        self._joint_result = np.zeros(2 + size)
+        self._joint = (
+            np.concatenate([field.x_places, self._eta_places]),
+            *self._arguments[1:-1],
+            self._joint_result,
+        )
+        self.eta = np.zeros(self._eta_places.size)
+        self._started = False
+        self._at: Floats | None = None
+
+    # -- pieces of one evaluation ------------------------------------------------------------------
+
+    def _expand(self, x: Floats, eta: Floats) -> Criterion:
+        """F(x, eta): eliminates with the leaves expanded at eta."""
+        self._objective(self._value, np.concatenate([x, eta]), *self._joint)
+        deviance, penalty = float(self._joint_result[0]), float(self._joint_result[1])
+        finite = math.isfinite(deviance + penalty)
+        return Criterion(deviance, penalty) if finite else Criterion(math.inf, 0.0)
+
+    def predictors(self, u: Floats) -> Floats:
+        """Every leaf's predictors at values of the kernels' elements, in the order of the inputs."""
+        full = np.append(u, 1.0)
+        parts = [
+            (c.data[k] * self.w[c.source[k]] * full[c.element[k]]).sum(axis=0)
+            for c in self.field.curved
+            for k in range(len(c.element))
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _ridge(self, value: float) -> None:
+        if self.field.ridge >= 0:
+            self.w[self.field.ridge] = value
+
+    def _minus_twice_log_density(self) -> float:
+        return -2.0 * float(self.w[self._density].sum())
+
+    def _quadratic(self, eta: Floats, step: Floats) -> tuple[float, float]:
+        """Sum of eta' W eta - 2 b eta over the leaves as filled in, and its derivative along a step."""
+        total, slope, position = 0.0, 0.0, 0
+        for c in self.field.curved:
+            k = len(c.element)
+            at = slice(position, position + k * c.n)
+            position += k * c.n
+            e, d = eta[at].reshape(k, c.n), step[at].reshape(k, c.n)
+            for (i, j), places in c.weights.items():
+                times = 1.0 if i == j else 2.0
+                w = self.w[places]
+                total += times * float(w @ (e[i] * e[j]))
+                slope += times * float(w @ (e[i] * d[j] + d[i] * e[j]))
+            for i, places in c.loads.items():
+                b = self.w[places]
+                total -= 2.0 * float(b @ e[i])
+                slope -= 2.0 * float(b @ d[i])
+        return total, slope
+
+    def _length(self, step: Floats) -> float:
+        """Length of a step of the predictors in units of their uncertainty, or of themselves."""
+        total, position = 0.0, 0
+        for c in self.field.curved:
+            k = len(c.element)
+            part = step[position : position + k * c.n].reshape(k, c.n)
+            position += k * c.n
+            for i in range(k):
+                if (i, i) in c.weights:
+                    total += float(np.abs(self.w[c.weights[i, i]]) @ part[i] ** 2)
+        return math.sqrt(total)
+
+    # -- the mode ----------------------------------------------------------------------------------
+
+    def _mode(self, x: Floats) -> Criterion:
+        """Newton's method on the elements; infinite where it finds no mode."""
+        if not self._eta_places.size:
+            return self._expand(x, self.eta)
+        if not self._started:
+            self.eta = self._rough_start(x)
+            self._started = True
+        found = self._newton(x, self.eta)
+        if found is None:  # a bad start from far away: once more from the data
+            found = self._newton(x, self._rough_start(x))
+        self._ridge(0.0)
+        return Criterion(math.inf, 0.0) if found is None else found
+
+    def _newton(self, x: Floats, eta: Floats) -> Criterion | None:
+        point = _Point(eta, None)
+        value = self._expand(x, eta)
+        ridge = 0.0
+        for _ in range(MOST_STEPS):
+            self.inner_steps += 1
+            while not math.isfinite(value.total):  # not concave here: hold the predictors back
+                ridge = max(8.0 * ridge, self._least_ridge())
+                if not ridge < 1e12:
+                    return None
+                self._ridge(ridge)
+                value = self._expand(x, point.eta)
+            line = self._line(point)
+            length = self._length(line.step)
+            if length <= NEAR and ridge == 0.0:
+                return self._finished(x, point, line, length, value)
+            before = self._minus_twice_log_density()
+            merit = None if point.prior is None else point.prior + before
+            found = self._search(x, line, merit)
+            if found is None:
+                return None
+            point, value = found
+            if ridge:
+                ridge = 0.0 if ridge < 1e-4 or length <= 1e3 * NEAR else 0.2 * ridge
+                self._ridge(ridge)
+                value = self._expand(x, point.eta)
+        return None
+
+    def _finished(
+        self, x: Floats, point: _Point, line: _Line, length: float, value: Criterion
+    ) -> Criterion | None:
+        """The criterion at the mode: one last step, which squares what is left, unless nothing is."""
+        if length > 1e-3 * NEAR:
+            point = line.at(1.0)
+            value = self._expand(x, point.eta)
+            if not math.isfinite(value.total):
+                return None
+        self.eta = point.eta
+        return value
+
+    def _line(self, point: _Point) -> _Line:
+        """To the mode of the model that was eliminated last."""
+        end = self.predictors(self.elimination.mean())
+        step = end - point.eta
+        value, slope = self._quadratic(end, step)
+        return _Line(point, step, float(self.elimination.H[-1]) - value, -slope)
+
+    def _search(self, x: Floats, line: _Line, merit: float | None) -> tuple[_Point, Criterion] | None:
+        """The first point on the way back from the line's end that is no worse than its start."""
+        t = 1.0
+        for _ in range(40):
+            point = line.at(t)
+            value = self._expand(x, point.eta)
+            density = self._minus_twice_log_density()
+            if math.isfinite(density) and (
+                merit is None
+                or point.prior is None
+                or point.prior + density <= merit + 1e-9 * max(1.0, abs(merit))
+            ):
+                return point, value
+            t *= 0.5 if math.isfinite(density) else 0.2
+        return None
+
+    def _least_ridge(self) -> float:
+        """A first weight of the proximal term: what makes every leaf log-concave."""
+        worst = 0.0
+        for c in self.field.curved:
+            for (i, j), places in c.weights.items():
+                if i == j:
+                    worst = max(worst, -float(np.min(self.w[places], initial=0.0)))
+        return max(1e-3, 1.1 * worst)
+
+    def _rough_start(self, x: Floats) -> Floats:
+        """Predictors that suit each row by itself, shrunk to zero: damped Newton steps on the densities."""
+        eta = np.zeros(self._eta_places.size)
+        for _ in range(MOST_ROUGH):
+            self._expand(x, eta)
+            step = np.zeros(eta.size)
+            position = 0
+            for c in self.field.curved:
+                for i in range(len(c.element)):
+                    at = slice(position, position + c.n)
+                    position += c.n
+                    if i in c.slopes:
+                        slope = self.w[c.slopes[i]] - 0.1 * eta[at]
+                        weight = np.maximum(np.abs(self.w[c.weights[i, i]]), 1e-2) + 0.1
+                        step[at] = np.clip(slope / weight, -2.0, 2.0)
+            step[~np.isfinite(step)] = 0.0
+            eta = eta + step
+            if np.abs(step).max(initial=0.0) < 0.1:
+                break
+        return eta
+
+    # -- what users of an evaluator ask --------------------------------------------------------------
+
+    def criterion(self, x: Floats) -> Criterion:
+        """Laplace's criterion at x; infinite where the point is not admissible or has no mode."""
+        self.evaluations += 1
+        self._at = None
+        value = self._mode(x)
+        if math.isfinite(value.total):
+            self._at = x.copy()
+        return value
+
+    def value_and_gradient(self, x: Floats) -> tuple[float, Floats]:
+        """The total and its exact gradient at x (nan where the value is infinite)."""
+        total = self.criterion(x).total
+        if not math.isfinite(total):
+            return total, np.full(x.size, np.nan)
+        return total, self.gradient()
+
+    def gradient(self) -> Floats:
+        """Exact gradient at the last x; see the module."""
+        assert self._at is not None
+        k = self.field.x_places.size
+        self._objective(self._gradient, self._joint_result[2:], *self._joint)
+        direct = self._joint_result[2 : 2 + k].copy()
+        moving = self._joint_result[2 + k :].copy()
+        largest = float(np.abs(moving).max(initial=0.0))
+        if not k or largest == 0.0:
+            return direct
+        loads = [self.w[places] for c in self.field.curved for places in c.loads.values()]
+        size = (1.0 + max(float(np.median(np.abs(b))) for b in loads)) / largest
+        both = []
+        for sign in (1.0, -1.0):
+            self.w[self._load_places] = sign * size * moving
+            self._objective(self._value | self._gradient, self._at, *self._arguments)
+            both.append(self._result[2:].copy())
+        self.w[self._load_places] = 0.0
+        self._objective(self._value, self._at, *self._arguments)  # leaves the state of the mode behind
+        return direct - (both[0] - both[1]) / (4.0 * size)
