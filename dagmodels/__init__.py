@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.builder import First
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
+    from dagmodels.mixed import glmer, lmer
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,8 @@ _HOMES = {
     "equal": "dagmodels.graph.expression",
     "unequal": "dagmodels.graph.expression",
     "functions": "dagmodels.graph.functions:tree",
+    "glmer": "dagmodels.mixed",
+    "lmer": "dagmodels.mixed",
 }
 
 __all__ = [
@@ -57,6 +60,8 @@ __all__ = [
     "PluginWarning",
     "equal",
     "functions",
+    "glmer",
+    "lmer",
     "read",
     "unequal",
 ]

@@ -6,8 +6,10 @@ Each verb imports what it needs when it is called, so that building and printing
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +29,42 @@ Names = str | Iterable[str]
 PathLike = str | os.PathLike[str]
 
 
-def read(source: PathLike, format: str | None = None) -> Graph:
+def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
     """The model in a file, or in a text of its own.
 
     Parameters
     ----------
     source : a path, or the text of a model.
-    format : "dag", "json", ...; guessed from the file's ending or the text's beginning when None.
+    format : "dag", "json", "formula", ...; guessed from the file's ending or the text's beginning when
+        None.
+    options : of the format. "formula" needs `data` and takes the arguments of `lmer` and `glmer`.
 
     Raises
     ------
     ModelErrors : every static fault of the model, with line, column and a hint.
     """
+    if format == "formula":
+        from dagmodels.mixed import read_model
+
+        return read_model(source, **options)
     from dagmodels.readers import read as read_dag
 
+    _refuse_formula(source, format)
+    if options:
+        raise TypeError(f"the format {format!r} has no option {', '.join(map(repr, options))}")
     return Graph.of(read_dag(source, format))
+
+
+def _refuse_formula(source: object, format: str | None) -> None:
+    """A line such as `y ~ x + (x|g)` is no model's text and no file's name: say what takes it."""
+    if format is not None or not isinstance(source, str):
+        return
+    if not re.fullmatch(r"[^~\n/\\]+~[^~\n]+", source) or re.match(r"\s*model\s", source):
+        return
+    if os.path.exists(source) or source.rstrip().endswith((".dag", ".json")):
+        return
+    hint = "to fit it to data: dm.lmer(formula, data); the text of a model begins with `model NAME`"
+    raise_all([ModelError(f"'{source.strip()}' looks like a formula", hint=hint)], "the model's source")
 
 
 class Graph(Builder):
@@ -60,6 +83,7 @@ class Graph(Builder):
         """
         from dagmodels.dispatch.plan import make_plan
 
+        self._check_call(method)
         return make_plan(self._facts(data, observed=True), method, options)
 
     def fit(
@@ -100,6 +124,7 @@ class Graph(Builder):
         from dagmodels.dispatch.plan import make_plan
         from dagmodels.dispatch.registry import backends
 
+        self._check_call(method, seed)
         known = self._facts(self.data_or_file(data), observed=True)
         assert known.problem is not None
         if check:
@@ -108,7 +133,9 @@ class Graph(Builder):
         plan = make_plan(known, method, options)
         if plan.backend is None:
             raise FitError(str(plan))
-        return backends()[plan.backend].fit(known.problem, plan, {"seed": seed, **options})
+        found = backends()[plan.backend].fit(known.problem, plan, {"seed": seed, **options})
+        sizes = {name: plate.size for name, plate in known.problem.plates.items()}
+        return found if found.plate_sizes else replace(found, plate_sizes=sizes)
 
     def check(self, data: Any = None) -> Report:
         """What is true of the model (and its data) and what is wrong with it, in sentences; print it."""
@@ -128,7 +155,8 @@ class Graph(Builder):
 
         Parameters
         ----------
-        data : covariates (and levels of plates) to draw for.
+        data : covariates (and levels of plates) to draw for; None takes the file of the model's `data`
+            line, unless `sizes` are given.
         values : numbers for unknowns, by name; those left out are drawn from their priors.
         sizes : elements of plates that the data do not tell.
         draws : how many data sets.
@@ -136,6 +164,8 @@ class Graph(Builder):
         """
         from dagmodels.simulate import simulate
 
+        if data is None and sizes is None and self.dag.data_file is not None:
+            data = self.data_or_file()
         return simulate(self.dag, data=data, values=values, sizes=sizes, draws=draws, seed=seed)
 
     # -- the graph
@@ -181,24 +211,24 @@ class Graph(Builder):
         ----------
         style : "bayes" (plates, observed nodes shaded) or "bn" (a network).
         data : gives the sizes of plates.
-        fit : a fit, whose estimates are written on the edges.
+        fit : a fit of this model, whose estimates are written on the edges; it also gives the sizes.
         show : "names", or "distributions" to write these too.
         """
         from dagmodels.render import write
 
-        return write(self.dag, path, style=style, sizes=self._sizes(data), estimates=fit, show=show)
+        return write(self.dag, path, style=style, sizes=self._sizes(data, fit), estimates=fit, show=show)
 
     def to_dot(self, style: str = "bayes", data: Any = None, fit: Any = None, show: str = "names") -> str:
         """The picture as text of Graphviz's DOT language; arguments as for `render`."""
         from dagmodels.render import to_dot
 
-        return to_dot(self.dag, style, self._sizes(data), fit, show)
+        return to_dot(self.dag, style, self._sizes(data, fit), fit, show)
 
     def to_mermaid(self, data: Any = None, fit: Any = None) -> str:
         """The picture as Mermaid text; arguments as for `render`."""
         from dagmodels.render import to_mermaid
 
-        return to_mermaid(self.dag, self._sizes(data), fit)
+        return to_mermaid(self.dag, self._sizes(data, fit), fit)
 
     def _repr_svg_(self) -> str:
         """What a notebook shows."""
@@ -228,9 +258,20 @@ class Graph(Builder):
 
         return facts(bind(self.dag, data, require_observed=observed))
 
-    def _sizes(self, data: Any) -> dict[str, int] | None:
+    def _check_call(self, method: object, seed: object = 1) -> None:
+        """The arguments that all backends share."""
+        from numbers import Integral
+
+        faults: list[ModelError] = []
+        if not isinstance(method, str):
+            faults.append(ModelError(f"method is {method!r}", hint='"auto", or the name of a backend'))
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+            faults.append(ModelError(f"seed is {seed!r}", hint="give a whole number from 0"))
+        raise_all(faults, f"the fit of model '{self.name}'")
+
+    def _sizes(self, data: Any, fit: Any = None) -> Mapping[str, int] | None:
         if data is None:
-            return None
+            return getattr(fit, "plate_sizes", None)
         from dagmodels.bind.bind import bind
 
         problem = bind(self.dag, data, require_covariates=False)

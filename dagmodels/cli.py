@@ -6,12 +6,14 @@ input is bad; 130 interrupted. Heavy imports stand inside the commands.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from dagmodels import __version__
 from dagmodels.errors import DagmodelsError, FitError, ModelError, ModelErrors, raise_all
 
 if TYPE_CHECKING:
@@ -53,9 +55,21 @@ def _answer(command: Callable[..., int], options: dict[str, Any]) -> int:
         _complain(str(error))
         return BAD_INPUT
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return DONE
+    except OSError as error:  # a full disk behind `> file`; other files are named by their own messages
+        what = f"cannot use '{error.filename}'" if error.filename else "cannot write to the standard output"
+        if not error.filename:
+            _silence()
+        _complain(f"{what}: {error.strerror or error}")
+        return BAD_INPUT
     return status
+
+
+def _silence() -> None:
+    """Let what is still to be printed go nowhere, or closing the output would fail again."""
+    with contextlib.suppress(OSError, ValueError):  # an output that is no file has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fit(
@@ -64,21 +78,26 @@ def fit(
     format: str | None,
     method: str,
     seed: int,
+    se: str | None,
     json: Path | None,
     csv: Path | None,
 ) -> int:
     """Fit a model to data; print the plan and the summary."""
     from dagmodels.results.writing import check_writable
 
-    check_writable([p for p in (json, csv) if p is not None])
+    outputs = {name: path for name, path in (("--json", json), ("--csv", csv)) if path is not None}
+    check_writable(outputs.values())
     _check_method(method)
     graph = _read(model, format)
+    given = _data(graph, data)
+    _keep_inputs(_inputs(model, graph, given), outputs)
     with _working(f"fitting {graph.dag.name}"):
-        result = graph.fit_quietly(_data(graph, data), method, seed)
+        result = graph.fit_quietly(given, method, seed, **({} if se is None else {"se": se}))
     _print_plan(result.plan)
     print()
     _print_fit(result)
     if json is not None or csv is not None:
+        sys.stdout.flush()  # one of them may be /dev/stdout
         result.save(json=json, csv=csv)
     return DONE if result.converged else FAILED
 
@@ -109,6 +128,7 @@ def render(
     check_writable([output])
     graph = _read(model, format)
     found = _data(graph, data, needed=estimates)
+    _keep_inputs(_inputs(model, graph, found), {"the picture": output})
     result = graph.fit_quietly(found) if estimates else None
     written = graph.render(output, style=style, data=found, fit=result)
     print(f"wrote {written}")
@@ -129,14 +149,17 @@ def simulate(
     """Draw data from the model, from values given or from its priors.
 
     What is not observed is left out unless --truth asks for it, or no node of the model is observed.
+    The model's data line gives covariates and levels, unless --data or --size do.
     """
     from dagmodels.results.simulated import write_simulated
 
     values = _pairs(value or [], "--value", _value, "name=number or name=label")
     sizes = _pairs(size or [], "--size", int, "name=number")
     graph = _read(model, format)
-    found = _data(graph, data, needed=False)
-    result = graph.simulate(data=found, values=values, sizes=sizes, draws=draws, seed=seed)
+    found = _data(graph, data) if data else None
+    if output is not None:
+        _keep_inputs(_inputs(model, graph, found), {"--output": output})
+    result = graph.simulate(data=found, values=values, sizes=sizes or None, draws=draws, seed=seed)
     nothing_observed = not any(node.observed for node in graph.dag.nodes.values())
     for line in write_simulated(result, output, truth or nothing_observed):
         print(line)
@@ -183,6 +206,7 @@ COMMANDS: tuple[tuple[Callable[..., int], tuple[tuple[tuple[str, ...], dict[str,
         fit,
         (
             *(MODEL, DATA, FORMAT, METHOD, SEED),
+            _option("--se", metavar="S", help="conditional, or joint: with the means' share (laplace)."),
             _option("--json", type=Path, metavar="OUT", help="Write the result here as JSON."),
             _option("--csv", type=Path, metavar="OUT", help="Write the estimates here as CSV."),
         ),
@@ -225,6 +249,7 @@ def _parser() -> ArgumentParser:
 
     about = "Fit hierarchical models stated as directed graphs."
     parser = ArgumentParser("dagmodels", description=about, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"dagmodels {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command, options in COMMANDS:
         text = command.__doc__ or ""
@@ -250,10 +275,13 @@ def _read(model: Path, format: str | None) -> Graph:
 
 def _check_method(method: str) -> None:
     """A name that no backend bears is bad input, not a failure of statistics."""
+    from dagmodels.dispatch.plan import nearest
     from dagmodels.dispatch.registry import backends as registered
 
     if method != "auto" and method not in registered():
         hint = f"installed: {', '.join(registered()) or 'none'}"
+        near = nearest(method, registered())
+        hint += f"; {near}" if near else ""
         raise_all([ModelError(f"no backend is named '{method}'", hint=hint)], "the arguments")
 
 
@@ -270,6 +298,44 @@ def _data(graph: Graph, given: list[str] | None, needed: bool = True) -> Any:
     ]
     raise_all(faults, "the arguments")
     return {plate: Path(file) for plate, file in (text.split("=", 1) for text in given)}
+
+
+def _inputs(model: Path, graph: Graph, data: Any) -> list[Path]:
+    """The files that are read: the model, the data given, and the file of the model's data line."""
+    files = list(data.values()) if isinstance(data, Mapping) else [data]
+    if graph.dag.data_file is not None:
+        files.append(graph.data_or_file())
+    return [model, *(f for f in files if isinstance(f, Path))]
+
+
+def _keep_inputs(inputs: Iterable[Path], outputs: Mapping[str, Path]) -> None:
+    """Refuse to write over what is read, and to write two outputs into one file.
+
+    An output that is a folder would hold tables; those among its files that are inputs are kept too.
+    """
+    faults: list[ModelError] = []
+    written: dict[str, Path] = {}
+    for name, path in outputs.items():
+        for known in inputs:
+            beside = path.is_dir() and known.suffix in (".csv", ".json") and _same(known.parent, path)
+            if _same(known, path) or beside:
+                what = f"'{known}', which is read" + (f", lies in '{path}'" if beside else "")
+                faults.append(ModelError(f"{name}: {what}", hint="name another file or folder"))
+                break
+        faults += [
+            ModelError(f"{name} and {other} are both '{path}'", hint="name two files")
+            for other, earlier in written.items()
+            if _same(earlier, path)
+        ]
+        written[name] = path
+    raise_all(faults, "the output files")
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether two paths are one file or folder, by whatever links or spellings; streams overwrite nothing."""
+    if a.exists() and b.exists():
+        return a.samefile(b) and (a.is_file() or a.is_dir())
+    return a.resolve() == b.resolve()
 
 
 def _names_plate(graph: Graph, text: str) -> bool:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 _T = TypeVar("_T", bound=Exception)
+
+_LONG_WORD = re.compile(r"\S{200,}")
+
+
+def shortened(text: str) -> str:
+    """A message in which what the user gave takes one line at most: longer words show their beginning."""
+    return _LONG_WORD.sub(lambda m: f"{m[0][:60]}... ({len(m[0])} characters)", text)
 
 
 class DagmodelsError(Exception):
@@ -34,12 +42,13 @@ class ModelError(DagmodelsError):
         hint: str | None = None,
         source: str | None = None,
     ) -> None:
+        message = shortened(message)
         super().__init__(message)
         self.message = message
         self.node = node
         self.line = line
         self.column = column
-        self.hint = hint
+        self.hint = hint if hint is None else shortened(hint)
         self.source = source
 
     def __str__(self) -> str:
@@ -86,4 +95,4 @@ def raise_all(errors: Iterable[ModelError], where: str) -> None:
     found = sorted(errors, key=lambda e: (e.line or 0, e.column or 0))
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
-        raise ModelErrors(f"{count} in {where}", found)
+        raise ModelErrors(f"{count} in {shortened(where)}", found)

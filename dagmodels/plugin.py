@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ class Plan:
 
     def __str__(self) -> str:
         return self.text or f"{self.backend or 'no backend'}: {self.reason}"
+
+    def __repr__(self) -> str:
+        model = f" for {self.model}" if self.model else ""
+        return f"<Plan{model}: {self.backend or 'no backend'}; print it for the reasons>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 @runtime_checkable

@@ -35,6 +35,7 @@ PUBLIC = tuple(n for n, f in FUNCTIONS.items() if f.public)
 ELEMENTWISE = tuple(n for n in PUBLIC if FUNCTIONS[n].event is None)
 DOMAINS = ("none", "above", "below", "between", "ordered", "simplex", "covariance", "correlation")
 NOTES = ("", "", "", "in kg", "2 # 3")
+SIZE = 3  # elements of plates that state no levels; vectors and matrices on them are that long
 Bound = frozenset[str]
 
 
@@ -111,8 +112,22 @@ class Maker:
             aliases = [alias]
         return plate, self.rng.choice(aliases)
 
+    def labels_of(self, plate: str) -> tuple[ex.Label, ...]:
+        """Stated levels, or those that statements name where the data are to tell: never more than SIZE."""
+        ordered = self.plates[self.base(plate)].ordered
+        return self.levels_of(plate) or ((0, 1, 2) if ordered else (1, 2, "yes"))
+
     def level(self, plate: str) -> ex.Label:
-        return self.rng.choice(self.levels_of(plate) or (1, 2, "yes", "no"))
+        return self.rng.choice(self.labels_of(plate))
+
+    def size_of(self, plate: str) -> int:
+        """The number of elements: stated levels stand in each parent element, other plates have SIZE."""
+        whole = self.plates[self.base(plate)]
+        return math.prod((len(whole.levels), *map(self.size_of, whole.parents))) if whole.levels else SIZE
+
+    def roots(self) -> list[str]:
+        """Plates that lie in no other, and their aliases: a label names one element."""
+        return [p for p in self.plates if not self.plates[self.base(p)].parents]
 
     def head_plates(self, least: int = 0, most: int = 2) -> tuple[str, ...]:
         """Plates of a head, no two of which lie in one plate."""
@@ -186,9 +201,11 @@ class Maker:
                 parts = self._tree(bound, depth - 1), self._tree(bound, depth - 1)
                 return ex.Binary(self.rng.choice(COMPARISONS), *parts)
             case "element":
-                return self.elements(bound) or self.leaf(bound)
+                found = self.elements(bound)
+                return self.leaf(bound) if found is None else found
             case "reduce":
-                return self.reduction(bound, depth) or self.leaf(bound)
+                found = self.reduction(bound, depth)
+                return self.leaf(bound) if found is None else found
             case _:
                 return self.leaf(bound)
 
@@ -229,25 +246,24 @@ class Maker:
         """A scalar argument in its domain."""
         if domain == "real":
             return self.tree(bound)
+        if domain == "count":
+            return ex.Number(self.rng.randint(1, 9))
         usable = [k for k in self.nodes.values() if k.values_in is None and k.name not in self.constants]
         if usable and self.maybe():
             reference = self.reference(self.rng.choice(usable), bound)
             return ex.Call("expit" if domain == "probability" else "exp", (reference,))
-        if domain == "count":
-            return ex.Number(self.rng.randint(1, 9))
         return ex.Number(self.rng.choice([0.25, 0.5, 1] if domain == "probability" else [0.5, 2, 3.75]))
 
     def vector(self, domain: str, plate: str | None, size: int | None, bound: Bound) -> ex.Expression:
         """A vector argument on a plate, of a size, or a scalar to be repeated."""
         if plate is not None:
-            known = self.levels_of(plate)
-            size = len(known) if known is not None else size
+            size = self.size_of(plate)
             fitting = [k for k in self.nodes.values() if k.shape == domain and k.plates[-1:] == (plate,)]
             if fitting and plate not in bound and self.maybe(0.7):
                 chosen = self.rng.choice(fitting)
                 rest = tuple(self.index(p, bound) for p in chosen.plates[:-1])
                 return ex.Reference(chosen.name, (*rest, ex.PlateIndex(plate)))
-        n = size or 3
+        n = size or SIZE
         if domain == "simplex":
             return ex.Vector(tuple(ex.Number(1 / n) for _ in range(n)))
         if domain == "ordered":
@@ -258,8 +274,7 @@ class Maker:
 
     def matrix(self, domain: str, plate: str | None, size: int | None, bound: Bound) -> ex.Expression:
         if plate is not None:
-            known = self.levels_of(plate)
-            size = len(known) if known is not None else size
+            size = self.size_of(plate)
             fitting = [k for k in self.nodes.values() if k.shape == "covariance" and self.same_end(k, plate)]
             fitting = [k for k in fitting if not set(k.plates[-2:]) & bound]
             if fitting and self.maybe(0.7):
@@ -267,7 +282,7 @@ class Maker:
                 rest = tuple(self.index(p, bound) for p in chosen.plates[:-2])
                 whole = ex.Reference(chosen.name, (*rest, *map(ex.PlateIndex, chosen.plates[-2:])))
                 return ex.Call("inverse", (whole,)) if self.maybe(0.3) else whole
-        n = size or 2
+        n = size or SIZE
         off = ex.Number(0.1 if domain == "covariance" else 0)
         one = ex.Number(0.5 if domain == "real" else 2)
         rows = (tuple(one if i == j and domain != "real" else off for j in range(n)) for i in range(n))
@@ -287,6 +302,8 @@ class Maker:
         found: list[tuple[str, st.Argument]] = []
         for parameter in family.parameters:
             value = self.argument(parameter, bound, event, size, values_in)
+            if family.event == 2 and event is not None and parameter.name == "nu":
+                value = ex.Number(self.size_of(event) + self.rng.randint(0, 3))  # degrees of freedom
             others = [a for a, (canonical, _) in family.alternatives.items() if canonical == parameter.name]
             key = self.rng.choice(others) if others and self.maybe(0.4) else parameter.name
             positional = key == parameter.name and all(k == "" for k, _ in found)
@@ -307,12 +324,16 @@ class Maker:
             return self.within(parameter.domain, bound)
         if parameter.shape == 1:
             plate = values_in if parameter.domain == "simplex" and values_in else event
+            if parameter.domain == "ordered" and values_in:
+                size = self.size_of(values_in) - 1  # cutpoints
             return self.vector(parameter.domain, plate, size, bound)
         return self.matrix(parameter.domain, event, size, bound)
 
+    def scalar_families(self) -> list[Family]:
+        return [f for f in families().values() if not f.event and f.support.kind != "category"]
+
     def scalar_family(self) -> Family:
-        scalar = [f for f in families().values() if not f.event and f.support.kind != "category"]
-        return self.rng.choice(scalar)
+        return self.rng.choice(self.scalar_families())
 
     # -- statements
 
@@ -328,7 +349,7 @@ class Maker:
 
     def add_covariate(self) -> None:
         plates = self.head_plates()
-        values_in = self.rng.choice([None, None, *self.plates])
+        values_in = self.rng.choice([None, None, *self.roots()])
         name = self.name()
         self.add(Known(name, plates, values_in), st.Covariate(name, plates, values_in, self.note()))
 
@@ -338,7 +359,7 @@ class Maker:
         plates = tuple(self.rng.sample(stated, self.rng.randint(0, min(2, len(stated)))))
         if len(plates) == 2 and self.lies_in(plates[0]) & self.lies_in(plates[1]):
             plates = plates[:1]
-        value = self.literal([len(self.levels_of(p) or ()) for p in plates])
+        value = self.literal([self.size_of(p) for p in plates])
         if not plates and isinstance(value, int | float):
             self.constants[name] = value
         self.add(Known(name, plates), st.Constant(name, plates, value, self.note()))
@@ -377,11 +398,17 @@ class Maker:
         name, plates = self.name(), self.head_plates(1) or self.head_plates(1, 1)
         kind = self.rng.choice(["Truncated", "Censored", "Ordered", "Mixture"])
         bound = self.bound(plates[:-1] if kind == "Ordered" else plates)
-        inner = self.law(self.scalar_family(), bound, None, None, None)
+        able = self.scalar_families()
+        if kind == "Ordered":
+            able = [f for f in able if not f.discrete]
+        elif kind != "Mixture":
+            able = [f for f in able if f.log_cdf is not None and f.log_survival is not None]
+        inner = self.law(self.rng.choice(able), bound, None, None, None)
         shape = "number"
         match kind:
             case "Mixture":
-                other = self.law(self.scalar_family(), bound, None, None, None)
+                alike = [f for f in self.scalar_families() if f.discrete == families()[inner.family].discrete]
+                other = self.law(self.rng.choice(alike), bound, None, None, None)
                 literal = ex.Vector((ex.Number(0.25), ex.Number(0.75)))
                 weights = literal if self.maybe() else self.number_or_node(bound)
                 law = st.Distribution(kind, (("", weights), ("", (inner, other))))
@@ -403,8 +430,7 @@ class Maker:
         return ex.Number(0.5)
 
     def size_is(self, plate: str, size: int) -> bool:
-        known = self.levels_of(plate)
-        return known is None or len(known) == size
+        return self.size_of(plate) == size
 
     def add_vector(self) -> None:
         plates = self.head_plates(1) or self.head_plates(1, 1)
@@ -424,8 +450,10 @@ class Maker:
 
     def add_discrete(self) -> None:
         plates = () if self.maybe() else self.head_plates()
-        values_in, name, bound = self.rng.choice(list(self.plates)), self.name(), self.bound(plates)
+        values_in, name, bound = self.rng.choice(self.roots()), self.name(), self.bound(plates)
         kinds = [f for f in families().values() if f.support.kind == "category"]
+        if self.size_of(values_in) < 2:  # no cutpoint
+            kinds = [f for f in kinds if f.name != "OrderedLogistic"]
         family = self.rng.choice([*kinds, None, None])
         if family is None:
             law = self.table(values_in, bound)
@@ -435,13 +463,13 @@ class Maker:
         self.add(Known(name, plates, values_in), statement)
 
     def table(self, values_in: str, bound: frozenset[str]) -> st.Distribution:
-        width = len(self.levels_of(values_in) or (1, 2, 3))
+        width = self.size_of(values_in)
         row = ex.Vector(tuple(ex.Number(1 / width) for _ in range(width)))
         parents = [k for k in self.nodes.values() if k.values_in and set(k.plates) <= bound][:2]
         if not parents:
             return st.Distribution("Table", (("", row),))
         given = tuple(("", self.pointer(k)) for k in parents)
-        levels = [self.levels_of(k.values_in or "") or ("a", "b") for k in parents]
+        levels = [self.labels_of(k.values_in or "") for k in parents]
         rows = st.Rows(tuple(st.Row(key, row.items) for key in product(*levels)))
         return st.Distribution("Table", given if self.maybe(0.3) else (*given, ("rows", rows)))
 
@@ -483,12 +511,13 @@ class Maker:
 
     def add_covariance(self) -> None:
         plates, names = self.head_plates(), []
+        # chosen before its nodes, on which it must not depend, and at most the product of their scales
+        tree = ex.Call("expit", (self.tree(self.bound(plates), 1),))
         for _ in range(2):
             names.append(self.name())
             law = st.Distribution("Normal", (("", self.tree(self.bound(plates), 1)), ("sigma", ex.Number(2))))
             self.add(Known(names[-1], plates), self.stochastic(names[-1], plates, law))
         left, right = (self.head(n, plates if self.maybe() else ()) for n in names)
-        tree = self.tree(self.bound(plates), 1)
         self.statements.append(st.Covariance(left, right, tree, self.note()))
 
     def add_lagged(self) -> None:

@@ -185,3 +185,123 @@ def test_a_graph_that_was_hashed_cannot_change():
     with pytest.raises(dm.DagmodelsError, match="copy"):
         g.plate("other")
     assert isinstance(g.copy(), dm.Graph)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"method": None}, "method is None"),
+        ({"method": 5}, "method is 5"),
+        ({"seed": "a"}, "seed is 'a'"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"seed": True}, "seed is True"),
+        ({"method": 5, "seed": None}, "seed is None"),
+    ],
+)
+def test_wrong_arguments_of_fit_are_told(monkeypatch, data, arguments, told):
+    install(monkeypatch, Mean())
+    with pytest.raises(dm.ModelErrors) as caught:
+        built().fit(data, **arguments)
+    assert told in str(caught.value)
+    assert len(caught.value.exceptions) == len(arguments)
+    assert all(e.hint for e in caught.value.exceptions)
+    if "seed" not in arguments:
+        with pytest.raises(dm.ModelErrors, match="small"):
+            built().plan(data, **arguments)
+
+
+def test_a_seed_of_numpy_is_a_seed(monkeypatch, data):
+    install(monkeypatch, Mean())
+    assert built().fit(data, seed=np.int64(3)).converged
+
+
+@pytest.mark.parametrize("text", ["Reaction ~ Days + (Days | Subject)", "y~x", " log(y) ~ 1 "])
+def test_a_formula_is_recognised(text):
+    with pytest.raises(dm.ModelErrors) as caught:
+        dm.read(text)
+    assert "looks like a formula" in str(caught.value)
+    assert "dm.lmer(formula, data)" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["~/radon.dag", "C:\\DATA~1\\radon.dag", "folder~1/y ~ x", "y~x.dag"])
+def test_what_is_a_path_is_no_formula(text):
+    with pytest.raises(dm.ModelErrors) as caught:
+        dm.read(text)
+    assert "formula" not in str(caught.value)
+
+
+def test_a_model_on_one_line_is_no_formula():
+    with pytest.raises(dm.ModelErrors) as caught:
+        dm.read("model m y ~ Normal(0, 1)")
+    assert "formula" not in str(caught.value)
+
+
+def test_a_picture_of_a_fit_has_the_sizes_of_its_plates(monkeypatch, data, tmp_path):
+    install(monkeypatch, Mean())
+    g = built()
+    fit = g.fit(data)
+    assert fit.plate_sizes == {"g": 3, "r": 12}
+    assert "g (3)" in g.to_dot(fit=fit)
+    assert "r (12)" in g.to_dot(fit=fit)
+    assert "(12)" in g.to_mermaid(fit=fit)
+    assert "r (12)" in g.render(tmp_path / "g.dot", fit=fit).read_text()
+    half = {"g": data["g"][4:], "x": data["x"][4:], "y": data["y"][4:]}
+    assert "r (8)" in g.to_dot(data=half, fit=fit), "data given outright count more"
+
+
+def test_the_fit_of_another_model_is_not_drawn(monkeypatch, data, tmp_path):
+    install(monkeypatch, Mean())
+    fit = built().fit(data)
+    renamed = dm.read(SMALL.replace("model small", "model other"))
+    assert "m" in renamed.to_dot(fit=fit)
+    other = dm.read(SMALL.replace("b*x + u[g]", "b*x"))
+    for draw in (other.to_dot, other.to_mermaid, lambda **k: other.render(tmp_path / "o.dot", **k)):
+        with pytest.raises(dm.ModelErrors) as caught:
+            draw(fit=fit)
+        assert "the fit is of another model" in str(caught.value)
+    assert not (tmp_path / "o.dot").exists()
+    assert other.to_dot(fit={"m": 1.5}), "numbers by name are anyone's"
+
+
+@pytest.mark.parametrize("path", [None, 5, b"g.svg"])
+def test_a_picture_needs_a_path(path):
+    with pytest.raises(dm.DagmodelsError, match="no path of a picture"):
+        built().render(path)
+
+
+def test_questions_are_about_names():
+    g = built()
+    for ask in (
+        lambda: g.d_separated(None, None),
+        lambda: g.d_separated("x", 5),
+        lambda: g.d_separated(["x", ["m"]], "u"),
+        lambda: g.markov_blanket(None),
+        lambda: g.implied_independences(5),
+    ):
+        with pytest.raises(dm.ModelErrors) as caught:
+            ask()
+        assert "is no name of a node (give names" in str(caught.value)
+    with pytest.raises(dm.ModelErrors, match="small") as caught:
+        g.markov_blanket(["x", "m"])
+    assert "about one node, not about 2" in str(caught.value)
+    b = g.parameter("fresh")
+    with pytest.raises(dm.ModelErrors) as caught:
+        g.d_separated(b, "x")
+    assert "give names: 'fresh'" in str(caught.value)
+
+
+def test_simulate_draws_for_the_models_own_data_line(data, tmp_path):
+    import pandas as pd
+
+    pd.DataFrame(data).to_csv(tmp_path / "small.csv", index=False)
+    (tmp_path / "small.dag").write_text(SMALL.replace("model small\n", 'model small\ndata "small.csv"\n'))
+    g = dm.read(tmp_path / "small.dag")
+    values = {"m": 1, "b": 2, "tau": 1, "s": 1}
+    fake = g.simulate(values=values)
+    assert fake["r"]["x"].tolist() == pytest.approx(list(data["x"]))
+    assert fake["r"]["g"].tolist() == list(data["g"])
+    other = dm.read(str(g).replace("b*x + ", "").replace("covariate x[r]\n", "")).simulate(
+        values=values, sizes={"g": 2, "r": 5}
+    )
+    assert len(other["r"]) == 5, "sizes given: the data line is not asked"

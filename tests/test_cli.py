@@ -128,7 +128,7 @@ def test_bad_input_has_status_2_and_names_all_that_is_wrong(folder, mean):
     both = ("--data", folder / "small.csv")
     assert "plate=file" in call("fit", folder / "small.dag", *both, *both, status=2)
     out = call("fit", folder / "small.dag", *both, "--method", "maen", status=2)
-    assert "no backend is named 'maen' (installed: mean)" in out
+    assert "no backend is named 'maen' (installed: mean; did you mean 'mean'?)" in out
     call("fit", folder / "small.dag", "--seed", "many", status=2)
     call("fly", status=2)
 
@@ -201,6 +201,34 @@ def process(*arguments, **options):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         **options,
     )
+
+
+@pytest.mark.parametrize("command", ["fit", "check"])
+def test_a_full_disk_behind_the_output_is_said_in_one_line(folder, command):
+    (folder / "full").symlink_to("/dev/full")
+    with open(folder / "full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dagmodels.cli", command, folder / "small.dag"]
+            + ["--data", folder / "small.csv"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "dagmodels: cannot write to the standard output: No space left on device\n"
+
+
+def test_results_go_through_a_link_and_after_the_printed_lines(folder):
+    (folder / "link.json").symlink_to(folder / "fit.json")
+    target = ["--data", folder / "small.csv", "--json"]
+    done = process("fit", folder / "small.dag", *target, folder / "link.json")
+    assert (folder / "link.json").is_symlink()
+    record = json.loads((folder / "fit.json").read_text())
+    assert record["model"] == "small"
+    both = process("fit", folder / "small.dag", *target, "/dev/stdout")
+    assert both.stdout.split("log likelihood")[0] == done.stdout.split("log likelihood")[0]
+    assert json.loads(both.stdout[both.stdout.index("\n{\n") :])["estimates"] == record["estimates"]
 
 
 def test_as_a_process_messages_go_to_stderr(folder):
@@ -337,3 +365,70 @@ def test_help_names_every_command():
     out = call("--help")
     for name in ("fit", "plan", "check", "render", "simulate", "backends", "warm"):
         assert name in out
+
+
+def files(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "told"),
+    [
+        (("--csv", "small.csv"), "--csv: '"),
+        (("--json", "small.dag"), "--json: '"),
+        (("--json", "sub/../small.dag"), "--json: '"),
+        (("--csv", "link.csv"), "--csv: '"),
+        (("--json", "o", "--csv", "sub/../o"), "--csv and --json are both"),
+        (("--json", "small.csv", "--csv", "small.dag"), "2 problems"),
+    ],
+)
+def test_what_is_read_is_never_written_over(folder, mean, outputs, told):
+    (folder / "sub").mkdir()
+    (folder / "link.csv").symlink_to(folder / "small.csv")
+    before = files(folder)
+    given = [o if o.startswith("--") else folder / o for o in outputs]
+    out = call("fit", folder / "small.dag", "--data", folder / "small.csv", *given, status=2)
+    assert told in out
+    assert "name " in out
+    assert files(folder) == before
+    assert mean.options == {}, "refused before the fit"
+
+
+def test_the_models_data_file_and_files_by_plate_are_kept_too(folder, mean):
+    (folder / "small.dag").write_text(SMALL.replace("model small\n", 'model small\ndata "small.csv"\n'))
+    before = files(folder)
+    assert "which is read" in call("fit", folder / "small.dag", "--csv", folder / "small.csv", status=2)
+    by_plate = ("--data", f"r={folder / 'small.csv'}")
+    call("fit", folder / "small.dag", *by_plate, "--csv", folder / "small.csv", status=2)
+    call("simulate", folder / "small.dag", "--output", folder / "small.csv", status=2)
+    call("simulate", folder / "small.dag", "--output", folder, status=2)
+    (folder / "m.dot").write_text((folder / "small.dag").read_text())
+    call("render", folder / "m.dot", folder / "m.dot", "--format", "dag", status=2)
+    (folder / "m.dot").unlink()
+    assert files(folder) == before
+    call("fit", folder / "small.dag", "--csv", folder / "fit.csv")
+    call("fit", folder / "small.dag", "--csv", folder / "fit.csv")  # one's own earlier output may be
+
+
+def test_standard_errors_of_the_kind_asked_for(folder, mean):
+    call("fit", folder / "small.dag", "--data", folder / "small.csv", "--se", "joint")
+    assert mean.options == {"seed": 1, "se": "joint"}
+    call("fit", folder / "small.dag", "--data", folder / "small.csv")
+    assert mean.options == {"seed": 1}
+
+
+def test_version():
+    import dagmodels
+
+    assert call("--version").strip() == f"dagmodels {dagmodels.__version__}"
+
+
+def test_simulate_uses_the_data_line_unless_sizes_are_given(folder):
+    text = SMALL.replace("model small\n", 'model small\ndata "small.csv"\n').replace("b*x + ", "")
+    (folder / "small.dag").write_text(text.replace("covariate x[r]\n", ""))
+    values = [word for name in ("m", "b", "tau", "s") for word in ("--value", f"{name}=1")]
+    call("simulate", folder / "small.dag", *values, "--output", folder / "a.json")
+    assert len(json.loads((folder / "a.json").read_text())["r"]["y"]) == 12
+    sizes = ("--size", "g=2", "--size", "r=5")
+    call("simulate", folder / "small.dag", *values, *sizes, "--output", folder / "b.json")
+    assert len(json.loads((folder / "b.json").read_text())["r"]["y"]) == 5

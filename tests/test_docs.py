@@ -49,6 +49,8 @@ def test_python_blocks_run_in_order(page: Path, copy: Path):
     for body in blocks(page, "python"):
         at = lines.index(body.split("\n", 1)[0], at)
         exec(compile("\n" * at + body, str(page), "exec"), session)
+    left = {p.name for p in copy.iterdir()} - {"specs", "examples", "out"}
+    assert not left, "a reader's top folder stays as it was"
 
 
 @pytest.mark.parametrize("page", named(PAGES, "dag"), ids=lambda p: p.name)

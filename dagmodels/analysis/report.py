@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 
 from dagmodels.analysis.facts import Facts
 from dagmodels.analysis.finding import Finding
@@ -21,6 +22,10 @@ class Report:
         return "\n".join(self.sentences)
 
     __repr__ = __str__  # an interactive session shows the sentences
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<ul>{''.join(f'<li>{escape(s)}</li>' for s in self.sentences)}</ul>"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.sentences)

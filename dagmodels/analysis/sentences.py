@@ -160,6 +160,7 @@ def _data(facts: Facts) -> Iterator[str]:
             yield f"'{name}' has {plural(known.size, 'value')}, {known.missing} of them missing."
         else:
             yield f"'{name}' has {plural(known.size, 'value')}, none missing."
+    yield from facts.problem.notes
     unused = facts.problem.unused
     if unused:
         word = "column" if len(unused) == 1 else "columns"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.dag import Dag
+from dagmodels.graph.expression import Reference
 from dagmodels.graph.statement import Joint
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def d_separated(
 ) -> bool:
     """Whether every distribution of this graph makes `a` and `b` independent given `given`.
 
-    Raises ModelErrors for names that are no nodes, and for a node named on two sides.
+    Raises ModelErrors for what is no node's name, and for a node named on two sides.
     """
     left, right, fixed = _names(dag, a), _names(dag, b), _names(dag, given)
     both = (left & right) | (left & fixed) | (right & fixed)
@@ -62,7 +63,7 @@ def markov_blanket(dag: Dag, node: str) -> tuple[str, ...]:
 
     Given these the node is independent of everything else. In the order of the model.
     """
-    (name,) = _names(dag, node)
+    name = _one(dag, node)
     return _in_order(dag, _moral(dag, set(dag.nodes))[name])
 
 
@@ -211,22 +212,44 @@ def _reachable(graph: Neighbours, start: set[str], blocked: set[str]) -> set[str
     return found
 
 
-def _names(dag: Dag, names: str | Iterable[str]) -> set[str]:
-    chosen = [names] if isinstance(names, str) else list(names)
-    unknown = [n for n in chosen if n not in dag.nodes]
-    raise_all(
-        [ModelError(f"'{n}' is no node", node=n, hint=suggestion(n, dag.nodes)) for n in unknown],
-        f"a question to model '{dag.name}'",
+def _names(dag: Dag, names: object) -> set[str]:
+    """Names of nodes given as one name or several."""
+    given: list[object] = (
+        list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
     )
-    return set(chosen)
+    chosen: set[str] = set()
+    faults: list[ModelError] = []
+    for name in given:
+        if isinstance(name, str) and name in dag.nodes:
+            chosen.add(name)
+        elif isinstance(name, str):
+            faults.append(ModelError(f"'{name}' is no node", node=name, hint=suggestion(name, dag.nodes)))
+        else:
+            shown = f"'{name.name}'" if isinstance(name, Reference) else "'y' or ['x', 'y']"
+            faults.append(ModelError(f"{name!r} is no name of a node", hint=f"give names: {shown}"))
+    raise_all(faults, f"a question to model '{dag.name}'")
+    return chosen
 
 
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """ "did you mean ...?", or None when nothing is close."""
+def _one(dag: Dag, node: object) -> str:
+    """The name of one node."""
+    names = _names(dag, node)
+    if len(names) != 1:
+        told = ModelError(f"the question is about one node, not about {len(names)}", hint="ask one by one")
+        raise_all([told], f"a question to model '{dag.name}'")
+    return next(iter(names))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """ "did you mean ...?", or what there is where nothing is close."""
     import difflib
 
     close = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean '{close[0]}'?" if close else None
+    if close:
+        return f"did you mean '{close[0]}'?"
+    names = list(known)
+    more = f", ... ({len(names)})" if len(names) > 12 else ""
+    return f"the nodes are {', '.join(names[:12])}{more}" if names else "the model has no nodes"
 
 
 def _in_order(dag: Dag, names: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dagmodels.bind.checks import check_complete
 from dagmodels.bind.claims import Work
 from dagmodels.bind.elements import bind_plates
 from dagmodels.bind.fill import fill
+from dagmodels.bind.lengths import check_lengths
 from dagmodels.bind.named import check_named
 from dagmodels.bind.problem import Problem
 from dagmodels.bind.rowplate import RowPlate, row_plate, stated_levels, wide_nodes
@@ -49,11 +50,14 @@ def bind(
     ModelErrors : all problems at once. Rows are counted from 1, a header not among them.
     """
     sources = read_sources(dag, data, sizes)
+    if sources.unread:
+        raise_all(sources.errors, f"the data for model {dag.name!r}")
     work = Work(dag, sources, levels, list(sources.errors))
     try:
         _find_rows(work)
         bind_plates(work)
         check_named(work)
+        check_lengths(work)
         values = fill(work)
     except ModelError as error:  # a column that is neither numbers nor labels
         work.errors.append(error)
@@ -70,6 +74,7 @@ def bind(
         observed={name: ~np.isnan(v) for name, v in values.items()},
         unused=_unused(work),
         new=work.new,
+        notes=tuple(work.notes),
     )
 
 

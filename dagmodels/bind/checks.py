@@ -40,19 +40,20 @@ def check_values(work: Work, node: Node, values: Values, where: Where) -> bool:
     ----------
     values : flat, NaN where missing, one per entry of `where`.
     """
-    for wrong, what in _rules(node, values):
+    for wrong, what, hint in _rules(node, values):
         rows = np.flatnonzero(wrong)
         if rows.size:
             row = int(rows[0])
             told = f"{where.source}: {values[row]:g} {where(row)} of {node.name!r}{others(len(rows))}"
-            work.complain(f"{told} is {what}", node.name)
+            work.complain(f"{told} is {what}", node.name, hint)
             return False
     return True
 
 
-def _rules(node: Node, values: Values) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """What is wrong where; bounds that hang on parameters are for the likelihood to judge."""
-    yield np.isinf(values), "infinite"
+def _rules(node: Node, values: Values) -> Iterator[tuple[NDArray[np.bool_], str, str]]:
+    """What is wrong where, and what to do; bounds that hang on parameters are for the likelihood to judge."""
+    rest = ", or leave it missing" if node.observed else ""
+    yield np.isinf(values), "infinite", f"give a finite number{rest}"
     if node.values_in is not None or not node.observed:
         return
     laws = [s.distribution for s in node.statements if isinstance(s, Stochastic | Joint)]
@@ -60,12 +61,15 @@ def _rules(node: Node, values: Values) -> Iterator[tuple[NDArray[np.bool_], str]
     supports = [family(name).support for name in names]
     told = " or ".join(dict.fromkeys(names))
     if all(s.kind == "integer" for s in supports):
-        yield ~np.isnan(values) & (values != np.floor(values)), f"no whole number, but {told} counts"
+        broken = ~np.isnan(values) & (values != np.floor(values))
+        hint = "correct the value, or choose a law of continuous values, such as Normal"
+        yield broken, f"no whole number, but {told} counts", hint
     if all(s.kind in ("integer", "interval") for s in supports):
         lower = min(s.lower if isinstance(s.lower, int | float) else -np.inf for s in supports)
         upper = max(s.upper if isinstance(s.upper, int | float) else np.inf for s in supports)
-        yield values < lower, f"below {lower:g}, the least value of {told}"
-        yield values > upper, f"above {upper:g}, the greatest value of {told}"
+        hint = f"correct the value{rest}, or choose another law"
+        yield values < lower, f"below {lower:g}, the least value of {told}", hint
+        yield values > upper, f"above {upper:g}, the greatest value of {told}", hint
 
 
 def _families(law: Distribution) -> Iterator[str]:
@@ -120,7 +124,9 @@ def _absent(work: Work, node: Node, what: str) -> None:
 
     taken = {*work.dag.nodes, *work.dag.plate}
     free = [n for s in work.sources.sheets for n in s.table.names if n not in taken] + work.sources.unused
-    told = f"the unused columns are {', '.join(free[:8])}" if free else ""
+    there = list(dict.fromkeys(n for s in work.sources.sheets for n in s.table.names))
+    told = f"the columns are {', '.join(there[:8])}; add {node.name!r}" if there else f"add {node.name!r}"
+    told = f"the unused columns are {', '.join(free[:8])}" if free else told
     if work.sources.empty:
         message, told = f"no data are given for the {what} {node.name!r}", "give data"
     else:

@@ -25,6 +25,7 @@ class Work:
     plates : bound so far. failed : plates whose elements could not be determined (already told).
     by_column : base plates whose levels come from columns alone, so that positions mean nothing.
     old : the problem whose levels are kept. silent : sheets and plates already complained of.
+    notes : what is no error, but worth a sentence; each once.
     """
 
     dag: Dag
@@ -39,11 +40,13 @@ class Work:
     by_column: set[str] = field(default_factory=set)
     new: dict[str, Codes] = field(default_factory=dict)
     silent: set[tuple[int, str]] = field(default_factory=set)
+    notes: dict[str, None] = field(default_factory=dict)
 
-    def complain(self, message: str, name: str, hint: str | None = None) -> None:
-        """Collect a problem; the place is that of the node's or plate's statement."""
-        place: Place | None = None
-        if name in self.dag.plate:
+    def complain(self, message: str, name: str, hint: str | None = None, place: Place | None = None) -> None:
+        """Collect a problem; the place is that of the node's or plate's statement unless given."""
+        if place is not None:
+            pass
+        elif name in self.dag.plate:
             place = self.dag.plate[name].place
         elif name in self.dag.nodes:
             place = getattr(self.dag.nodes[name].statements[0], "place", None)

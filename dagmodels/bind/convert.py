@@ -35,12 +35,16 @@ def numbers(work: Work, node: Node, column: Column, where: Where) -> Values | No
     if node.values_in is not None:
         return _codes(work, node, column, where)
     try:
-        return column.floats()
+        values = column.floats()
+        if column.numbers is None and column.labels:
+            told = f"The numbers of {column.name!r} are written as text in {where.source}."
+            work.notes.setdefault(told)
+        return values
     except NotNumbers as bad:
         work.complain(
             f"{where.source}: {bad.value!r} {where(bad.row)} of {node.name!r} is not a number",
             node.name,
-            f"for labels write `{node.name}{axes(node)} in PLATE`, naming the plate of its values",
+            f"correct it; for labels write `{node.name}{axes(node)} in PLATE`, the plate of its values",
         )
         return None
 

@@ -134,6 +134,9 @@ def _parents_of_rows(work: Work, plate: Plate, sheet: int) -> dict[str, Codes] |
     known = work.codes[sheet]
     lacking = [p for p in plate.parents if p not in known]
     table = work.sources.sheets[sheet].table
+    if any((sheet, parent) in work.silent for parent in lacking):
+        work.failed.add(plate.name)  # the parent's column was complained of
+        return None
     for parent in lacking:
         hint = suggest(parent, (n for n in table.names if n not in work.dag.nodes))
         work.fail(

@@ -27,9 +27,14 @@ class Found:
 
 
 def numbered(n: int, named: Iterable[object] = ()) -> Found:
-    """Levels 0..n-1, but those that the model names come first under their names."""
+    """Levels 0..n-1, but those that the model names come first under their names.
+
+    A name that is none of these numbers takes the place of the first of them that is not named.
+    """
+    named = list(named)
     first = [x for x in named if not (isinstance(x, int) and 0 <= x < n)][:n]
-    return Found([*first, *range(len(first), n)], np.arange(n), {})
+    rest = sorted(range(n), key=lambda x: (x not in named, -x))[: n - len(first)]
+    return Found([*first, *sorted(rest)], np.arange(n), {})
 
 
 def continue_elements(work: Work, name: str, found: Found) -> tuple[Found, Codes]:

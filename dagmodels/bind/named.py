@@ -9,7 +9,7 @@ from dagmodels.bind.sources import suggest
 from dagmodels.data.levels import canonical
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, expressions, remembered
-from dagmodels.graph.statement import Deterministic, Stochastic
+from dagmodels.graph.statement import Deterministic, Rows, Stochastic
 
 
 @remembered
@@ -29,9 +29,23 @@ def _all_named(dag: Dag) -> Iterator[tuple[str, ex.Label, str]]:
             for slot in statement.head.slots:
                 if slot.label is not None and slot.plate is not None:
                     yield slot.plate, slot.label, told
+            yield from _in_table(dag, statement)
         for tree in expressions(statement):
             for part in ex.walk(tree):
                 yield from _in_tree(dag, part, told)
+
+
+def _in_table(dag: Dag, statement: Stochastic | Deterministic) -> Iterator[tuple[str, ex.Label, str]]:
+    """The states of its parents that a table has rows for."""
+    if not isinstance(statement, Stochastic) or statement.distribution.family != "Table":
+        return
+    rows = statement.distribution.argument("rows")
+    parents = [v for k, v in statement.distribution.arguments if k != "rows"]
+    plates = [dag.nodes[p.name].values_in for p in parents if isinstance(p, ex.Reference)]
+    for row in rows.rows if isinstance(rows, Rows) else ():
+        for plate, label in zip(plates, row.labels, strict=True):
+            if plate is not None:
+                yield plate, label, statement.head.name
 
 
 def _in_tree(dag: Dag, part: ex.Expression, told: str) -> Iterator[tuple[str, ex.Label, str]]:

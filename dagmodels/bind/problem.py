@@ -73,6 +73,7 @@ class Problem:
     labels : how a plate's elements are written in results, by plate. A nested level that is not
         unique by itself is written inner:outer (with two parents inner:first:second). Left out, it
         is made from the levels when first asked for.
+    notes : what a reader of `check` should know of the data, as sentences.
     new : where other data fixed the levels (`bind(..., levels=problem)`), the elements of each base
         plate that those do not have; empty otherwise.
     memo : answers kept, because rows and cells are asked for again and again.
@@ -85,11 +86,18 @@ class Problem:
     unused: tuple[str, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     new: Mapping[str, Codes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     memo: dict[object, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not self.labels:
             object.__setattr__(self, "labels", _Labels(self.plates))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What a copy or another process needs: all but the answers kept."""
+        kept = (self.graph, dict(self.plates), dict(self.values), dict(self.observed), self.unused)
+        labels = {} if isinstance(self.labels, _Labels) else dict(self.labels)
+        return Problem, (*kept, labels, dict(self.new), self.notes)
 
     def shape(self, node: str) -> tuple[int, ...]:
         """Sizes of a node's plates."""

@@ -41,6 +41,7 @@ class Sources:
     listed : levels given for a plate, canonical, in the order given.
     sizes : number of elements given for a plate; `per_parent` the numbers in each parent element.
     spread : plates whose elements may be spread over their parents (sizes given for simulation).
+    unread : some of the data could not be read, so that what they lack is not known.
     """
 
     sheets: list[Sheet] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Sources:
     per_parent: dict[str, list[int]] = field(default_factory=dict)
     spread: set[str] = field(default_factory=set)
     unused: list[str] = field(default_factory=list)
+    unread: bool = False
     errors: list[ModelError] = field(default_factory=list)
 
     @property
@@ -59,8 +61,8 @@ class Sources:
 
 
 def suggest(name: str, known: Iterable[str], else_: str = "") -> str:
-    """A hint: the known name nearest to a misspelt one."""
-    near = difflib.get_close_matches(name, list(known), 1)
+    """A hint: the known name nearest to a misspelt one, never that one itself."""
+    near = difflib.get_close_matches(name, [n for n in known if n != name], 1)
     return f"did you mean {near[0]!r}?" if near else else_
 
 
@@ -71,6 +73,7 @@ def read_sources(dag: Dag, data: Any, sizes: Mapping[str, Any] | None) -> Source
         _read(dag, data, sources)
     except ModelError as error:
         sources.errors.append(error)
+    sources.unread = bool(sources.errors)
     for plate, size in (sizes or {}).items():
         _read_size(dag, plate, size, sources)
     return sources

@@ -123,7 +123,7 @@ def column(name: str, values: ArrayLike | Sequence[object]) -> Column:
         case "M":
             return _dates(name, array)
         case "S":
-            return _objects(name, array.astype(str).tolist())
+            return _objects(name, array.tolist())
         case "U" | "O" | "T":
             return _objects(name, array.tolist())
         case _:
@@ -149,6 +149,8 @@ def _array(values: object) -> NDArray[np.generic]:
 
 
 def _objects(name: str, values: list[object]) -> Column:
+    if bytes in set(map(type, values)):
+        values = [_decoded(name, x) if isinstance(x, bytes) else x for x in values]
     kinds = {k for k in set(map(type, values)) if k.__name__ not in ("NAType", "NaTType", "NoneType")}
     if kinds & {list, tuple, dict, set, np.ndarray, complex}:
         raise _unsuitable(name, "lists or other compound values")
@@ -164,6 +166,15 @@ def _objects(name: str, values: list[object]) -> Column:
     except TypeError:
         raise _unsuitable(name, f"values of type {next(iter(kinds)).__name__}") from None
     return Column(name, codes=codes, labels=tuple(labels))
+
+
+def _decoded(name: str, label: bytes) -> str:
+    """Labels as bytes, as some file formats give them, are text in UTF-8."""
+    try:
+        return label.decode("utf-8")
+    except UnicodeDecodeError:
+        message = f"column {name!r} holds bytes that are no UTF-8 text: {label!r}"
+        raise ModelError(message, node=name, hint="decode them, as with .decode('latin-1')") from None
 
 
 def _is_numeric(kind: type) -> bool:

@@ -2,6 +2,8 @@
 
 In text files an empty field, NA, NaN and null are missing. A text column is read as whole numbers,
 numbers or booleans where every given entry is one; numbers with leading zeros ("007") stay labels.
+Fields are separated by commas, tabs or semicolons, whichever parts the header; where it is semicolons,
+numbers may have a decimal comma.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from dagmodels.errors import ModelError
 
 ENDINGS = (".csv", ".tsv", ".parquet", ".pq", ".json")
 MISSING = frozenset({"", "NA", "NaN", "nan", "NULL", "null"})
+DELIMITERS = (",", "\t", ";")
+_SPOKEN = {",": "the comma", "\t": "the tab", ";": "the semicolon"}
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+(,\d*)?|,\d+)([eE][+-]?\d+)?\Z")
 _TRUTH = {"TRUE": True, "True": True, "true": True, "FALSE": False, "False": False, "false": False}
 _LABEL_LIKE = re.compile(r"^[+-]?0[0-9]|_", re.MULTILINE)  # leading zeros; 1_000 is Python's alone
 
@@ -56,7 +61,7 @@ def read(path: str | Path) -> Any:
             case ".json":
                 return _json(file)
             case _:
-                return _delimited(file, "\t" if ending == ".tsv" else ",")
+                return _delimited(file)
     except FileNotFoundError:
         raise ModelError(f"no data file {str(file)!r}", hint=_near(file)) from None
     except OSError as error:
@@ -84,8 +89,19 @@ def _text(file: Path) -> str:
     return raw.decode("utf-8-sig")
 
 
-def _delimited(file: Path, delimiter: str) -> Table:
-    reader = csv.reader(io.StringIO(_text(file), newline=""), delimiter=delimiter, strict=True)
+def _delimiter(text: str) -> str:
+    """What separates the fields: of the comma, the tab and the semicolon the first that parts the header."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    for delimiter in DELIMITERS:
+        if len(next(csv.reader([header], delimiter=delimiter), [])) > 1:
+            return delimiter
+    return ","
+
+
+def _delimited(file: Path) -> Table:
+    text = _text(file)
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:
@@ -101,19 +117,25 @@ def _delimited(file: Path, delimiter: str) -> Table:
     wrong = next((i for i, row in enumerate(rows) if len(row) != len(names)), None)
     if wrong is not None:
         told = f"row {wrong + 1} has {len(rows[wrong])} fields, the header {len(names)}"
-        raise ModelError(told, source=file.name, hint="quote fields that hold the delimiter")
+        hint = f"quote fields that hold the delimiter, here {_SPOKEN[delimiter]}"
+        raise ModelError(told, source=file.name, hint=hint)
     places = {name: i for i, name in enumerate(names)}
 
     def read_column(name: str) -> Column:
         place = places[name]
-        return text_column(name, [row[place] for row in rows])
+        return text_column(name, [row[place] for row in rows], decimal_comma=delimiter == ";")
 
     return Table(names, len(rows), read_column, file.name)
 
 
-def text_column(name: str, entries: list[str]) -> Column:
-    """A column of text -> whole numbers, numbers, booleans or labels, missing entries marked."""
+def text_column(name: str, entries: list[str], *, decimal_comma: bool = False) -> Column:
+    """A column of text -> whole numbers, numbers, booleans or labels, missing entries marked.
+
+    decimal_comma : numbers may be written 1,5 (all of a column, as R's `read.csv2` has it).
+    """
     entries = list(map(str.strip, entries))
+    if decimal_comma and all(x in MISSING or _DECIMAL_COMMA.match(x) for x in set(entries)):
+        entries = [x.replace(",", ".") for x in entries]
     distinct = set(entries)
     lost = distinct & MISSING
     given = distinct - MISSING

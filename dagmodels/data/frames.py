@@ -92,6 +92,12 @@ def table(data: object, source: str = "the data") -> Table:
         return _from_mapping({n: data[n] for n in data.dtype.names}, source)
     if isinstance(data, list | tuple) and all(isinstance(row, Mapping) for row in data):
         return _from_records(data, source)
+    if is_series(data):
+        name = getattr(data, "name", None)
+        raise ModelError(
+            f"{source}: a {type(data).__name__} is one column, not a table",
+            hint=f"give a data frame, or a dict such as {{{str(name or 'y')!r}: the series}}",
+        )
     if is_native(data):
         return _from_native(data, source)
     raise ModelError(

@@ -75,6 +75,8 @@ def canonical(label: object) -> object:
             return label.date().isoformat() if midnight else label.isoformat()
         case datetime.date():
             return label.isoformat()
+        case bytes():
+            return _canonical_text(label.decode("utf-8", "backslashreplace"))
         case _:
             return str(label)
 

@@ -25,7 +25,7 @@ def explain(plan: Plan) -> str:
         lines.extend(_roles(verdict.roles))
         lines.extend(f"  rewrite: {r.name}, {r.reason}" for r in verdict.rewrites)
         if verdict.cost is not None:
-            lines.append(f"  cost: about {verdict.cost:.2g} s")
+            lines.append(f"  cost: about {_seconds(verdict.cost)}")
     lines.extend(f"  note: {note}" for note in plan.notes)
     if plan.options:
         lines.append("  options: " + ", ".join(f"{k}={v!r}" for k, v in plan.options.items()))
@@ -60,5 +60,14 @@ def _answer(verdict: Verdict) -> str:
     if verdict.accepts:
         kind = "exactly" if verdict.exact else "approximately"
         doing = f" by {verdict.method}" if verdict.method else ""
-        return f"  '{verdict.backend}' could fit it {kind}{doing}" + (f": {reasons}" if reasons else "")
+        taking = f" in about {_seconds(verdict.cost)}" if verdict.cost is not None else ""
+        could = f"  '{verdict.backend}' could fit it {kind}{doing}{taking}"
+        return could + (f": {reasons}" if reasons else "")
     return f"  '{verdict.backend}' cannot" + (f": {reasons}" if reasons else " (it gives no reason)")
+
+
+def _seconds(cost: float) -> str:
+    """A guess with one digit, in the unit that a person would use."""
+    if cost < 120:
+        return f"{float(f'{cost:.1g}'):g} s"
+    return f"{cost / 60:.0f} min" if cost < 7200 else f"{cost / 3600:.0f} h"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from dagmodels.analysis.facts import Facts
 from dagmodels.dispatch.explain import explain
-from dagmodels.dispatch.policy import Rule, rule_for
+from dagmodels.dispatch.policy import POLICY, Rule, rule_for
 from dagmodels.dispatch.registry import backends
-from dagmodels.errors import PluginWarning
+from dagmodels.errors import PluginWarning, shortened
 from dagmodels.plugin import Backend, Plan, Verdict
 
 
@@ -75,14 +75,25 @@ def _requested(method: str, rule: Rule, verdicts: tuple[Verdict, ...]) -> Plan:
     verdict = next((v for v in verdicts if v.backend == method), None)
     if verdict is None:
         names = [v.backend for v in verdicts]
-        close = difflib.get_close_matches(method, names, 1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
         installed = ", ".join(names) or "none"
-        return Plan(None, f"no backend named '{method}' is installed (installed: {installed}){hint}")
+        told = shortened(f"no backend named '{method}' is installed (installed: {installed})")
+        near = nearest(method, names)
+        return Plan(None, f"{told}; {near}" if near else told)
     if not verdict.accepts:
         reasons = "; ".join(verdict.because) or "it gives no reason"
         return Plan(None, f"'{method}' was asked for and refuses: {reasons}")
     return Plan(method, "method= asks for it", notes=_notes(rule, method))
+
+
+def nearest(method: str, installed: Iterable[str]) -> str:
+    """Which backend a misspelt name may mean, also one that the policy knows and that is not installed."""
+    there = list(installed)
+    known = [*there, *(n for rule in POLICY for n in rule.prefers if n not in there), "auto"]
+    close = difflib.get_close_matches(method, dict.fromkeys(known), 1)
+    if not close or close[0] == method:
+        return ""
+    lacking = "" if close[0] in (*there, "auto") else ", which is not installed either"
+    return f"did you mean '{close[0]}'{lacking}?"
 
 
 def _rank(verdict: Verdict) -> tuple[bool, float, str]:

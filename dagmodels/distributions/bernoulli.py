@@ -16,8 +16,8 @@ def log_density(f: Any, x: Any, p: Any) -> Any:
 
 
 def log_density_logit(f: Any, x: Any, logit_p: Any) -> Any:
-    failure = f.where(f.equal(x, 0), -f.softplus(logit_p), NEVER)
-    return f.where(f.equal(x, 1), -f.softplus(-logit_p), failure)
+    towards = f.where(f.equal(x, 1), logit_p, -logit_p)  # log odds of what was seen
+    return f.where(f.equal(x, 1) + f.equal(x, 0), -f.softplus(-towards), NEVER)
 
 
 def draw(rng: Any, p: Any, size: Any = None) -> Any:

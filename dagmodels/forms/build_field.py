@@ -13,7 +13,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms import coordinates as co
 from dagmodels.forms.cells import cells
 from dagmodels.forms.field import Curved, Field, Leaf
-from dagmodels.forms.formulas import Functions
+from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.jets import Jets
 from dagmodels.forms.leaf import Expansion, LeafReader
 from dagmodels.forms.lower import Lowering, NotLowered, Value
@@ -97,6 +97,7 @@ class Expanded:
     loads: dict[int, int]
     weights: dict[tuple[int, int], int]
     extra: list[int]
+    offsets: list[int]
     scale: float
 
 
@@ -260,7 +261,7 @@ class FieldBuilder:
         factor = law.factor
         if factor is None:
             assert law.covariance is not None
-            factor = self.recorder.matrix("cholesky", k, law.covariance)
+            factor = self.recorder.matrix("root", k, law.covariance)
         start = self.recorder.start(factor)
         names = "+".join(dict.fromkeys(c.node for c in vector.components))
         shocks = [self._group(f"{names}#{j}", n, SCALED) for j in range(k)]
@@ -269,7 +270,7 @@ class FieldBuilder:
             self._parents(child, component.mean, component.rows)
             self.scales.append((child, np.full(n, self.zero)))
             self.scales.append((shocks[j], np.full(n, self.one)))
-            for m in range(j + 1):
+            for m in range(k if law.factor is None else j + 1):  # a root is not triangular
                 place = start + law.block * (k * k) + j * k + m
                 self.edges.add(child, Piece(shocks[m], place, 1.0))
 
@@ -325,39 +326,38 @@ class FieldBuilder:
         self.observations.append(Observation(number, None, source))
 
     def _curved_leaf(self, name: str, law: Distribution, places: Ints, rows: Rows) -> None:
-        """The quadratic expansion of a log density g at any predictors eta~, as Gaussian loads:
+        """The quadratic expansion of a log density g at any predictors eta~, as Gaussian loads.
 
-        -2 g ~ sum W eta eta' - 2 (g' + W eta~) eta + (-2 g + 2 g' eta~ + W eta~ eta~'), W = -g''.
+        With W = -g'', d = eta~ less what is known of eta, and u the rest of eta:
+        -2 g ~ u' W u - 2 (g' + W d) u + (-2 g + 2 g' d + d' W d).
         """
         f, recorder = self.functions, self.recorder
         reader = LeafReader(self.predictor, Jets(f), name, len(self.expanded), rows)
         y = self.problem.values[name].reshape(-1)[places]
         found = reader.expansion(law, y)
         first = len(self.responses)
-        etas, extra = [], []
+        away, extra, offsets = [], [], []
         for k, (tree, at) in enumerate(found.predictors):
-            pieces = aligned(self.predictor.pieces(tree, at), rows.n, CONSTANT, self.one)
+            pieces, offset = self.predictor.pieces_and_offset(tree, at)
             self.responses.append(Response(name, rows.n, pieces, np.zeros(rows.n), 1.0, curved=True))
-            etas.append(f.traced(found.inputs[k]))
-            extra.append(recorder.input(f"\0load {len(self.expanded)} {k}", rows.n))
+            known = f.traced(recorder.constant(0.0) if offset is None else offset)
+            offsets.append(known.register)
+            away.append(f.traced(found.inputs[k]) - known)
+            extra.append(f.traced(recorder.input(f"\0load {len(self.expanded)} {k}", rows.n)))
+        weights = self._curvatures(found)
         total = -2.0 * f.traced(found.density)
-        weights: dict[tuple[int, int], int] = {}
         loads: dict[int, int] = {}
-        for k, eta in enumerate(etas):
-            own = f.traced(found.weights[k, k]) + f.traced(self._ridge()) if (k, k) in found.weights else None
-            weights[k, k] = (own if own is not None else f.traced(self._ridge())).register
-            slope = f.traced(found.slopes[k]) if k in found.slopes else 0.0
-            total = total + 2.0 * (slope * eta) if k in found.slopes else total
-            load = f.traced(extra[k]) + slope
-            for m, other in enumerate(etas):
-                pair = (min(k, m), max(k, m))
-                if pair[0] != pair[1] and pair in found.weights:
-                    weights[pair] = found.weights[pair]
-                if pair in weights or pair in found.weights:
-                    w = f.traced(weights.get(pair, found.weights.get(pair, -1)))
-                    load = load + w * other
-                    total = total + w * (eta * other)
-            loads[k] = load.register
+        for k, d in enumerate(away):
+            load: Traced | None = f.traced(found.slopes[k]) if k in found.slopes else None
+            for m, other in enumerate(away):
+                w = weights.get((min(k, m), max(k, m)))
+                if w is not None:
+                    part = f.traced(w) * other
+                    load = part if load is None else load + part
+            assert load is not None
+            inner = load + f.traced(found.slopes[k]) if k in found.slopes else load
+            total = total + d * inner - (2.0 * extra[k]) * f.traced(offsets[k])
+            loads[k] = (load + extra[k]).register
         register = self._long(total.register, rows.n)
         self.linear.append((recorder.start(register) + np.arange(rows.n), np.ones(rows.n)))
         for (k, m), w in weights.items():
@@ -367,10 +367,20 @@ class FieldBuilder:
         for k, load_register in loads.items():
             source = recorder.start(load_register) + np.arange(rows.n)
             self.observations.append(Observation(first + k, -1, source))
-        for register in (found.density, *found.slopes.values()):
+        for register in (found.density, *found.slopes.values(), *offsets):
             recorder.start(register)
         scale = float(np.std(y)) or 1.0 if law.family in _LOCATIONS else 1.0
-        self.expanded.append(Expanded(name, rows.n, first, found, loads, weights, extra, scale))
+        inputs = [x.register for x in extra]
+        self.expanded.append(Expanded(name, rows.n, first, found, loads, weights, inputs, offsets, scale))
+
+    def _curvatures(self, found: Expansion) -> dict[tuple[int, int], int]:
+        """Registers of W by pair of predictors, the ridge on the diagonal included."""
+        f = self.functions
+        weights = dict(found.weights)
+        for k in range(len(found.predictors)):
+            ridge = f.traced(self._ridge())
+            weights[k, k] = (f.traced(weights[k, k]) + ridge if (k, k) in weights else ridge).register
+        return weights
 
     def _ridge(self) -> int:
         return self.recorder.input("\0ridge", 1)
@@ -500,9 +510,11 @@ class FieldBuilder:
         start = self.recorder.start
         rows = np.arange(e.n)
         k = len(e.expansion.predictors)
-        element, source, data = [], [], []
-        for r in responses[e.first : e.first + k]:
-            pieces = [*r.pieces, Piece(self.count, self.one, -r.y)]
+        element, source, data, offsets = [], [], [], []
+        for r, offset in zip(responses[e.first : e.first + k], e.offsets, strict=True):
+            known = start(offset) + (rows if self.recorder.length(offset) == e.n else 0)
+            offsets.append(np.broadcast_to(known, e.n))
+            pieces = [*r.pieces, Piece(self.count, known, 1.0), Piece(self.count, self.one, -r.y)]
             element.append(np.stack([np.broadcast_to(p.element, e.n) for p in pieces]))
             source.append(np.stack([np.broadcast_to(p.source, e.n) for p in pieces]))
             data.append(np.stack([np.broadcast_to(p.data, e.n) for p in pieces]).astype(np.float64))
@@ -511,6 +523,7 @@ class FieldBuilder:
             n=e.n,
             eta=np.array([start(r) + rows for r in e.expansion.inputs], dtype=np.int64).reshape(k, e.n),
             load=np.array([start(r) + rows for r in e.extra], dtype=np.int64).reshape(k, e.n),
+            offset=np.array(offsets, dtype=np.int64).reshape(k, e.n),
             density=start(e.expansion.density) + rows,
             slopes={j: start(r) + rows for j, r in e.expansion.slopes.items()},
             weights={pair: start(r) + rows for pair, r in e.weights.items()},
@@ -522,8 +535,8 @@ class FieldBuilder:
 
     def _products(self, responses: list[Response]) -> Products:
         pieces = [
-            [scaled(p, r.root_weight) for p in [*r.pieces, Piece(self.count, self.one, -r.y)]]
-            for r in responses
+            [scaled(p, r.root_weight) for p in r.pieces + ([response] if r.y.any() or not r.curved else [])]
+            for r, response in ((r, Piece(self.count, self.one, -r.y)) for r in responses)
         ]
         found = []
         load = [Piece(self.count, self.one, -1.0)]

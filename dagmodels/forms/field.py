@@ -50,10 +50,11 @@ class Curved:
     """A leaf that is not Normal and linear, at any expansion point.
 
     node : its name. n : rows.
-    eta, load : places in the workspace of its predictors and of extra loads on them, (K, n).
+    eta, load, offset : places in the workspace of its predictors, of extra loads on them, and of what is
+        known of them, (K, n).
     density : places of the log density by row. slopes : of its derivatives, by predictor.
     weights : of minus its second derivatives (and the ridge), by pair of predictors.
-    loads : of slope + weights @ eta + load, by predictor.
+    loads : of slope + weights @ (eta - offset) + load, by predictor.
     element, source, data : of each piece of each predictor, (pieces, n), elements as elimination rows;
         the last piece is what is known of the predictor (the constant's row).
     """
@@ -62,6 +63,7 @@ class Curved:
     n: int
     eta: Ints
     load: Ints
+    offset: Ints
     density: Ints
     slopes: Mapping[int, Ints]
     weights: Mapping[tuple[int, int], Ints]

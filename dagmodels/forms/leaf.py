@@ -79,7 +79,13 @@ class LeafReader:
             assert isinstance(tree, ex.Expression)
             return self.number_of(tree, self.rows)
 
-        density = jets.jet(f.log_density(jets, given, *canonical(law, argument, jets)))
+        law = _on_link_scale(law)
+        names = tuple(key for key, _ in law.arguments)
+        if names in f.direct:
+            values = [argument(tree) for _, tree in law.arguments]
+            density = jets.jet(f.direct[names](jets, given, *values))
+        else:
+            density = jets.jet(f.log_density(jets, given, *canonical(law, argument, jets)))
         return Expansion(
             self._full(density.value),
             {k: self._full(x) for k, x in density.first.items()},
@@ -180,6 +186,18 @@ class LeafReader:
         assert isinstance(share.statement, Deterministic)
         inner = Rows(rows.n, {p: c[places] for p, c in share.rows.codes.items()}, share.rows.axes)
         return self.number_of(share.statement.expression, inner)
+
+
+def _on_link_scale(law: Distribution) -> Distribution:
+    """p=expit(e) as logit_p=e, where the family states its density in that."""
+    changed = tuple(
+        ("logit_p", tree.arguments[0])
+        if key == "p" and isinstance(tree, ex.Call) and tree.function == "expit"
+        else (key, tree)
+        for key, tree in law.arguments
+    )
+    direct = family(law.family).direct
+    return Distribution(law.family, changed) if tuple(k for k, _ in changed) in direct else law
 
 
 def curved_nodes(predictor: Predictor) -> set[str]:

@@ -6,10 +6,9 @@ eta~ to the predictors at the conditional mean until they agree: the mode.  Ther
 Laplace's (Tierney and Kadane 1986, J. Amer. Statist. Assoc. 81, eq. 2.2).  Because Newton's map is flat
 at its fixed point, the mode moves with x as the conditional mean does with the expansion held still, so
 
-    dF/dx = F_x + F_eta~ . d(A u)/dx,     F_eta~ . d(A u)/dx = -(F_x(+l) - F_x(-l)) / 4,
+    dF/dx = F_x + F_eta~ . d(A u)/dx,     F_eta~ . d(A u)/dx = -1/2 d F_x(t l)/dt at t = 0,
 
-with F_x(l) the gradient under extra loads l = F_eta~ on the predictors: F is exactly quadratic in loads, so
-this difference has no truncation error.
+with F_x(l) the partial gradient under extra loads l = F_eta~ on the predictors, which move the mean alone.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from dagmodels.forms.field import Criterion, Evaluator, Field
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 NEAR = (
     1e-6  # a Newton step shorter than this (in the metric of the weights) is the last: the next is its square
@@ -81,6 +81,12 @@ class ModeEvaluator(Evaluator):
         self.eta = np.zeros(self._eta_places.size)
         self._started = False
         self._at: Floats | None = None
+        self._stale = False
+        self._coo: tuple[Ints, Ints, Ints] | None = None
+
+    def begin_at(self, other: ModeEvaluator) -> None:
+        """Start the search for modes where another evaluator of the same field ended."""
+        self.eta, self._started = other.eta.copy(), True
 
     # -- pieces of one evaluation ------------------------------------------------------------------
 
@@ -109,13 +115,14 @@ class ModeEvaluator(Evaluator):
         return -2.0 * float(self.w[self._density].sum())
 
     def _quadratic(self, eta: Floats, step: Floats) -> tuple[float, float]:
-        """Sum of eta' W eta - 2 b eta over the leaves as filled in, and its derivative along a step."""
+        """Sum of u' W u - 2 b u over the leaves as filled in, u = eta less what is known of it, and its
+        derivative along a step."""
         total, slope, position = 0.0, 0.0, 0
         for c in self.field.curved:
             k = len(c.element)
             at = slice(position, position + k * c.n)
             position += k * c.n
-            e, d = eta[at].reshape(k, c.n), step[at].reshape(k, c.n)
+            e, d = eta[at].reshape(k, c.n) - self.w[c.offset], step[at].reshape(k, c.n)
             for (i, j), places in c.weights.items():
                 times = 1.0 if i == j else 2.0
                 w = self.w[places]
@@ -252,7 +259,7 @@ class ModeEvaluator(Evaluator):
     def criterion(self, x: Floats) -> Criterion:
         """Laplace's criterion at x; infinite where the point is not admissible or has no mode."""
         self.evaluations += 1
-        self._at = None
+        self._at, self._stale = None, False
         value = self._mode(x)
         if math.isfinite(value.total):
             self._at = x.copy()
@@ -272,16 +279,78 @@ class ModeEvaluator(Evaluator):
         self._objective(self._gradient, self._joint_result[2:], *self._joint)
         direct = self._joint_result[2 : 2 + k].copy()
         moving = self._joint_result[2 + k :].copy()
-        largest = float(np.abs(moving).max(initial=0.0))
-        if not k or largest == 0.0:
-            return direct
-        loads = [self.w[places] for c in self.field.curved for places in c.loads.values()]
-        size = (1.0 + max(float(np.median(np.abs(b))) for b in loads)) / largest
-        both = []
-        for sign in (1.0, -1.0):
-            self.w[self._load_places] = sign * size * moving
-            self._objective(self._value | self._gradient, self._at, *self._arguments)
-            both.append(self._result[2:].copy())
-        self.w[self._load_places] = 0.0
-        self._objective(self._value, self._at, *self._arguments)  # leaves the state of the mode behind
-        return direct - (both[0] - both[1]) / (4.0 * size)
+        if k and moving.any():
+            direct -= 0.5 * self._response(moving)
+        return direct
+
+    def _response(self, moving: Floats) -> Floats:
+        """Derivative of F_x in the size of loads `moving` on the predictors, at zero.
+
+        Loads move the mean alone, by the solution d of one more elimination.  With u the mean and
+        e the multipliers of the elements' equations, the residual's derivatives are u u' in H, -2 e u' in T
+        and -e e' in s; they change as products do.
+        """
+        from dagmodels.numerics.field_kernels import fill, fill_adjoint, propagate
+
+        field, e, w = self.field, self.elimination, self.w
+        n = field.pattern.n
+        i, j, constant = self._entries()
+        u = np.append(e.mean(), 1.0)
+        bar, load = self._loaded(moving, u)
+        fill(w, *field.fill, e.s, e.T, e.H)
+        H = e.H.copy()
+        e.H[constant] = -load
+        e.T[constant] = 0.0
+        e.H[-1] = e.T[-1] = 0.0
+        e.eliminate()
+        d = np.append(e.mean(), 0.0)
+        self._stale = True
+        own = np.stack([-_product(H, i, j, u), np.append(load, 0.0) - _product(H, i, j, d)], axis=1)
+        child, parent, coefficient = self._ordered_parents()
+        propagate(parent, child, coefficient, own)
+        twice = np.where(i == j, 1.0, 2.0)
+        Hb = twice * (u[i] * d[j] + d[i] * u[j])
+        Tb = -2.0 * (own[i, 1] * u[j] + own[i, 0] * d[j])
+        sb = -2.0 * own[:, 0] * own[:, 1]
+        fill_adjoint(w, *field.fill, sb[:n], Tb, Hb, bar)
+        field.tape.reverse(w, bar)
+        return bar[field.x_places]
+
+    def _entries(self) -> tuple[Ints, Ints, Ints]:
+        """Rows (low, high) of every place of H, and the places of (element, constant)."""
+        if self._coo is None:
+            i, j = self.field.pattern.entries()
+            rows = np.arange(self.field.pattern.n - 1)
+            self._coo = i, j, self.field.pattern.place(rows, np.full(rows.size, rows.size))
+        return self._coo
+
+    def _ordered_parents(self) -> tuple[Ints, Ints, Floats]:
+        """Entries of T among elements, children first."""
+        child, parent, value = self.field.parent_entries(self.w)
+        inner = np.flatnonzero(parent != self.field.pattern.n - 1)
+        inner = inner[np.argsort(child[inner], kind="stable")]
+        return child[inner], parent[inner], value[inner]
+
+    def _loaded(self, moving: Floats, u: Floats) -> tuple[Floats, Floats]:
+        """Adjoints of the workspace from -2 moving' predictors, and the loads on the elements."""
+        bar, load, position = np.zeros(self.w.size), np.zeros(u.size), 0
+        for c in self.field.curved:
+            for k in range(len(c.element)):
+                part = moving[position : position + c.n] * c.data[k]
+                position += c.n
+                bar += np.bincount(c.source[k].ravel(), (-2.0 * part * u[c.element[k]]).ravel(), bar.size)
+                load += np.bincount(c.element[k].ravel(), (part * self.w[c.source[k]]).ravel(), u.size)
+        return bar, load[:-1]
+
+    def means(self) -> Floats:
+        """Modes of the elements at the last x."""
+        if self._stale and self._at is not None:
+            self._expand(self._at, self.eta)
+            self._stale = False
+        return super().means()
+
+
+def _product(H: Floats, i: Ints, j: Ints, u: Floats) -> Floats:
+    """H u, H symmetric with each pair stored once."""
+    off = i != j
+    return np.bincount(i, H * u[j], u.size) + np.bincount(j[off], (H * u[i])[off], u.size)

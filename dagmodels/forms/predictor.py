@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.analysis.linearity import ONE, ZERO, depends, linear_form
+from dagmodels.analysis.linearity import ONE, ZERO, LinearForm, depends, linear_form
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.forms.cells import cells
 from dagmodels.forms.lower import Lowering, NotLowered, Value, expand
-from dagmodels.forms.pieces import Piece, gathered
+from dagmodels.forms.pieces import Piece, aligned, gathered
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Deterministic
@@ -65,10 +65,36 @@ class Predictor:
 
     def pieces(self, tree: ex.Expression, rows: Rows) -> list[Piece]:
         """Pieces of a scalar mean, one predictor a row."""
+        form = self._form(tree)
+        found = [] if form.offset == ZERO else self._offset(form.offset, rows)
+        return found + self._terms(form, rows)
+
+    def pieces_and_offset(self, tree: ex.Expression, rows: Rows) -> tuple[list[Piece], int | None]:
+        """Pieces on elements, one entry a row each, and the register of what is known of the predictor."""
+        recorder = self.lowering.recorder
+        form = self._form(tree)
+        offset: int | None = None
+        if form.offset != ZERO:
+            offset = self.lowering.full(self.lowering.value(form.offset, rows), rows)
+        kept = []
+        for piece in aligned(self._terms(form, rows), rows.n, CONSTANT, self.one):
+            if np.all(np.asarray(piece.element) == CONSTANT):
+                source = np.broadcast_to(np.asarray(piece.source, dtype=np.int64), rows.n)
+                part = recorder.pick(np.ascontiguousarray(source))
+                part = recorder.apply("*", part, recorder.constant(piece.data))
+                offset = part if offset is None else recorder.apply("+", offset, part)
+            else:
+                kept.append(piece)
+        return kept, offset
+
+    def _form(self, tree: ex.Expression) -> LinearForm:
         form = linear_form(tree, self.linear)
         if form is None:
             raise NotLowered("a mean is not linear in the latent nodes")
-        found = [] if form.offset == ZERO else self._offset(form.offset, rows)
+        return form
+
+    def _terms(self, form: LinearForm, rows: Rows) -> list[Piece]:
+        found: list[Piece] = []
         for term in form.terms:
             inner, owner = (rows, None) if not term.plates else expand(self.problem, rows, term.plates)
             for data, value in self.split(term.coefficient, inner):

@@ -18,18 +18,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.outer import Coordinate
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, expressions
 from dagmodels.graph.statement import Covariance, Deterministic, Domain, Parameter, Statement, Stochastic
-from dagmodels.numerics.tape import Recorder
+from dagmodels.numerics.tape import Recorder, factors
 
 if TYPE_CHECKING:
     from dagmodels.forms.vectors import Vector
 
 SCALE, VARIANCE, CORRELATION, COVARIANCE = "scale", "variance", "correlation", "covariance"
+Floats = NDArray[np.float64]
 Monomial = dict[ex.Reference, float]
 
 
@@ -265,3 +267,20 @@ def record(recorder: Recorder, group: Saturated, batch: int) -> tuple[dict[str, 
         else:
             values[name] = entry[i, j]
     return values, factor
+
+
+def entries_of(group: Saturated, values: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The coordinates of a set that give its unknowns these values (the inverse of `record`)."""
+    k = group.order
+    flat = [np.asarray(values[name], dtype=float).reshape(-1) for name in group.names]
+    matrices = np.zeros((flat[0].size, k, k))
+    scale = np.zeros((flat[0].size, k))
+    for value, what, (i, j) in zip(flat, group.what, group.places, strict=True):
+        if i == j:
+            scale[:, i] = value if what == SCALE else np.sqrt(value)
+    for value, what, (i, j) in zip(flat, group.what, group.places, strict=True):
+        times = scale[:, i] * scale[:, j]
+        entry = times if i == j else value * times if what == CORRELATION else value
+        matrices[:, i, j] = matrices[:, j, i] = entry
+    found = factors(matrices)
+    return {name: found[:, i, j] for name, (i, j) in zip(group.names, group.places, strict=True)}

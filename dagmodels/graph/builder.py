@@ -13,14 +13,16 @@ The checked, frozen `Dag` is made when it is first asked for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dagmodels.errors import DagmodelsError
+from dagmodels.errors import DagmodelsError, ModelError
 from dagmodels.graph import expression as ex
 from dagmodels.graph import parsing
 from dagmodels.graph import statement as st
+from dagmodels.graph.arguments import Arguments, label, plate_name, scalar, shown
 from dagmodels.graph.build import build
 from dagmodels.graph.dag import Dag, Remarks
 from dagmodels.graph.plate import Plate
@@ -45,7 +47,11 @@ class PlateName:
         return ex.Reference(self.name)
 
     def __sub__(self, lag: int) -> ex.LagIndex:
-        return ex.LagIndex(self.name, lag)
+        whole = scalar(lag)
+        if not isinstance(whole, int | float):
+            hint = f"write a whole number of elements, as in x[{self.name} - 1]"
+            raise ex.ExpressionError(f"'{self.name}' has no earlier element by {shown(lag)}", hint=hint)
+        return ex.LagIndex(self.name, whole)  # type: ignore[arg-type]  # `graph.build` refuses 1.5
 
     def __lt__(self, other: Any) -> ex.Expression:
         return self.as_tree() < _operand(other)
@@ -66,6 +72,12 @@ class First:
 
     count: int = 1
 
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or self.count < 1:
+            raise ModelError(
+                f"First({shown(self.count)}) names no elements", hint="give a whole number from 1"
+            )
+
 
 PlateLike = PlateName | str
 Plates = PlateLike | Iterable[PlateLike] | None
@@ -77,24 +89,17 @@ def _operand(value: object) -> ex.Expression:
     return ex.Text(value) if isinstance(value, str) else ex.as_expression(value)
 
 
-def plate_names(plates: Plates) -> tuple[str, ...]:
-    """Names of plates given as one plate, one name, or several."""
-    if plates is None:
-        return ()
-    if isinstance(plates, PlateName | str):
-        plates = (plates,)
-    return tuple(p.name if isinstance(p, PlateName) else p for p in plates)
-
-
 class Builder:
     """A graph under construction. `==`, `hash` and text are those of its `dag`.
 
     Once hashed it cannot change: a set or dict that holds it would lose it.
     """
 
-    def __init__(self, name: str, data_file: str | None = None) -> None:
-        self._name = name
-        self._data_file = data_file
+    def __init__(self, name: str, data_file: str | os.PathLike[str] | None = None) -> None:
+        given = Arguments(f"{type(self).__name__}({shown(name)})")
+        self._name = given.name(name)
+        self._data_file = given.path(data_file, "data_file")
+        given.done()
         self._remarks = Remarks()
         self._plates: tuple[Plate, ...] = ()
         self._statements: tuple[st.Statement, ...] = ()
@@ -146,21 +151,37 @@ class Builder:
         note: str = "",
     ) -> PlateName:
         """Declare a plate; `within` nests it (one plate) or crosses them (several)."""
-        labels = None if levels is None else tuple(_label(v) for v in levels)
-        target = plate_names(alias_of)[0] if alias_of is not None else None
-        self._change(plate=Plate(name, plate_names(within), labels, ordered, target, note))
+        given = Arguments(f"plate({shown(name)})")
+        new = Plate(
+            given.name(name),
+            given.plates(within, "within"),
+            given.levels(levels, name),
+            given.flag(ordered, "ordered"),
+            given.plate(alias_of, "alias_of"),
+            given.note(note),
+        )
+        given.done()
+        self._change(plate=new)
         return PlateName(name)
 
     def covariate(
         self, name: str, plate: Plates = None, values_in: PlateLike | None = None, note: str = ""
     ) -> ex.Reference:
         """Declare data that are never missing; `values_in` says that they are elements of a plate."""
-        self._change(st.Covariate(name, plate_names(plate), _one(values_in), note))
+        given = Arguments(f"covariate({shown(name)})")
+        on, inside = given.plates(plate), given.plate(values_in, "values_in")
+        new = st.Covariate(given.name(name), on, inside, given.note(note))
+        given.done()
+        self._change(new)
         return ex.Reference(name)
 
     def constant(self, name: str, value: object, plate: Plates = None, note: str = "") -> ex.Reference:
         """Declare known numbers: one, or nested lists with one level of nesting for each plate."""
-        self._change(st.Constant(name, plate_names(plate), _literal(value), note))
+        given = Arguments(f"constant({shown(name)})")
+        numbers = _literal(value, given)
+        new = st.Constant(given.name(name), given.plates(plate), numbers, given.note(note))
+        given.done()
+        self._change(new)
         return ex.Reference(name)
 
     def parameter(
@@ -177,19 +198,16 @@ class Builder:
 
         domain : "ordered", "simplex", "covariance" or "correlation"; `lower` and `upper` bound numbers.
         """
-        if isinstance(domain, str):
-            domain = st.Domain(domain)
-        elif domain is None and (lower is not None or upper is not None):
-            infinity = float("inf")
-            bounds = (
-                -infinity if lower is None else float(lower),
-                infinity if upper is None else float(upper),
-            )
-            domain = st.Domain("interval", *bounds)
-        on = plate_names(plate)
-        self._change(*(st.Parameter(n, on, domain, start, note) for n in names))
-        found = tuple(ex.Reference(n) for n in names)
-        return found[0] if len(found) == 1 else found
+        given = Arguments(f"parameter({', '.join(map(shown, names))})")
+        if not names:
+            given.fault("no name is given", 'write parameter("a", "b")')
+        called = [given.name(n, 'give one text a name: parameter("a", "b")') for n in names]
+        found = _domain(domain, given.number(lower, "lower"), given.number(upper, "upper"), given)
+        on, at, remark = given.plates(plate), given.number(start, "start", finite=True), given.note(note)
+        given.done()
+        self._change(*(st.Parameter(n, on, found, at, remark) for n in called))
+        nodes = tuple(ex.Reference(n) for n in called)
+        return nodes[0] if len(nodes) == 1 else nodes
 
     def node(
         self,
@@ -207,19 +225,27 @@ class Builder:
         ----------
         value : a distribution, an expression, a number, or the text of one of these.
         plate : the plates of the node in order.
-        observed : data will be given for it.
+        observed : True where data will be given for it; the data themselves go to `fit`.
         values_in : the plate in which a discrete node has its values.
         levels : a level, or `First(n)`, by plate, for a statement about these levels only.
         """
-        head = _head(name, plate, levels)
+        given = Arguments(f"node({shown(name)})")
+        head = _head(given.name(name), plate, levels, given)
+        seen, inside = given.observed(observed), given.plate(values_in, "values_in")
+        remark = given.note(note)
         law = _law(value)
+        new: st.Statement
         if law is not None:
-            self._change(st.Stochastic(head, law, observed, _one(values_in), note))
-        elif observed or values_in is not None:
-            raise DagmodelsError(f"'{name}' has an expression: only nodes with a distribution are observed")
+            new = st.Stochastic(head, law, seen, inside, remark)
         else:
-            tree = ex.as_expression(value)
-            self._change(st.Deterministic(head, tree, note))
+            if observed is True or values_in is not None:
+                given.fault(
+                    f"'{name}' has an expression: only nodes with a distribution are observed",
+                    "give it a distribution, such as Normal(mu, sigma)",
+                )
+            new = st.Deterministic(head, given.tree(value, f"the value of {shown(name)}"), remark)
+        given.done()
+        self._change(new)
         return ex.Reference(name)
 
     def joint(
@@ -231,17 +257,30 @@ class Builder:
         note: str = "",
     ) -> tuple[ex.Reference, ...]:
         """Several nodes with one multivariate distribution: `(a, b)[subject] ~ MvNormal(...)`."""
+        given = Arguments(f"joint({shown(names)})")
+        called: list[str] = []
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            given.fault(f"{shown(names)} is no list of names", 'write joint(["a", "b"], ...)')
+        else:
+            called = [given.name(n, "give a text a node") for n in names]
         law = _law(distribution)
         if law is None:
-            raise DagmodelsError("joint nodes need a distribution such as MvNormal(0, cov)")
-        given = tuple(names)
-        self._change(st.Joint(given, plate_names(plate), law, observed, note))
-        return tuple(ex.Reference(n) for n in given)
+            given.fault(
+                f"joint nodes need a distribution, not {shown(distribution)}", "such as MvNormal(0, cov)"
+            )
+        on, seen, remark = given.plates(plate), given.observed(observed), given.note(note)
+        given.done()
+        assert law is not None
+        self._change(st.Joint(tuple(called), on, law, seen, remark))
+        return tuple(ex.Reference(n) for n in called)
 
     def covariance(self, a: Named, b: Named, expression: ex.Operand, note: str = "") -> None:
         """Residual covariance of two Normal nodes: `a ~~ b = expression`."""
-        tree = ex.as_expression(expression)
-        self._change(st.Covariance(_end(a), _end(b), tree, note))
+        given = Arguments(f"covariance({shown(a)}, {shown(b)})")
+        left, right = _end(a, given), _end(b, given)
+        new = st.Covariance(left, right, given.tree(expression, "the covariance"), given.note(note))
+        given.done()
+        self._change(new)
 
     # -- what it is
 
@@ -273,23 +312,30 @@ class Builder:
         return f"{type(self).__name__}({self._name!r}: {len(self._statements)} statements)"
 
 
-def _one(plate: PlateLike | None) -> str | None:
-    return None if plate is None else plate_names(plate)[0]
-
-
-def _label(value: Any) -> Any:
-    """A level as text or a whole number; anything else is refused when the graph is checked."""
-    plain: Any = value.item() if hasattr(value, "item") else value
-    return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
-
-
-def _literal(value: Any) -> st.Literal:
+def _literal(value: Any, given: Arguments) -> st.Literal:
     plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, list | tuple):
-        return tuple(_literal(v) for v in plain)
+        return tuple(_literal(v, given) for v in plain)
     if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise DagmodelsError(f"a constant holds numbers, not {plain!r}")
+        given.fault(
+            f"a constant holds numbers, not {shown(plain)}", "give a number, or nested lists of numbers"
+        )
+        return 0
     return plain
+
+
+def _domain(domain: object, lower: float | None, upper: float | None, given: Arguments) -> st.Domain | None:
+    if domain is not None and not isinstance(domain, str | st.Domain):
+        given.fault(f"domain is {shown(domain)}", "ordered, simplex, covariance or correlation, as a text")
+        return None
+    if lower is None and upper is None:
+        return st.Domain(domain) if isinstance(domain, str) else domain
+    if domain is not None:
+        given.fault("a domain and bounds are given", "give the domain, or lower and upper")
+        return None
+    infinity = float("inf")
+    bounds = (-infinity if lower is None else float(lower), infinity if upper is None else float(upper))
+    return st.Domain("interval", *bounds)
 
 
 def _law(value: object) -> st.Distribution | None:
@@ -301,9 +347,20 @@ def _law(value: object) -> st.Distribution | None:
     return value if isinstance(value, st.Distribution) else None
 
 
-def _head(name: str, plate: Plates, levels: Mapping[Any, Any] | None) -> st.Head:
-    chosen = {plate_names(p)[0]: value for p, value in (levels or {}).items()}
-    names = plate_names(plate)
+def _head(name: str, plate: Plates, levels: object, given: Arguments) -> st.Head:
+    names = given.plates(plate)
+    chosen: dict[str, object] = {}
+    if isinstance(levels, Mapping):
+        for key, value in levels.items():
+            known = plate_name(key)
+            if known is None:
+                given.fault(
+                    f"levels has the key {shown(key)}, which is no plate", "write levels={plate: level}"
+                )
+            else:
+                chosen[known] = value
+    elif levels is not None:
+        given.fault(f"levels is {shown(levels)}, not a dict", "write levels={plate: level}")
     order = names + tuple(p for p in chosen if p not in names)
     return st.Head(name, tuple(_slot(p, chosen.get(p)) for p in order))
 
@@ -311,23 +368,25 @@ def _head(name: str, plate: Plates, levels: Mapping[Any, Any] | None) -> st.Head
 def _slot(plate: str, value: object) -> st.Slot:
     if value is None:
         return st.Slot(plate)
-    return st.Slot(plate, first=value.count) if isinstance(value, First) else st.Slot(plate, _label(value))
+    return st.Slot(plate, first=value.count) if isinstance(value, First) else st.Slot(plate, label(value))
 
 
-def _end(node: Named) -> st.Head:
+def _end(node: object, given: Arguments) -> st.Head:
     """One side of `~~`: a name, or a node indexed by plates and levels."""
-    if isinstance(node, str):
-        parsed = parsing.expression(node)
-        if not isinstance(parsed, ex.Reference):
-            raise DagmodelsError(f"{node!r} is no node; a covariance joins two nodes")
-        node = parsed
+    parsed = parsing.expression(node) if isinstance(node, str) else node
+    if not isinstance(parsed, ex.Reference):
+        given.fault(f"{shown(node)} is no node", "a covariance joins two nodes")
+        return st.Head("")
     slots: list[st.Slot] = []
-    for index in node.indices or ():
+    for index in parsed.indices or ():
         match index:
             case ex.PlateIndex(plate) | ex.NodeIndex(ex.Reference(plate, None)):
                 slots.append(st.Slot(plate))
-            case ex.LevelIndex(label):
-                slots.append(st.Slot(None, label))
+            case ex.LevelIndex(level):
+                slots.append(st.Slot(None, level))
             case _:
-                raise DagmodelsError(f"'{node.name}' in a covariance is indexed by plates and levels only")
-    return st.Head(node.name, tuple(slots))
+                given.fault(
+                    f"'{parsed.name}' in a covariance is indexed by plates and levels only",
+                    "write a plate or a level in the brackets",
+                )
+    return st.Head(parsed.name, tuple(slots))

@@ -151,7 +151,7 @@ def _plus(a: Expression, b: Expression) -> Expression:
         return a
     if isinstance(b, Unary) and b.operator == "-" and _number(b) is None:
         return _minus(a, b.operand)
-    return _constant("+", a, b) or Binary("+", a, b)
+    return _folded("+", a, b)
 
 
 def _minus(a: Expression, b: Expression) -> Expression:
@@ -161,7 +161,7 @@ def _minus(a: Expression, b: Expression) -> Expression:
         return _negative(b)
     if isinstance(b, Unary) and b.operator == "-" and _number(b) is None:
         return _plus(a, b.operand)
-    return _constant("-", a, b) or Binary("-", a, b)
+    return _folded("-", a, b)
 
 
 def _times(a: Expression, b: Expression) -> Expression:
@@ -175,7 +175,7 @@ def _times(a: Expression, b: Expression) -> Expression:
         return _negative(b)
     if _number(b) == -1:
         return _negative(a)
-    return _constant("*", a, b) or Binary("*", a, b)
+    return _folded("*", a, b)
 
 
 def _over(a: Expression, b: Expression) -> Expression:
@@ -183,7 +183,7 @@ def _over(a: Expression, b: Expression) -> Expression:
         return ZERO
     if _number(b) == 1:
         return a
-    return _constant("/", a, b) or Binary("/", a, b)
+    return _folded("/", a, b)
 
 
 def _power(a: Expression, b: Expression) -> Expression:
@@ -191,7 +191,7 @@ def _power(a: Expression, b: Expression) -> Expression:
         return a
     if _number(b) == 0:
         return ONE
-    return _constant("**", a, b) or Binary("**", a, b)
+    return _folded("**", a, b)
 
 
 _FOLD: Mapping[str, Callable[[float, float], float]] = {
@@ -201,6 +201,11 @@ _FOLD: Mapping[str, Callable[[float, float], float]] = {
     "/": lambda a, b: a / b,
     "**": lambda a, b: float(a) ** float(b),  # never a huge integer
 }
+
+
+def _folded(operator: str, a: Expression, b: Expression) -> Expression:
+    value = _constant(operator, a, b)
+    return Binary(operator, a, b) if value is None else value
 
 
 def _constant(operator: str, a: Expression, b: Expression) -> Expression | None:

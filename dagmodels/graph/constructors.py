@@ -15,7 +15,8 @@ from typing import Any
 from dagmodels.graph import expression as ex
 from dagmodels.graph import parsing
 from dagmodels.graph import statement as st
-from dagmodels.graph.signatures import WRAPPERS, distribution_names, family_or_none, is_distribution
+from dagmodels.graph.arguments import Arguments, shown
+from dagmodels.graph.signatures import WRAPPERS, distribution_names, family_or_none, is_distribution, order
 
 Constructor = Callable[..., st.Distribution]
 
@@ -35,15 +36,33 @@ def constructor(name: str) -> Constructor:
     """The function that makes this distribution from Python values."""
 
     def make(*arguments: object, **named: object) -> st.Distribution:
-        given = [("", argument(a)) for a in arguments]
-        given += [(key, argument(value)) for key, value in named.items()]
-        return st.Distribution(name, tuple(given))
+        faults = Arguments(f"{name}({', '.join([*map(shown, arguments), *named])})")
+        found = [("", _checked(_place(name, i), a, faults)) for i, a in enumerate(arguments)]
+        stated = ((key, value) for key, value in named.items() if value is not None)
+        found += [(key, _checked(key, value, faults)) for key, value in stated]
+        faults.done()
+        return st.Distribution(name, tuple(found))
 
     make.__name__ = make.__qualname__ = name
     make.__module__ = __name__
     make.__signature__ = _signature(name)  # type: ignore[attr-defined]  # for help() and completion
     make.__doc__ = _doc(name)
     return make
+
+
+def _place(name: str, position: int) -> str:
+    """What a positional argument is called."""
+    names = order(name)
+    return names[position] if position < len(names) else f"argument {position + 1}"
+
+
+def _checked(key: str, value: object, faults: Arguments) -> st.Argument:
+    """`argument`, with what is wrong told among the faults of the call."""
+    try:
+        return argument(value)
+    except ex.ExpressionError as error:
+        faults.fault(f"{key}: {error.message}", error.hint or "")
+        return ex.Number(0)
 
 
 def argument(value: object) -> st.Argument:
@@ -67,6 +86,15 @@ def rows(table: Mapping[Any, Any]) -> st.Rows:
     for key, entries in table.items():
         labels = key if isinstance(key, tuple) else (key,)
         values = entries.tolist() if hasattr(entries, "tolist") else entries
+        if not isinstance(values, list | tuple):
+            raise ex.ExpressionError(
+                f"the row {shown(key)} is {shown(values)}, not a list",
+                hint='write {"state": [0.2, 0.8], ...}',
+            )
+        if not all(isinstance(v, str | int) and not isinstance(v, bool) for v in labels):
+            raise ex.ExpressionError(
+                f"{shown(key)} is no state of a parent", hint="states are texts or whole numbers"
+            )
         found.append(st.Row(labels, tuple(ex.as_expression(v) for v in values)))
     return st.Rows(tuple(found))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property, wraps
 from types import MappingProxyType
 from typing import TypeVar, cast
@@ -92,6 +92,10 @@ class Dag:
 
     def __hash__(self) -> int:
         return hash(self._key)
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a copy or another process needs: the fields; what was found from them is found again."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def __str__(self) -> str:
         """The model's text, which reads back as an equal model."""

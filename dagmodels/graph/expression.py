@@ -3,21 +3,52 @@
 A tree is immutable, compares by structure and is built alike from text and from Python operators
 (`g0 + g1*uranium`), except that `==` compares trees: write `equal(a, b)` for the comparison node.
 In a finished graph every reference carries its full tuple of indices (`graph.build` adds them).
+A tree is neither true nor false, has no elements to go through and is no number; using it as one of
+these is an `ExpressionError`.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar, NoReturn
+
+from dagmodels.errors import ModelError
 
 Scalar = int | float
 Label = str | int
+
+
+class ExpressionError(ModelError, TypeError):
+    """A tree used as something that it is not, or something that is no part of a tree."""
+
+
+# What numpy's functions are called here, and those that are operators of trees.
+_NUMPY_NAMES = {"maximum": "max", "minimum": "min", "absolute": "abs", "fabs": "abs", "where": "if_else"}
+_NUMPY_OPERATORS: dict[str, Callable[..., object]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "true_divide": operator.truediv,
+    "power": operator.pow,
+    "negative": operator.neg,
+    "positive": operator.pos,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+}
 
 
 class Expression:
     """Base of all trees; the operators build larger ones."""
 
     __slots__ = ()
+
+    # A node can be indexed by plates and levels; without this Python would go through it for ever.
+    __iter__: ClassVar[None] = None
 
     def __add__(self, other: Operand) -> Expression:
         return Binary("+", self, as_expression(other))
@@ -67,18 +98,80 @@ class Expression:
     def __ge__(self, other: Operand) -> Expression:
         return Binary(">=", self, as_expression(other))
 
+    def __abs__(self) -> Expression:
+        return Call("abs", (self,))
+
+    def __bool__(self) -> NoReturn:
+        raise ExpressionError(
+            f"`{self}` is neither true nor false while the model is being written, so if, and, or, not, "
+            "min(), max() and chains such as 0 < x < 1 cannot go by it",
+            hint="write dm.functions.if_else(condition, yes, no), dm.functions.min or max, "
+            "(0 < x)*(x < 1), or the whole expression as a text",
+        )
+
+    def __float__(self) -> NoReturn:
+        raise ExpressionError(
+            f"`{self}` is no number while the model is being written", hint=_use_functions("exp", str(self))
+        )
+
+    def __array_ufunc__(self, function: object, method: str, *inputs: object, **options: object) -> object:
+        """numpy's arithmetic with arrays and numpy numbers builds trees; its functions are refused."""
+        name = str(getattr(function, "__name__", function))
+        if method == "__call__" and not options:
+            if name in _NUMPY_OPERATORS:
+                return _NUMPY_OPERATORS[name](*(as_expression(x) for x in inputs))
+            if name in ("equal", "not_equal"):  # as Python's == : an array is not a tree
+                return name == "not_equal"
+        own = "sum" if method == "reduce" else _NUMPY_NAMES.get(name, name)
+        raise self._not_numpy(name, _use_functions(own, ", ".join(map(str, inputs))))
+
+    def __array_function__(self, function: object, *call: object) -> NoReturn:
+        name = str(getattr(function, "__name__", function))
+        raise self._not_numpy(name, _use_functions(_NUMPY_NAMES.get(name, name), str(self)))
+
+    def _not_numpy(self, name: str, hint: str) -> ExpressionError:
+        message = f"numpy's {name} needs numbers, and `{self}` has none while the model is being written"
+        return ExpressionError(message, hint=hint)
+
+    def __str__(self) -> str:
+        """The expression as a model's text has it."""
+        from dagmodels.graph import printing
+
+        try:
+            return printing.expression_text(self) if isinstance(self, TREES) else object.__repr__(self)
+        except ValueError:  # a number without text, such as infinity, which `graph.build` refuses
+            return "..."
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+
+def _use_functions(name: str, arguments: str) -> str:
+    """Where the function `name` of trees is, if there is one."""
+    from dagmodels.graph.functions import FUNCTIONS
+    from dagmodels.graph.names import REDUCTIONS
+
+    if name in REDUCTIONS:
+        return f'the text "{name}({arguments} for plate)" is over the elements of a plate'
+    if name == "if_else":
+        return "write dm.functions.if_else(condition, yes, no)"
+    if name in FUNCTIONS and FUNCTIONS[name].public:
+        return f'write dm.functions.{name}({arguments}) or the text "{name}({arguments})"'
+    public = sorted(n for n, function in FUNCTIONS.items() if function.public)
+    return "the functions of the language are " + ", ".join(public)
+
 
 Operand = Expression | int | float | str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Number(Expression):
     """A non-negative literal; a negative one is `Unary("-", Number(...))`, as the text reads."""
 
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Text(Expression):
     """A level written as a string, compared with a discrete node: `x == "yes"`."""
 
@@ -120,7 +213,7 @@ class NodeIndex:
 Index = PlateIndex | LagIndex | LevelIndex | NodeIndex
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reference(Expression):
     """A node or, as an operand of a comparison, a plate. `indices` is None only before resolution."""
 
@@ -132,7 +225,7 @@ class Reference(Expression):
         return Reference(self.name, tuple(_as_index(k) for k in keys))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Unary(Expression):
     """`-a` or `+a`."""
 
@@ -140,7 +233,7 @@ class Unary(Expression):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Binary(Expression):
     """Arithmetic `+ - * / **` and comparisons `== != < <= > >=` (1 where true, else 0)."""
 
@@ -149,7 +242,7 @@ class Binary(Expression):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Call(Expression):
     """A function of `graph.functions`."""
 
@@ -157,7 +250,7 @@ class Call(Expression):
     arguments: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reduction(Expression):
     """`sum`, `prod` or `mean` of `body` over elements of `plates` that belong to what is bound."""
 
@@ -166,15 +259,21 @@ class Reduction(Expression):
     plates: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Vector(Expression):
     """`[a, b]`, or a matrix as a vector of rows."""
 
     items: tuple[Expression, ...]
 
 
+TREES = (Number, Text, Reference, Unary, Binary, Call, Reduction, Vector)
+
+
 def as_expression(value: object) -> Expression:
-    """Expression, number, boolean, name or nested list to a tree; text goes through `graph.build.parse`."""
+    """Expression, number, boolean, name or nested list to a tree; text goes through `graph.build.parse`.
+
+    Raises ExpressionError for anything else.
+    """
     if isinstance(value, Expression):
         return value
     if isinstance(value, bool | int | float):
@@ -191,7 +290,8 @@ def as_expression(value: object) -> Expression:
         return as_tree()
     if hasattr(value, "tolist"):
         return as_expression(value.tolist())  # type: ignore[attr-defined]
-    raise TypeError(f"{type(value).__name__} is not an expression; write a number, text or node")
+    shown = "None" if value is None else f"a {type(value).__name__}"
+    raise ExpressionError(f"{shown} is no part of an expression", hint="write a number, a text or a node")
 
 
 def equal(left: Operand, right: Operand) -> Expression:
@@ -269,14 +369,16 @@ def _as_index(key: object) -> Index:
         return key
     if isinstance(key, Reference):
         return NodeIndex(key)
-    if isinstance(key, int):
-        return LevelIndex(key)
-    if isinstance(key, str):
+    if isinstance(key, int | str):
         return LevelIndex(key)
     shown = getattr(key, "as_index", None)
     if shown is not None:
         return shown()
-    raise TypeError(f"{key!r} cannot index a node; use a plate, a level, a lag or a node")
+    plain = getattr(key, "item", None)  # a number of numpy
+    if plain is not None and getattr(key, "shape", None) == () and isinstance(plain(), int | str):
+        return LevelIndex(plain())
+    told = "a slice" if isinstance(key, slice) else f"{key!r:.60}"
+    raise ExpressionError(f"{told} cannot index a node", hint="use a plate, a level, a lag or a node")
 
 
 def depth(tree: Expression) -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from dagmodels.errors import ModelError
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
+from dagmodels.graph.bugs import bugs_hint
 from dagmodels.graph.resolve import Resolver
 from dagmodels.graph.scope import base, free
 from dagmodels.graph.signatures import (
@@ -22,7 +24,7 @@ from dagmodels.graph.validate import values
 from dagmodels.graph.validate.tables import check_table
 
 if TYPE_CHECKING:
-    from dagmodels.distributions import Argument
+    from dagmodels.distributions import Argument, Family
 
 
 def named(distribution: object, resolver: Resolver) -> st.Distribution | None:
@@ -62,8 +64,10 @@ def _unknown(name: str, resolver: Resolver) -> None:
         hint = f"write `=` for a definition: {resolver.node} = {name}(...)"
         resolver.fault(f"{name} is a function, not a distribution.", hint, name)
         return
-    near = resolver.faults.similar(name, distribution_names())
-    hint = f"did you mean '{near}'?" if near else "known: " + ", ".join(distribution_names())
+    hint = bugs_hint(name)
+    if hint is None:
+        near = resolver.faults.similar(name, distribution_names())
+        hint = f"did you mean '{near}'?" if near else "known: " + ", ".join(distribution_names())
     resolver.fault(f"No distribution is called '{name}'.", hint, name)
 
 
@@ -169,6 +173,8 @@ class Law:
             self.fault(
                 f"{name} takes a distribution of numbers, not {inner.family}.", "bound each part", name
             )
+        else:
+            self._available(law)
         if law.argument("lower") is None and law.argument("upper") is None:
             self.fault(f"{name} has no limit.", f"write {usage(name)} with one limit or two", name)
         found: list[tuple[str, st.Argument]] = []
@@ -191,6 +197,7 @@ class Law:
                 f"Ordered takes a distribution of numbers, not {inner.family}.", f"write {usage('Ordered')}"
             )
             return law
+        self._available(law)
         within = Law(self.resolver, self.target, self.constants, elementwise=True)
         return st.Distribution("Ordered", (("distribution", within.resolve(inner)),))
 
@@ -202,6 +209,12 @@ class Law:
             self.fault(
                 "The components of Mixture must all be laws of numbers of one shape.",
                 f"write {usage('Mixture')}",
+                "Mixture",
+            )
+        elif len({_counts(p) for p in parts}) > 1:
+            self.fault(
+                "The components of Mixture must all be continuous, or all be counts.",
+                "mixed kinds have no common density: give each kind a node of its own",
                 "Mixture",
             )
         weights = law.argument("weights")
@@ -242,6 +255,11 @@ class Law:
         length = self.target.length
         if parameter is not None and parameter.domain == "simplex" and self.target.values_in is not None:
             plate, length = self.target.values_in, None
+        if parameter is not None and parameter.domain == "ordered" and self.target.values_in is not None:
+            levels = self._size(self.target.values_in)
+            if levels is not None:
+                reason = f"{self.target.values_in} has {levels} levels"
+                return self._vector(value, what, None, levels - 1, reason)
         return self._vector(value, what, plate, length)
 
     def _scalar(self, value: object, what: str) -> ex.Expression:
@@ -254,8 +272,13 @@ class Law:
             self.resolver.refuse_vector(resolved, what)
         return resolved
 
-    def _vector(self, value: object, what: str, plate: str | None, length: int | None) -> ex.Expression:
-        """A vector on `plate` (on any plate when None), or of `length`; a scalar is repeated."""
+    def _vector(
+        self, value: object, what: str, plate: str | None, length: int | None, reason: str | None = None
+    ) -> ex.Expression:
+        """A vector on `plate` (on any plate when None), or of `length`; a scalar is repeated.
+
+        reason : why it is that length, where neither a plate nor a tuple says so.
+        """
         size = length if length is not None else self._size(plate)
         if isinstance(value, ex.Vector):
             items = tuple(self.resolver.scalar(i, f"An entry of {what}") for i in value.items)
@@ -265,7 +288,9 @@ class Law:
                 where = f"the tuple has {size} nodes" if length is not None else f"{plate} has {size} levels"
                 if plate is None and length is not None and what.startswith("The weights"):
                     where = f"there are {size} components"
-                self.fault(f"{what} has {len(items)} entries, but {where}.", f"give it {size} entries")
+                self.fault(
+                    f"{what} has {_entries(len(items))}, but {reason or where}.", f"give it {_entries(size)}"
+                )
             return ex.Vector(items)
         resolved = self.resolver.number(value, self.resolver.bound, 0)
         left = self._free(resolved)
@@ -314,6 +339,13 @@ class Law:
             self.fault(f"{what} has {len(rows)} rows, but its place needs {needs}.", f"give it {needs} rows")
         return ex.Vector(tuple(rows))
 
+    def _available(self, law: st.Distribution) -> None:
+        """Refuse a wrapper around a family that lacks what it needs, such as a distribution function."""
+        try:
+            _wrapped(law)
+        except ModelError as error:
+            self.fault(f"{error.message}.", error.hint, law.family)
+
     # -- small questions
 
     def _free(self, tree: ex.Expression) -> tuple[str, ...]:
@@ -324,7 +356,9 @@ class Law:
 
     def _size(self, plate: str | None) -> int | None:
         holder = self.resolver.plates.get(base(self.resolver.plates, plate)) if plate is not None else None
-        return len(holder.levels) if holder is not None and holder.levels is not None else None
+        if holder is None or holder.levels is None or holder.parents:
+            return None  # a nested plate has its levels once in each of its parents' elements
+        return len(holder.levels)
 
     def _right_size(self, what: str, plate: str, size: int | None) -> None:
         own = self._size(plate)
@@ -386,6 +420,46 @@ class Law:
                 )
             if domain == "ordered" and any(b <= a for a, b in pairwise(numbers)):
                 self.fault(f"{key} of {family} must increase.", "sort its entries", family)
+
+
+def _entries(count: int) -> str:
+    return f"{count} entry" if count == 1 else f"{count} entries"
+
+
+def _wrapped(law: st.Distribution) -> Family | None:
+    """The family that a law is, wrappers included; None where a fault has been told already.
+
+    Raises `ModelError` where a wrapper does not take what stands in it.
+    """
+    inner = law.argument("distribution")
+    if not isinstance(inner, st.Distribution):
+        return family_or_none(law.family)
+    found = _wrapped(inner)
+    if found is None:
+        return None
+    if law.family == "Ordered":
+        from dagmodels.distributions.ordered import ordered
+
+        return ordered(found)
+    if law.family == "Censored":
+        from dagmodels.distributions.censored import censored
+
+        return censored(found)
+    from dagmodels.distributions.truncated import truncated
+
+    return truncated(found)
+
+
+def _counts(law: st.Distribution) -> bool:
+    """Whether draws are whole numbers."""
+    inner = law.argument("distribution")
+    if isinstance(inner, st.Distribution):
+        return _counts(inner)
+    parts = law.argument("components")
+    if isinstance(parts, tuple):
+        return any(map(_counts, parts))
+    family = family_or_none(law.family)
+    return family is not None and family.discrete
 
 
 def _event(law: st.Distribution) -> int:

@@ -47,7 +47,7 @@ class Rows:
     rows: tuple[Row, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Distribution:
     """A call of a family or wrapper: arguments by the family's parameter names.
 
@@ -64,6 +64,15 @@ class Distribution:
     def argument(self, name: str) -> Argument | None:
         """The argument of that name, or None."""
         return next((value for key, value in self.arguments if key == name), None)
+
+    def __repr__(self) -> str:
+        """The call as a model's text has it, such as `Normal(mu, tau=1e-6)`."""
+        from dagmodels.graph import printing
+
+        try:
+            return printing.distribution_text(self)
+        except ValueError:  # a number without text, such as infinity, which `graph.build` refuses
+            return f"{self.family}(...)"
 
 
 Argument = Expression | Distribution | Rows | tuple[Distribution, ...]

@@ -2,15 +2,20 @@
 
 numba keeps a caller's machine code when only its callee's file changed.  The cache folder therefore
 carries a hash of all kernel sources (and of the versions that compile them): any change starts afresh.
+A signal to interrupt waits for the kernel that is being compiled: LLVM's callbacks would swallow it.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,18 +69,58 @@ def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any
         before = config.CACHE_DIR
         config.CACHE_DIR = str(cache_folder())
         try:
-            return numba.njit(signature, cache=True, nogil=True, error_model="numpy", **options)(function)
+            with interrupts_wait():
+                return numba.njit(signature, cache=True, nogil=True, error_model="numpy", **options)(function)
         finally:
             config.CACHE_DIR = before
 
     return compiled
 
 
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Keep Ctrl-C for the end of the block, where it is raised.
+
+    Python cannot raise through LLVM's callbacks: it prints "Exception ignored" there and goes on. Only
+    the main thread gets signals; elsewhere, and where someone else handles them outside Python, nothing
+    is changed.
+    """
+    own = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if own else None
+    if before is None or not callable(before):
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])  # Python's own handler raises KeyboardInterrupt
+
+
 def is_warm() -> bool:
-    """Whether all kernels for the present sources have been compiled before."""
-    folder = cache_root() / f"kernels-{source_hash()}"
-    if not folder.is_dir():
-        return False
-    compiled = {index.name.split(".")[0] for index in folder.rglob("*.nbi")}
-    modules = (path.stem for path in KERNELS.glob("*_kernels.py"))
-    return all(any(name.startswith(module) for name in compiled) for module in modules)
+    """Whether all kernels that a first fit loads have been compiled before, from these very files.
+
+    numba keeps machine code by the source's folder and time of change, so another copy of the package
+    has its own. (Kernels of other modules are for rare models, and load when one comes.)
+    """
+    here = os.path.abspath(KERNELS)
+    name = f"{os.path.basename(here)}_{hashlib.sha1(here.encode()).hexdigest()}"  # as numba names it
+    folder = cache_root() / f"kernels-{source_hash()}" / name
+    return folder.is_dir() and all(_is_kept(path, folder) for path in KERNELS.glob("*_kernels.py"))
+
+
+def _is_kept(source: Path, folder: Path) -> bool:
+    """Whether the folder has an index, newer than the source, of each of its kernels."""
+    changed = source.stat().st_mtime
+    kept = {p.name.split("-")[0] for p in folder.glob(f"{source.stem}.*.nbi") if p.stat().st_mtime >= changed}
+    functions = (
+        node for node in ast.walk(ast.parse(source.read_bytes())) if isinstance(node, ast.FunctionDef)
+    )
+    return all(f"{source.stem}.{f.name}" in kept for f in functions if any(map(_is_kernel, f.decorator_list)))
+
+
+def _is_kernel(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and getattr(decorator.func, "id", None) == kernel.__name__

@@ -13,7 +13,9 @@ pure substitution, so variances of zero and singular covariances (through L e wi
 ordinary.  What is left in the constant's diagonal is the residual quadratic form; the adjoint
 of the same recursion gives exact gradients and, seeded on the log determinant alone, the
 covariances of u on the pattern (selected inverse).  Fill follows from the elimination tree; the last
-rows, where the pattern is nearly full, are stored densely.  (The recursion is Gaussian elimination of
+rows, where the pattern is nearly full, are stored densely: a short tail goes by plain loops
+(`tail_kernels`), a long one by blocks (`dense_blocks`), and so do rows before it with many neighbours in
+it (`wide_blocks`).  (The recursion is Gaussian elimination of
 the standardised system I + S'HS, e.g. Bates et al. 2015, J. Stat. Software 67(1), eq. 18, done one
 parent at a time.)
 """
@@ -30,7 +32,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 SCALED, FREE, PROFILED = 0, 1, 2
-_DENSE_SHARE = 0.5  # the tail is dense from where at least this share of its pairs is filled
+_DENSE_SHARE = 0.5  # the tail is dense from where at least this share of its pairs is filled ...
+_MUCH_WORK = 1e6  # ... and, above this many pairs to update, from where least time is spent:
+_PAIR, _PRODUCT = 1.0, 0.04  # nanoseconds for one pair of a sparse row, and one in a product of blocks
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -47,7 +51,7 @@ class Pattern:
     ts: int
     kind: NDArray[np.uint8]
     size: int
-    arguments: tuple[object, ...]
+    arguments: tuple[Any, ...]
     keys: Ints
 
     def place(self, i: Ints, j: Ints) -> Ints:
@@ -59,6 +63,14 @@ class Pattern:
         at = np.searchsorted(self.keys, low * self.n + high)
         sparse = np.where(low == high, low, self.ts + at)
         return np.where(low >= self.ts, dense, sparse)
+
+    def entries(self) -> tuple[Ints, Ints]:
+        """Rows (low, high) of every place of H; in the dense tail both orders of a pair are listed."""
+        nt = self.n - self.ts
+        rows = np.arange(nt, dtype=np.int64)
+        low = np.concatenate([np.arange(self.ts), self.keys // self.n, self.ts + np.repeat(rows, nt)])
+        high = np.concatenate([np.arange(self.ts), self.keys % self.n, self.ts + np.tile(rows, nt)])
+        return low, high
 
     def place_or_none(self, i: Ints, j: Ints) -> Ints:
         """As `place`, with -1 for entries outside the pattern."""
@@ -83,16 +95,18 @@ def pattern(kind: NDArray[np.uint8], i: Ints, j: Ints, child: Ints, parent: Ints
     high = np.concatenate([np.maximum(i, j), parent])
     if np.any(child >= parent):
         raise ValueError("elements must be ordered children first")
-    keys = np.unique((low * n + high)[low != high])
+    keys = _distinct((low * n + high)[low != high])
     ptr = np.searchsorted(keys, np.arange(n + 1, dtype=np.int64) * n).astype(np.int64)
     full_ptr, full = kernels.symbolic(n, ptr, (keys % n).astype(np.int32))
     degree = np.diff(full_ptr)
-    ts = _tail(degree, n)
+    first = np.full(n, n, np.int64)
+    first[degree > 0] = full[full_ptr[:-1][degree > 0]]
+    ts = _tail(degree, first)
     nt = n - ts
     base = ts + int(full_ptr[ts])
     keep_ptr = full_ptr[: ts + 1].copy()
     nbr = full[: full_ptr[ts]].copy()
-    pstart, pwhere = kernels.targets(n, ts, keep_ptr, nbr, base)
+    pstart, pwhere = kernels.targets(n, ts, keep_ptr, nbr, base, True)
     haspar = np.zeros(n, np.uint8)
     haspar[child] = 1
     kinds = np.append(kind, np.uint8(PROFILED)).astype(np.uint8)
@@ -107,13 +121,48 @@ def pattern(kind: NDArray[np.uint8], i: Ints, j: Ints, child: Ints, parent: Ints
     )
 
 
-def _tail(degree: Ints, n: int) -> int:
-    """First row of the dense tail: the longest suffix whose pairs are filled to a good share."""
+def _distinct(keys: Ints) -> Ints:
+    """Sorted, each once; sorting is faster by far than the table of numpy's `unique`."""
+    found = np.sort(keys)
+    return found[np.concatenate([[True], found[1:] != found[:-1]])] if found.size else found
+
+
+def _tail(degree: Ints, first: Ints) -> int:
+    """First row of the dense tail.
+
+    degree, first : number of later neighbours of each row after fill, and the first of them.
+    It is the longest suffix whose pairs are filled to a good share; where that means much work, the
+    suffix for which `_work` is least, by a search that narrows a grid three times.
+    """
+    n = degree.size
     sizes = np.arange(n, 0, -1, dtype=np.float64)
     filled = np.cumsum(degree[::-1])[::-1]
     good = filled >= _DENSE_SHARE * sizes * (sizes - 1) / 2
     good[-1] = True
-    return int(np.argmax(good))
+    best = int(np.argmax(good))
+    if _work(degree, first, best) <= _MUCH_WORK:
+        return best
+    low, high = 0, n - 1
+    for _ in range(3):
+        step = max((high - low) // 24, 1)
+        candidates = {best, *range(low, high + 1, step)}
+        best = min(candidates, key=lambda ts: (_work(degree, first, ts), ts))
+        low, high = max(best - step, 0), min(best + step, n - 1)
+    return best
+
+
+def _work(degree: Ints, first: Ints, ts: int) -> float:
+    """Nanoseconds, roughly, of one elimination whose dense tail begins at ts."""
+    from dagmodels.numerics.tail_kernels import LONG, WIDE, WIDE_LEAST
+
+    tail = degree.size - ts
+    sparse, start = degree[:ts].astype(np.float64), first[:ts]
+    by_pairs = _PAIR * sparse * (sparse + 1) / 2
+    rows = by_pairs.sum()
+    if tail > LONG:
+        wide = (start >= ts) & (sparse >= WIDE_LEAST) & (sparse * WIDE >= tail)
+        rows += (_PRODUCT * tail * tail / 2 - by_pairs)[wide].sum()
+    return float(rows) + _PRODUCT * tail**3 / 6
 
 
 class Elimination:
@@ -126,6 +175,7 @@ class Elimination:
     def __init__(self, pattern: Pattern, *, complex_steps: bool = False) -> None:
         kind = np.complex128 if complex_steps else np.float64
         self.pattern = pattern
+        self._arguments = self._prepared(complex_steps)
         self.s = np.zeros(pattern.n, kind)
         self.T = np.zeros(pattern.size, kind)
         self.H = np.zeros(pattern.size, kind)
@@ -135,8 +185,28 @@ class Elimination:
     def eliminate(self) -> tuple[float, float]:
         """Log determinant over counted rows, and the residual quadratic form; H is overwritten."""
         kernels = self._kernels()
-        logdet = kernels.eliminate(*self.pattern.arguments, self.s, self.T, self.H, self.p)
+        logdet = kernels.eliminate(*self._arguments, self.s, self.T, self.H, self.p)
         return logdet, self.H[-1].item()
+
+    def _prepared(self, complex_steps: bool) -> tuple[Any, ...]:
+        """What the kernels take; loads or compiles what only long tails need.
+
+        Complex kernels go by pairs throughout, which the pattern does not list for wide rows.
+        """
+        from dagmodels.numerics import elimination_kernels as kernels
+        from dagmodels.numerics.tail_kernels import LONG
+
+        n, ts, ptr, nbr, base, start, where, *rest = self.pattern.arguments
+        if n - ts <= LONG:
+            return self.pattern.arguments
+        if not complex_steps:
+            from dagmodels.numerics import dense_blocks, wide_blocks  # noqa: F401
+
+            return self.pattern.arguments
+        degree = np.diff(ptr)
+        if where.size < (degree * (degree + 1) // 2).sum():
+            start, where = kernels.targets(n, ts, ptr, nbr, base, False)
+        return (n, ts, ptr, nbr, base, start, where, *rest)
 
     def _kernels(self) -> Any:
         if self.H.dtype == np.complex128:
@@ -148,12 +218,13 @@ class Elimination:
         return elimination_kernels
 
     def adjoint(self, seed: Floats | None = None, quad: float = 1.0) -> tuple[Floats, Floats, Floats]:
-        """Derivatives of sum(seed_i log p_i) + quad * residual in the H, T and s that were filled in."""
+        """Derivatives of sum(seed_i log p_i) + quad * residual in the H, T and s that were filled in.
+
+        Below the diagonal of the dense tail, and where nothing was filled in, they mean nothing.
+        """
         Hb, Tb, sb = np.zeros_like(self.H), np.zeros_like(self.T), np.zeros_like(self.s)
         seed = self._counted if seed is None else seed
-        self._kernels().adjoint(
-            *self.pattern.arguments, self.s, self.T, self.H, self.p, seed, quad, Hb, Tb, sb
-        )
+        self._kernels().adjoint(*self._arguments, self.s, self.T, self.H, self.p, seed, quad, Hb, Tb, sb)
         return Hb, Tb, sb
 
     def mean(self) -> Floats:
@@ -182,8 +253,9 @@ class Elimination:
         if given_free:
             seed = (self.pattern.kind == SCALED).astype(np.float64)
         cov, _, _ = self.adjoint(seed, 0.0)
-        cov = cov.copy()
-        diagonal = self.pattern.place(np.arange(self.pattern.n), np.arange(self.pattern.n))
-        half = np.full(cov.size, 0.5)
-        half[diagonal] = 1.0
-        return cov * half
+        cov *= 0.5
+        n, ts = self.pattern.n, self.pattern.ts
+        nt = n - ts
+        cov[:ts] *= 2.0
+        cov[cov.size - nt * nt :: nt + 1] *= 2.0
+        return cov

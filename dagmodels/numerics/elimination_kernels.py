@@ -10,10 +10,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from dagmodels.numerics import tail_kernels
 from dagmodels.numerics.compiled import kernel
+from dagmodels.numerics.tail_kernels import (
+    FAST,
+    FREE,
+    LONG,
+    RANK,
+    SCALED,
+    SPARE,
+    WIDE,
+    WIDE_LEAST,
+    short,
+    short_back,
+)
 
-SCALED, FREE, PROFILED = 0, 1, 2
-RANK = 1e-13  # a free pivot below this share of what was added to and taken from it is rounding
+long, long_back = tail_kernels.long.call, tail_kernels.long_back.call
+wide, wide_back = tail_kernels.wide.call, tail_kernels.wide_back.call
+
+
+_PATTERN = "i8, i8, i8[::1], i4[::1], i8, i8[::1], i4[::1], u1[::1], u1[::1]"
+_NUMBERS = 4 * ", {0}[::1]"  # s, T, H, p
+ELIMINATE = "{0}(" + _PATTERN + _NUMBERS + ")"
+ADJOINT = "void(" + _PATTERN + _NUMBERS + ", f8[::1], f8" + 3 * ", {0}[::1]" + ")"
+SUBSTITUTE = "void(i8, i8, i8[::1], i4[::1], i8, u1[::1], u1[::1]" + _NUMBERS + ", f8[::1], {0}[::1])"
 
 
 @kernel("Tuple((i8[::1], i4[::1]))(i8, i8[::1], i4[::1])")
@@ -40,7 +60,8 @@ def symbolic(n, ptr, adj):
         if size + need > capacity:
             capacity = 2 * (size + need)
             bigger = np.empty(capacity, np.int32)
-            bigger[:size] = out[:size]
+            for k in range(size):
+                bigger[k] = out[k]
             out = bigger
         for k in range(ptr[i], ptr[i + 1]):
             j = adj[k]
@@ -57,13 +78,32 @@ def symbolic(n, ptr, adj):
                     out[size] = j
                     size += 1
             c = child_next[c]
-        out[start:size].sort()
         out_ptr[i + 1] = size
         if size > start:
-            parent = out[start]
+            parent = n
+            for k in range(start, size):
+                parent = min(parent, out[k])
             child_next[i] = child_head[parent]
             child_head[parent] = i
-    return out_ptr, out[:size].copy()
+    # sorted by listing the rows of each neighbour, then the neighbours of each row, both in order
+    column_ptr = np.zeros(n + 1, np.int64)
+    for k in range(size):
+        column_ptr[out[k] + 1] += 1
+    for j in range(n):
+        column_ptr[j + 1] += column_ptr[j]
+    rows = np.empty(size, np.int32)
+    at = column_ptr[:n].copy()
+    for i in range(n):
+        for k in range(out_ptr[i], out_ptr[i + 1]):
+            rows[at[out[k]]] = i
+            at[out[k]] += 1
+    found = np.empty(size, np.int32)
+    at = out_ptr[:n].copy()
+    for j in range(n):
+        for k in range(column_ptr[j], column_ptr[j + 1]):
+            found[at[rows[k]]] = j
+            at[rows[k]] += 1
+    return out_ptr, found
 
 
 @kernel("i8[::1](i8, i8[::1], i8[::1])")
@@ -105,22 +145,26 @@ def generations(n, child, parent):
     return found
 
 
-@kernel("Tuple((i8[::1], i4[::1]))(i8, i8, i8[::1], i4[::1], i8)")
-def targets(n, ts, ptr, nbr, base):
+@kernel("Tuple((i8[::1], i4[::1]))(i8, i8, i8[::1], i4[::1], i8, b1)")
+def targets(n, ts, ptr, nbr, base, blocks):
     """Where in H the update of each pair (a <= b) of a sparse row's neighbours goes.
 
-    Pairs are listed row by row, a outer and b inner, as the elimination visits them.
+    Pairs are listed row by row, a outer and b inner, as the elimination visits them.  With `blocks`
+    none are listed for wide rows: those whose neighbours all lie in the tail and are many.
     """
     nt = n - ts
     start = np.zeros(ts + 1, np.int64)
     for i in range(ts):
         deg = ptr[i + 1] - ptr[i]
+        if blocks and nt > LONG and deg >= WIDE_LEAST and deg * WIDE >= nt and nbr[ptr[i]] >= ts:
+            deg = 0
         start[i + 1] = start[i] + deg * (deg + 1) // 2
     where = np.empty(start[ts], np.int32)
-    np.zeros(n, np.int64)
     # rows that share a neighbour a visit it in increasing order, so place is filled once per (i, a)
     for i in range(ts):
         k = start[i]
+        if start[i + 1] == k:
+            continue
         for x in range(ptr[i], ptr[i + 1]):
             a = nbr[x]
             if a >= ts:
@@ -139,9 +183,7 @@ def targets(n, ts, ptr, nbr, base):
     return start, where
 
 
-@kernel(
-    "f8(i8, i8, i8[::1], i4[::1], i8, i8[::1], i4[::1], u1[::1], u1[::1], f8[::1], f8[::1], f8[::1], f8[::1])"
-)
+@kernel(ELIMINATE.format("f8"))
 def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
     """Eliminate rows in order, in place; fills the pivots p; returns the log determinant (counted rows).
 
@@ -153,10 +195,14 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
     for i in range(n - 1):
         if kind[i] != SCALED:
             gross[i] = abs(H[i] if i < ts else H[base + (i - ts) * (nt + 1)])
+    some_wide = False
     for i in range(ts):
         kappa = H[i]
         lo, hi = ptr[i], ptr[i + 1]
         k = pstart[i]
+        if hi - lo >= WIDE_LEAST and pstart[i + 1] == k:
+            some_wide = True
+            continue
         if kind[i] == SCALED:
             pivot = 1.0 + s[i] * kappa
             p[i] = pivot
@@ -190,119 +236,37 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
             for y in range(x, hi):
                 H[pwhere[k]] += ch * H[ts + y]
                 k += 1
-    for i in range(nt - 1):
-        row = base + i * nt
-        kappa = H[row + i]
-        if kind[ts + i] == SCALED:
-            si = s[ts + i]
-            pivot = 1.0 + si * kappa
-            p[ts + i] = pivot
-            logdet += np.log(pivot)
-            r = 1.0 / pivot
-            if haspar[ts + i]:
-                for a in range(i + 1, nt):
-                    ha, ta = H[row + a], T[row + a]
-                    ct = (kappa * ta + ha) * r
-                    ch = (ta - si * ha) * r
-                    if kind[ts + a] != SCALED:
-                        gross[ts + a] += abs(ct * ta) + abs(ch * ha)
-                    to = base + a * nt
-                    for b in range(a, nt):
-                        H[to + b] += ct * T[row + b] + ch * H[row + b]
-                continue
-            r = -si * r
-            if r == 0.0:
-                continue
-        else:
-            p[ts + i] = kappa
-            if not kappa.real > RANK * gross[ts + i]:
-                return np.nan
-            if kind[ts + i] == FREE:
-                logdet += np.log(kappa)
-            r = -1.0 / kappa
-        for a in range(i + 1, nt):
-            ch = H[row + a] * r
-            if ch != 0.0:
-                if kind[ts + a] != SCALED:
-                    gross[ts + a] += abs(ch * H[row + a])
-                to = base + a * nt
-                for b in range(a, nt):
-                    H[to + b] += ch * H[row + b]
-    return logdet
+    spare = np.zeros(SPARE, H.dtype) if nt > LONG else p
+    if some_wide:
+        logdet += wide(ts, nt, base, ptr, nbr, pstart, kind, haspar, s, T, H, p, gross, spare)
+    if nt > LONG:
+        return logdet + long(ts, nt, base, kind, haspar, s, T, H, p, gross, spare)
+    return logdet + short(ts, nt, base, kind, haspar, s, T, H, p, gross, spare)
 
 
-@kernel(
-    "void(i8, i8, i8[::1], i4[::1], i8, i8[::1], i4[::1], u1[::1], u1[::1], f8[::1], f8[::1], f8[::1],"
-    " f8[::1], f8[::1], f8, f8[::1], f8[::1], f8[::1])"
-)
+@kernel(ADJOINT.format("f8"))
 def adjoint(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p, seed, quad, Hb, Tb, sb):
     """Reverse of `eliminate`: derivatives of sum(seed_i log pivot_i) + quad * H[constant, constant].
 
     H as `eliminate` left it; Hb, Tb, sb must be zero on entry and are filled.
     """
     nt = n - ts
-    work_t = np.zeros(n, H.dtype)
-    work_h = np.zeros(n, H.dtype)
+    spare = np.zeros(max(2 * n, SPARE if nt > LONG else 0), H.dtype)
+    work_t, work_h = spare[:n], spare[n:]
     Hb[base + nt * nt - 1] = quad
-    for i in range(nt - 2, -1, -1):
-        row = base + i * nt
-        g = ts + i
-        for a in range(i + 1, nt):
-            work_t[a] = 0.0
-            work_h[a] = 0.0
-        if kind[g] == SCALED and haspar[g]:
-            for a in range(i + 1, nt):
-                to = base + a * nt
-                ta, ha = T[row + a], H[row + a]
-                at = 2.0 * Hb[to + a] * ta
-                ah = 2.0 * Hb[to + a] * ha
-                for b in range(a + 1, nt):
-                    v = Hb[to + b]
-                    at += v * T[row + b]
-                    ah += v * H[row + b]
-                    work_t[b] += v * ta
-                    work_h[b] += v * ha
-                work_t[a] += at
-                work_h[a] += ah
-        else:
-            for a in range(i + 1, nt):
-                to = base + a * nt
-                ha = H[row + a]
-                ah = 2.0 * Hb[to + a] * ha
-                for b in range(a + 1, nt):
-                    v = Hb[to + b]
-                    ah += v * H[row + b]
-                    work_h[b] += v * ha
-                work_h[a] += ah
-        kappa = H[row + i]
-        hh = 0.0
-        for a in range(i + 1, nt):
-            hh += H[row + a] * work_h[a]
-        if kind[g] == SCALED:
-            tt = 0.0
-            th = 0.0
-            r = 1.0 / p[g]
-            if haspar[g]:
-                for a in range(i + 1, nt):
-                    tt += T[row + a] * work_t[a]
-                    th += T[row + a] * work_h[a]
-                for a in range(i + 1, nt):
-                    Tb[row + a] = (kappa * work_t[a] + work_h[a]) * r
-                    Hb[row + a] += (work_t[a] - s[g] * work_h[a]) * r
-            else:
-                for a in range(i + 1, nt):
-                    Hb[row + a] -= s[g] * work_h[a] * r
-            f = (0.5 * kappa * tt + th - 0.5 * s[g] * hh) * r
-            Hb[row + i] += 0.5 * tt * r + (seed[g] - f) * s[g] * r
-            sb[g] = -0.5 * hh * r + (seed[g] - f) * kappa * r
-        else:
-            r = 1.0 / kappa
-            for a in range(i + 1, nt):
-                Hb[row + a] -= work_h[a] * r
-            Hb[row + i] += 0.5 * hh * r * r + seed[g] * r
+    if nt > LONG:
+        long_back(ts, nt, base, kind, haspar, s, T, H, p, seed, Hb, Tb, sb, spare)
+    else:
+        short_back(ts, nt, base, kind, haspar, s, T, H, p, seed, Hb, Tb, sb, spare)
+    for i in range(ts):
+        if ptr[i + 1] - ptr[i] >= WIDE_LEAST and pstart[i + 1] == pstart[i]:
+            wide_back(ts, nt, base, ptr, nbr, pstart, kind, haspar, s, T, H, p, seed, Hb, Tb, sb, spare)
+            break
     for i in range(ts - 1, -1, -1):
         lo, hi = ptr[i], ptr[i + 1]
         k = pstart[i]
+        if hi - lo >= WIDE_LEAST and pstart[i + 1] == k:
+            continue
         for x in range(hi - lo):
             work_t[x] = 0.0
             work_h[x] = 0.0
@@ -362,10 +326,7 @@ def adjoint(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p, see
             Hb[i] += 0.5 * hh * r * r + seed[i] * r
 
 
-@kernel(
-    "void(i8, i8, i8[::1], i4[::1], i8, u1[::1], u1[::1], f8[::1], f8[::1], f8[::1], f8[::1], f8[::1],"
-    " f8[::1])"
-)
+@kernel(SUBSTITUTE.format("f8"), **FAST)
 def substitute(n, ts, ptr, nbr, base, kind, haspar, s, T, H, p, z, u):
     """Back substitution, last row first: u given standard normal z (all zero: the conditional mean).
 
@@ -376,19 +337,23 @@ def substitute(n, ts, ptr, nbr, base, kind, haspar, s, T, H, p, z, u):
         hu = 0.0
         m = 0.0
         if i >= ts:
-            row = base + (i - ts) * nt
-            kappa = H[row + i - ts]
-            for b in range(i - ts + 1, nt):
-                hu += H[row + b] * u[ts + b]
+            row, end = base + (i - ts) * (nt + 1), base + (i - ts + 1) * nt
+            kappa = H[row]
+            v, h, t = u[i + 1 :], H[row + 1 : end], T[row + 1 : end]
+            for b in range(h.size):
+                hu += h[b] * v[b]
             if haspar[i]:
-                for b in range(i - ts + 1, nt):
-                    m += T[row + b] * u[ts + b]
+                for b in range(t.size):
+                    m += t[b] * v[b]
         else:
             kappa = H[i]
             for x in range(ptr[i], ptr[i + 1]):
                 hu += H[ts + x] * u[nbr[x]]
                 m += T[ts + x] * u[nbr[x]]
         if kind[i] == SCALED:
-            u[i] = (m - s[i] * hu + np.sqrt(s[i] * p[i]) * z[i]) / p[i]
+            total = m - s[i] * hu
+            if z[i] != 0.0:  # a negative s has a mean all the same
+                total += np.sqrt(s[i] * p[i]) * z[i]
+            u[i] = total / p[i]
         else:
             u[i] = (-hu + np.sqrt(kappa) * z[i]) / kappa

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
-from dagmodels.numerics.elimination_kernels import PROFILED, adjoint, eliminate
+from dagmodels.numerics.elimination_kernels import adjoint, eliminate
 from dagmodels.numerics.field_kernels import fill, fill_adjoint
+from dagmodels.numerics.linked import linked
+from dagmodels.numerics.tail_kernels import PROFILED
 from dagmodels.numerics.tape_kernels import forward, reverse
+
+forward, reverse = linked(forward), linked(reverse)
+fill, fill_adjoint = linked(fill), linked(fill_adjoint)
+eliminate, adjoint = linked(eliminate), linked(adjoint)
 
 _TAPE = ", ".join(["i8[::1]"] * 10)
 _FILL = "i8[::1], i4[::1], i8[::1], f8[::1], i4[::1], i4[::1], i4[::1], i4[::1], f8[::1]"

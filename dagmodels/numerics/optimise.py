@@ -18,7 +18,10 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 
 NEWTON_LIMIT = 40  # more coordinates than this: BFGS
 SADDLE = -1e-7  # smallest eigenvalue over the largest; redundant coordinates give zeros
-TOLERANCE = 1e-7  # on the Newton decrement sqrt(g' H^-1 g), for a criterion on the deviance scale
+FINER = 1e-6  # steps of the second look at a Hessian that seems to be that of a saddle
+FACTORED = 12  # from so many coordinates on a Cholesky factor is cheaper than eigenvalues
+LAST_STEPS = 3
+TOLERANCE = 1e-6  # on the Newton decrement sqrt(g' H^-1 g), for a criterion on the deviance scale
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,10 +67,28 @@ def difference_hessian(f: Objective, x: Floats, step: Floats, lower: Floats, upp
     return 0.5 * (hessian + hessian.T)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Descent:
+    """The lowest point that steps reached, before any certificate."""
+
+    x: Floats
+    value: float
+    iterations: int
+    message: str
+    model: Floats
+
+
 def minimise(
-    f: Objective, start: Floats, scale: Floats, lower: Floats, upper: Floats, *, limit: int = 200
+    f: Objective,
+    start: Floats,
+    scale: Floats,
+    lower: Floats,
+    upper: Floats,
+    *,
+    limit: int = 200,
+    model: Floats | None = None,
 ) -> Optimum:
-    """Minimise f from `start`.
+    """Minimise f from `start`, and certify where the steps end.
 
     Parameters
     ----------
@@ -75,17 +96,38 @@ def minimise(
     scale : typical size of each coordinate, for difference steps and first steps.
     lower, upper : closed bounds.
     limit : most iterations.
+    model : a Hessian to begin with, where one is known.
+    """
+    found = descend(f, start, scale, lower, upper, limit=limit, model=model)
+    return certify(f, found.x, scale, lower, upper, found.iterations, found.message)
+
+
+def descend(
+    f: Objective,
+    start: Floats,
+    scale: Floats,
+    lower: Floats,
+    upper: Floats,
+    *,
+    limit: int = 200,
+    tolerance: float = TOLERANCE,
+    model: Floats | None = None,
+) -> Descent:
+    """Damped Newton or BFGS steps from `start`, as long as they go down; see `minimise`.
+
+    tolerance : on the Newton decrement, at which steps end.
     """
     x = np.clip(start, lower, upper)
     value, gradient = f(x)
     if not np.isfinite(value):
         raise FloatingPointError("the criterion is not finite at the starting point")
     newton = x.size <= NEWTON_LIMIT
-    model = np.diag(1.0 / scale**2) if not newton else np.empty((0, 0))
+    stale, fresh = newton and model is None, False
+    if model is None:
+        model = np.diag(1.0 / scale**2)
     message = "stopped at the limit of iterations"
     radius = 2.0
     stalls = iterations = 0
-    stale, fresh = True, False
     while iterations < limit:
         iterations += 1
         free = ~_active(x, gradient, lower, upper)
@@ -96,7 +138,7 @@ def minimise(
             model = _forward_hessian(f, x, gradient, scale, lower, upper)
             fresh, stale = True, False
         step, decrement = _step(model, gradient, free, scale, radius)
-        if decrement < TOLERANCE:
+        if decrement < tolerance:
             message = "converged"
             break
         found = _search(f, x, value, gradient, step, lower, upper)
@@ -117,7 +159,7 @@ def minimise(
         model = _bfgs(model, new - x, new_gradient - gradient)
         fresh = False
         x, value, gradient = new, new_value, new_gradient
-    return certify(f, x, scale, lower, upper, iterations, message)
+    return Descent(x, value, iterations, message, model)
 
 
 def certify(
@@ -131,15 +173,23 @@ def certify(
     active = ((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0))
     active |= lower == upper
     decrement, smallest, step = _tested(hessian, gradient, ~active, scale)
+    if smallest < SADDLE:  # beside a wall of the criterion differences reach too far: nearer ones decide
+        nearer = difference_hessian(f, x, FINER * np.maximum(np.abs(x), scale), lower, upper)
+        if np.isfinite(nearer).all():
+            again = _tested(nearer, gradient, ~active, scale)
+            if again[1] >= SADDLE:
+                hessian, (decrement, smallest, step) = nearer, again
     if smallest < SADDLE:
         message = "stopped at a saddle: the Hessian has a negative eigenvalue"
-    new = np.clip(x + step, lower, upper)
-    if 1e-12 < decrement < 1e-3 and smallest > 0 and not np.array_equal(new, x):
-        # one more Newton step with the better Hessian, below what the value can tell
+    for _ in range(LAST_STEPS):  # Newton steps with this better Hessian, below what the value can tell
+        new = np.clip(x + step, lower, upper)
+        if not 1e-11 < decrement < 1e-3 or smallest <= 0 or np.array_equal(new, x):
+            break
         new_value, new_gradient = f(new)
-        after = _tested(hessian, new_gradient, ~active, scale)[0]
-        if after < decrement and new_value <= value + 1e-12 * max(abs(value), 1.0):
-            x, value, gradient, decrement = new, new_value, new_gradient, after
+        after, _, following = _tested(hessian, new_gradient, ~active, scale)
+        if not (after < decrement and new_value <= value + 1e-12 * max(abs(value), 1.0)):
+            break
+        x, value, gradient, decrement, step = new, new_value, new_gradient, after, following
     return Optimum(x, value, gradient, hessian, decrement, active, smallest, iterations, message)
 
 
@@ -152,7 +202,10 @@ def _tested(
     if not at.size:
         return 0.0, 1.0, step
     d = scale[at]
-    eigenvalues, vectors = np.linalg.eigh(hessian[np.ix_(at, at)] * np.outer(d, d))
+    scaled = hessian[np.ix_(at, at)] * np.outer(d, d)
+    if not np.isfinite(scaled).all():  # walls on both sides: nothing can be certified
+        return np.inf, 1.0, step
+    eigenvalues, vectors = np.linalg.eigh(scaled)
     top = max(eigenvalues[-1], 1e-300)
     g = vectors.T @ (gradient[at] * d)
     safe = np.maximum(np.abs(eigenvalues), 1e-10 * top)
@@ -193,7 +246,12 @@ def _step(
     """A descent step with eigenvalues made positive, no longer than `radius` in units of scale."""
     at = np.flatnonzero(free)
     d = scale[at]
-    eigenvalues, vectors = np.linalg.eigh(model[np.ix_(at, at)] * np.outer(d, d))
+    scaled = model[np.ix_(at, at)] * np.outer(d, d)
+    if at.size >= FACTORED and (found := _cholesky_step(scaled, gradient[at] * d, radius)) is not None:
+        step = np.zeros(gradient.size)
+        step[at] = found[0] * d
+        return step, found[1]
+    eigenvalues, vectors = np.linalg.eigh(scaled)
     g = vectors.T @ (gradient[at] * d)
     top = max(np.abs(eigenvalues).max(), 1e-300)
     positive = np.maximum(np.abs(eigenvalues), 1e-9 * top)
@@ -206,6 +264,21 @@ def _step(
     concave = bool((eigenvalues < -1e-8 * top).any())
     decrement = float(np.sqrt(np.sum(g**2 / positive)))
     return step, max(decrement, 1e-3) if concave and decrement < 1e-3 and length > 1e-6 else decrement
+
+
+def _cholesky_step(model: Floats, gradient: Floats, radius: float) -> tuple[Floats, float] | None:
+    """The same step where the model is safely positive definite: a tenth of the work of eigenvalues."""
+    try:
+        factor = np.linalg.cholesky(model)
+    except np.linalg.LinAlgError:
+        return None
+    pivots = np.diag(factor) ** 2
+    if not pivots.min() > 1e-7 * pivots.max():
+        return None
+    step = -np.linalg.solve(model, gradient)
+    decrement = float(np.sqrt(max(-(gradient @ step), 0.0)))
+    length = float(np.sqrt(step @ step))
+    return step * min(1.0, radius / max(length, 1e-300)), decrement
 
 
 def _search(
@@ -233,7 +306,9 @@ def _agrees(model: Floats, step: Floats, gradient: Floats, value: float, new_val
     """
     promised = -float(gradient @ step) - 0.5 * float(step @ model @ step)
     noise = 1e-11 * max(abs(value), 1.0)
-    return promised > noise and 0.75 * promised < value - new_value + noise < 1.33 * promised
+    if promised <= noise:
+        return True  # too little for values to tell; gradients and the certificate decide
+    return 0.75 * promised < value - new_value + noise < 1.33 * promised
 
 
 def _bfgs(model: Floats, s: Floats, y: Floats) -> Floats:

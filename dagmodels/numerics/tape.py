@@ -35,6 +35,7 @@ CODES = {
     "logdet": 55,
     "matmul": 56,
     "softmax": 57,
+    "root": 58,
 }
 NAMES = {code: name for name, code in CODES.items()}
 
@@ -358,6 +359,9 @@ def _numpy_operation(
             target[index] = operands[0]
         elif name == "cholesky":
             target[:] = factors(operands[0].reshape(-1, aux, aux)).reshape(-1)
+        elif name == "root":
+            blocks = operands[0].reshape(-1, aux, aux)
+            target[:] = np.concatenate([_root(block).reshape(-1) for block in blocks] or [target])
         elif name == "inverse":
             target[:] = _inverse(operands[0].reshape(-1, aux, aux)).reshape(-1)
         elif name == "logdet":
@@ -393,6 +397,32 @@ def _logdet(blocks: Array) -> Array:
 
 
 ZERO_PIVOT = 1e-13  # a pivot below this share of its diagonal entry is a zero that rounding left
+
+
+def _root(block: Array) -> Array:
+    """A root of one semidefinite matrix by pivoted elimination, as the kernel's; for any number type."""
+    order = len(block)
+    small = max(ZERO_PIVOT, 8 * order * 2.2e-16)
+    lower = np.tril(block) + np.tril(block, -1).T
+    diagonal = np.real(np.diagonal(lower))
+    rest, root, turn = lower.copy(), np.zeros_like(lower), np.arange(order)
+    for r in range(order):
+        share = np.full(order, -1.0)
+        for q in range(r, order):
+            i = turn[q]
+            share[q] = np.real(rest[i, i]) / diagonal[i] if diagonal[i] > 0 else -1.0
+        best = int(np.argmax(share))
+        if not share[best] > small:
+            left = turn[r:]
+            bound = 10 * small * np.sqrt(np.outer(diagonal[left], diagonal[left]))
+            ok = (np.abs(np.real(rest[np.ix_(left, left)])) <= bound).all()
+            return root if ok else np.full_like(root, np.nan)
+        turn[[r, best]] = turn[[best, r]]
+        p, later = turn[r], turn[r + 1 :]
+        root[p, r] = np.sqrt(rest[p, p])
+        root[later, r] = rest[later, p] / root[p, r]
+        rest[np.ix_(later, later)] -= np.outer(root[later, r], root[later, r])
+    return root
 
 
 def factors(blocks: Array) -> Array:

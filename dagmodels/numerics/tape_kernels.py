@@ -216,6 +216,89 @@ def _cholesky_adjoint(w, g, o, x, d):
             bar[j * d + q] -= 2.0 * t * w[o + j * d + q]
 
 
+@_inline
+def _root(w, x, d, out, o, turn):
+    """A root F (d x d) of the covariance matrix C at w[x] into out[o], F F' = C; `turn` gets its pivots.
+
+    Cholesky with the largest remaining share of a diagonal entry as next pivot (Higham 2002, Accuracy and
+    Stability of Numerical Algorithms, section 10.3), stopped where only rounding is left: rows keep
+    their order, columns are by pivot. Reads the lower triangle; nan where C is not semidefinite.
+    Returns the rank.
+    """
+    small = max(ZERO_PIVOT, 8.0 * d * 2.2e-16)
+    rest = np.empty(d)
+    for i in range(d):
+        rest[i] = w[x + i * d + i]
+        turn[i] = i
+        for q in range(d):
+            out[o + i * d + q] = 0.0
+    for r in range(d):
+        best, share = r, -1.0
+        for q in range(r, d):
+            i = turn[q]
+            diagonal = w[x + i * d + i]
+            if diagonal > 0.0 and rest[i] / diagonal > share:
+                best, share = q, rest[i] / diagonal
+        if not share > small:
+            if not _only_rounding(w, x, d, out, o, turn, r, rest, 10.0 * small):
+                out[o : o + d * d] = np.nan
+            return r
+        turn[r], turn[best] = turn[best], turn[r]
+        p = turn[r]
+        pivot = math.sqrt(rest[p])
+        out[o + p * d + r] = pivot
+        for q in range(r + 1, d):
+            i = turn[q]
+            acc = w[x + max(i, p) * d + min(i, p)]
+            for m in range(r):
+                acc -= out[o + i * d + m] * out[o + p * d + m]
+            out[o + i * d + r] = acc / pivot
+            rest[i] -= out[o + i * d + r] ** 2
+    return d
+
+
+@_inline
+def _only_rounding(w, x, d, out, o, turn, r, rest, small):
+    """Whether nothing but rounding is left of a matrix after r pivots."""
+    for q in range(r, d):
+        i = turn[q]
+        diagonal = w[x + i * d + i]
+        if not abs(rest[i]) <= small * diagonal:
+            return False
+        for m in range(r, q):
+            j = turn[m]
+            acc = w[x + max(i, j) * d + min(i, j)]
+            for k in range(r):
+                acc -= out[o + i * d + k] * out[o + j * d + k]
+            if not abs(acc) <= small * math.sqrt(diagonal * w[x + j * d + j]):
+                return False
+    return True
+
+
+@_inline
+def _root_adjoint(w, g, o, x, d):
+    """Adjoint of the root at o onto the lower triangle of the matrix at x, pivots held still."""
+    turn = np.empty(d, np.int64)
+    found = np.empty(d * d)
+    rank = _root(w, x, d, found, 0, turn)
+    bar = g[o : o + d * d].copy()
+    for j in range(rank - 1, -1, -1):
+        p = turn[j]
+        pivot = w[o + p * d + j]
+        for k in range(d - 1, j, -1):
+            i = turn[k]
+            t = bar[i * d + j] / pivot
+            bar[p * d + j] -= t * w[o + i * d + j]
+            g[x + max(i, p) * d + min(i, p)] += t
+            for q in range(j):
+                bar[i * d + q] -= t * w[o + p * d + q]
+                bar[p * d + q] -= t * w[o + i * d + q]
+        t = bar[p * d + j] / (2.0 * pivot)
+        g[x + p * d + p] += t
+        for q in range(j):
+            bar[p * d + q] -= 2.0 * t * w[o + p * d + q]
+
+
 @kernel(
     "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1])"
 )
@@ -329,6 +412,11 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
             d = aux[op]
             for g in range(n // (d * d)):
                 _factor(w, x + g * d * d, d, w, o + g * d * d)
+        elif k == 58:  # root of semidefinite matrices, batched; aux = order
+            d = aux[op]
+            turn = np.empty(d, np.int64)
+            for g in range(n // (d * d)):
+                _root(w, x + g * d * d, d, w, o + g * d * d, turn)
         elif k == 54:  # inverse, batched
             d = aux[op]
             for g in range(n // (d * d)):
@@ -484,6 +572,10 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
             d = aux[op]
             for h in range(n // (d * d)):
                 _cholesky_adjoint(w, g, o + h * d * d, x + h * d * d, d)
+        elif k == 58:
+            d = aux[op]
+            for h in range(n // (d * d)):
+                _root_adjoint(w, g, o + h * d * d, x + h * d * d, d)
         elif k == 54:
             d = aux[op]
             for h in range(n // (d * d)):

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 
 MODULES = (
-    *("tape_kernels", "elimination_kernels", "field_kernels", "objective_kernels"),
-    "elimination_complex",
+    *("tape_kernels", "tail_kernels", "elimination_kernels", "field_kernels", "objective_kernels"),
+    *("dense_blocks", "wide_blocks"),  # loaded when the first long tail comes
+    "elimination_complex",  # loaded for sensitivities
 )
 
 

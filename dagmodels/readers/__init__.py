@@ -6,6 +6,7 @@ checked Dag. Which format a text has is guessed from the file's ending, then fro
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable
@@ -47,6 +48,7 @@ FORMATS = (
 
 _BLANK = re.compile(r"\ufeff?(?:\s|#[^\n]*(?:\n|\Z))*")
 MAX_BYTES = 64_000_000
+MAX_PATH = 4096  # characters; no system has longer paths
 
 
 def read(source: Source, format: str | None = None) -> Dag:
@@ -55,14 +57,15 @@ def read(source: Source, format: str | None = None) -> Dag:
     Parameters
     ----------
     source : a path, or the text itself. A string is a text when it has more than one line or begins
-        as one of the formats does; otherwise it is a path.
+        as one of the formats does (with `format="json"`, also with any other bracket); otherwise it is
+        a path.
     format : one of `FORMATS`; guessed from the file's ending or the text's beginning when None.
 
     Raises
     ------
     ModelErrors : a missing or unreadable file, an unknown format, or every static fault of the model.
     """
-    text, path = _content(source)
+    text, path = _content(source, format)
     found = _format(format, text, path)
     return found.load()(text, str(path) if path is not None else None)
 
@@ -92,7 +95,7 @@ def read_file(path: Path) -> str:
     raise AssertionError("unreachable")
 
 
-def _content(source: Source) -> tuple[str, Path | None]:
+def _content(source: Source, format: str | None) -> tuple[str, Path | None]:
     if isinstance(source, os.PathLike):
         path = Path(source)
         return read_file(path), path
@@ -103,10 +106,15 @@ def _content(source: Source) -> tuple[str, Path | None]:
             None,
         )
     begin = _BLANK.sub("", source, count=1)
-    if "\n" in source or any(f.begins and f.begins.match(begin) for f in FORMATS):
+    bracket = format == "json" and begin[:1] in ("[", "{")
+    if "\n" in source or bracket or any(f.begins and f.begins.match(begin) for f in FORMATS):
         return source, None
     if not source.strip():
         _refuse("The text is empty.", "write `model` and a name as its first line", None)
+    if "\0" in source or len(source) > MAX_PATH:
+        shown = repr(source[:40]) + ("..." if len(source) > 40 else "")
+        message = f"The string {shown} is neither a path nor the text of a model."
+        _refuse(message, "a text begins with `model` and a name; or give format=", None)
     path = Path(source)
     return read_file(path), path
 
@@ -116,7 +124,9 @@ def _format(name: str | None, text: str, path: Path | None) -> Format:
         found = next((f for f in FORMATS if f.name == name), None)
         if found is None:
             known = ", ".join(f.name for f in FORMATS)
-            _refuse(f"No format is called '{name}'.", f"known: {known}", None)
+            near = difflib.get_close_matches(name, [f.name for f in FORMATS], n=1)
+            hint = f"known: {known}" + (f"; did you mean '{near[0]}'?" if near else "")
+            _refuse(f"No format is called '{name}'.", hint, None)
             raise AssertionError("unreachable")
         return found
     if path is not None:
@@ -137,8 +147,6 @@ def _format(name: str | None, text: str, path: Path | None) -> Format:
 
 
 def _similar_file(path: Path) -> str | None:
-    import difflib
-
     try:
         names = [p.name for p in path.parent.iterdir()][:1000]
     except OSError:

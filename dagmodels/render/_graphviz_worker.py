@@ -4,15 +4,19 @@ Arguments: the folder that holds pygraphviz, and the format. Imports nothing of 
 
 Graphviz draws arrows over the titles of plates as if those were not there. Before drawing, the titles
 that an arrow would cross are moved: to another corner of their box, or beside what is in it.
+
+It also places the nodes outside of plates without regard to what their arrows cross inside. Where they
+do, the other orders of these nodes are tried, and the one with the fewest crossings is drawn.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 # Where a title may stand: above or below, left, centred or right, and how many points its box is made
@@ -48,6 +52,11 @@ def main(folder: str, format_: str) -> None:
 
     text = sys.stdin.buffer.read().decode("utf-8")
 
+    def laid_out(text: str) -> Any:
+        return json.loads(pygraphviz.AGraph(string=text).draw(format="json0", prog="dot"))
+
+    text = untangled(text, laid_out)
+
     def drawn(places: Mapping[str, Place], format_: str, dpi: str = "") -> bytes:
         graph = pygraphviz.AGraph(string=text)
         for box in _boxes(graph):
@@ -78,6 +87,88 @@ def _move(box: Any, place: Place) -> None:
         label = space + label if just == "r" else label + space
         # pygraphviz hands out HTML-like labels without their angle brackets
         box.graph_attr["label"] = f"<{label}>" if "<BR ALIGN" in label else label
+
+
+_NODE = re.compile(r'  "(?:[^"\\]|\\.)*" \[.*\];')
+_ARROW = re.compile(r'  "(?:[^"\\]|\\.)*" -> .*;')
+_MOST_ARROWS = 80  # more cross in any order
+
+
+def untangled(text: str, layout: Callable[[str], Any]) -> str:
+    """The text with its outermost nodes in that order which lets the fewest arrows cross.
+
+    layout : of a text, as Graphviz's JSON. The order as written is kept unless another is better and
+        makes the picture no more than a quarter wider.
+    """
+    trials = orders(text)
+    if len(trials) == 1:
+        return text
+    first = layout(text)
+    best, fewest = text, tangles(first)
+    for trial in trials[1:]:
+        if not fewest:
+            break
+        found = layout(trial)
+        count = tangles(found)
+        if count < fewest and _width(found) <= 1.25 * _width(first):
+            best, fewest = trial, count
+    return best
+
+
+def _width(layout: Any) -> float:
+    return float(layout["bb"].split(",")[2])
+
+
+def orders(text: str) -> list[str]:
+    """The same graph with its outermost nodes as written, behind the boxes, and both backwards.
+
+    Only of texts as the package writes them, one statement a line; any other text as it is.
+    """
+    lines = text.splitlines()
+    nodes = [line for line in lines if _NODE.fullmatch(line)]
+    arrows = [line for line in lines if _ARROW.fullmatch(line)]
+    first = min((i for i, line in enumerate(lines) if line in nodes), default=len(lines))
+    head, rest = lines[:first], lines[first:-1]
+    boxes = [line for line in rest if not (_NODE.fullmatch(line) or _ARROW.fullmatch(line))]
+    plain = boxes[:1] == [] or (boxes[0].startswith("  subgraph ") and boxes[-1] == "  }")
+    if not nodes or not boxes or not plain or not 1 < len(arrows) <= _MOST_ARROWS or lines[-1] != "}":
+        return [text]
+    back = nodes[::-1]
+    parts = ([*nodes, *boxes], [*boxes, *nodes], [*back, *boxes], [*boxes, *back])
+    found = ("\n".join([*head, *part, *arrows, "}"]) + "\n" for part in parts)
+    return list(dict.fromkeys([text, *found]))
+
+
+def tangles(layout: Any) -> int:
+    """How many pairs of arrows cross in a layout as Graphviz's JSON."""
+    lines = [list(polyline(edge["pos"])) for edge in layout.get("edges", ()) if "pos" in edge]
+    return sum(_meet(a, b) for a, b in combinations(lines, 2))
+
+
+def _meet(one: list[Point], other: list[Point]) -> bool:
+    if not _near(_around(one), _around(other)):
+        return False
+    left = [(a, b, _around([a, b])) for a, b in pairwise(one)]
+    right = [(c, d, _around([c, d])) for c, d in pairwise(other)]
+    return any(_near(r, s) and _cross(a, b, c, d) for a, b, r in left for c, d, s in right)
+
+
+def _around(points: list[Point]) -> Rectangle:
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _near(r: Rectangle, s: Rectangle) -> bool:
+    return r[0] <= s[2] and s[0] <= r[2] and r[1] <= s[3] and s[1] <= r[3]
+
+
+def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Whether the segments a-b and c-d cross properly: each has its ends on both sides of the other."""
+
+    def side(p: Point, q: Point, r: Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
 
 def clear_places(layout: Callable[[Mapping[str, Place]], Any]) -> dict[str, Place]:

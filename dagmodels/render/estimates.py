@@ -49,11 +49,12 @@ def read_estimates(dag: Dag, given: Any) -> Shown:
     Raises
     ------
     ModelErrors
-        naming every entry that is no node of the model or no number.
+        naming every entry that is no node of the model or no number; for a fit of another model.
     """
     if given is None:
         return Shown()
     if not isinstance(given, Mapping) and not hasattr(given, "columns") and hasattr(given, "estimates"):
+        _check_model(dag, getattr(given, "graph", None))
         given = given.estimates
     if not isinstance(given, Mapping):
         return Shown({n: e for n, e in _rows(given) if n in dag.nodes and e is not None})
@@ -79,6 +80,17 @@ def read_estimates(dag: Dag, given: Any) -> Shown:
             )
     raise_all(problems, "the estimates to be drawn")
     return Shown(estimates, probabilities)
+
+
+def _check_model(dag: Dag, fitted: object) -> None:
+    """Refuse the fit of a model with other statements; its name and data file do not matter."""
+    if not isinstance(fitted, Dag):
+        return
+    if (set(dag.plates), set(dag.statements)) != (set(fitted.plates), set(fitted.statements)):
+        which = f"'{fitted.name}'" if fitted.name != dag.name else f"'{dag.name}' as it was before a change"
+        hint = "draw the fitted model, or give its estimates by node name, as a dict"
+        told = ModelError(f"the fit is of another model, {which}", hint=hint)
+        raise_all([told], f"the estimates to be drawn for '{dag.name}'")
 
 
 def _estimate(value: Any) -> Estimate | None:

@@ -35,6 +35,8 @@ def write(
     RenderError
         for another ending, a folder that is missing or cannot be written, or a failed drawing.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise RenderError(f"{path!r} is no path of a picture (give a file's name such as 'model.svg')")
     target = Path(path)
     ending = target.suffix.lower()
     if ending not in ENDINGS:

@@ -48,7 +48,10 @@ def hints(
     crowded = sum(len(names) for names in alone.values()) > _CROWDED
     height = _heights(dag, whole, carrying)
     found = {(e.parent, e.child): Hint(rows=2) for e in arrows if e.parent in carrying}
+    lowered = {child for _, child in found}
     for child, names in alone.items():
+        if child in lowered:  # beside the parent whose arrow takes two rows, not between it and the child
+            found |= {(n, child): Hint(rows=2) for n in names}
         under: list[str] = []
         if crowded and not dag.children[child]:
             under = [n for n in names if (n, child) not in coefficients]

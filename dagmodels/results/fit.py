@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.errors import FitError
+from dagmodels.errors import DagmodelsError, FitError
 from dagmodels.graph.dag import Dag
 from dagmodels.results.ranges import bounds
+from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+
+
+class UnknownName(DagmodelsError, KeyError):
+    """A name that no estimate has, with what to ask for instead."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +39,7 @@ class Fit:
     backend : the backend's name.
     method : how the numbers were obtained, as a sentence: "exact restricted maximum likelihood".
     exact : no approximation of an integral and no Monte Carlo error.
-    converged : the optimum carries its certificate (small gradient, positive definite Hessian,
+    converged : the optimum carries its certificate (small gradient, no negative eigenvalue of the Hessian,
         one-sided test at a boundary); message says which test failed otherwise.
     estimate_columns : columns of `estimates`: name, estimate, se, lower, upper, what ("integrated",
         "profiled", "maximised", "defined", "fixed"), and others that the source language expects. Limits
@@ -46,6 +56,7 @@ class Fit:
     covariance_names, covariance_matrix : sampling covariance of the estimates named.
     predictor : the backend's function behind `predict`.
     draws : None for a point fit.
+    plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
 
     graph: Dag
@@ -66,8 +77,14 @@ class Fit:
     plan: object | None = None
     covariance_names: tuple[str, ...] = ()
     covariance_matrix: NDArray[np.float64] | None = None
-    predictor: Callable[[Any], Any] | None = field(default=None, repr=False)
+    predictor: Callable[..., Any] | None = field(default=None, repr=False)
     draws: Any = None
+    plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+    INSIDE: ClassVar[frozenset[str]] = frozenset({
+        "INSIDE", "estimate_columns", "latent_columns", "latent_table", "covariance_names",
+        "covariance_matrix", "predictor", "_estimates", "_latents",
+    })  # fmt: skip
 
     def __post_init__(self) -> None:
         measures = dict(self.measures)
@@ -89,14 +106,22 @@ class Fit:
         """Schwarz's criterion, -2 log likelihood + log(observations) parameters."""
         return self.measures.get("bic")
 
-    @cached_property
+    @property
     def estimates(self) -> DataFrame:
-        """One row an estimate: name, estimate, se, lower, upper (95 % limits), what."""
+        """One row an estimate: name, estimate, se, lower, upper (95 % limits), what. Yours to change."""
+        return self._estimates.copy()
+
+    @property
+    def latents(self) -> DataFrame:
+        """One row an element of a latent node: name, estimate, sd (given the parameters). Yours to change."""
+        return self._latents.copy()
+
+    @cached_property
+    def _estimates(self) -> DataFrame:
         return _frame(self.estimate_columns)
 
     @cached_property
-    def latents(self) -> DataFrame:
-        """One row an element of a latent node: name, estimate, sd (given the parameters)."""
+    def _latents(self) -> DataFrame:
         return _frame(self.latent_table)
 
     @cached_property
@@ -105,7 +130,7 @@ class Fit:
         columns = self.latent_columns() if callable(self.latent_columns) else self.latent_columns
         return columns or {"name": [], "estimate": [], "sd": []}
 
-    @cached_property
+    @property
     def covariance(self) -> DataFrame | None:
         """Sampling covariance of the estimates, by name; None where the backend gives none."""
         if self.covariance_matrix is None:
@@ -113,33 +138,59 @@ class Fit:
         from pandas import DataFrame
 
         names = list(self.covariance_names)
-        return DataFrame(np.asarray(self.covariance_matrix), index=names, columns=names)
+        return DataFrame(np.array(self.covariance_matrix), index=names, columns=names)
 
     def __getitem__(self, name: str) -> float:
         """The estimate of that name: `fit["tau"]`."""
-        names = list(self.estimate_columns["name"])
+        names = list(map(str, self.estimate_columns["name"]))
         if name not in names:
-            raise KeyError(f"no estimate named '{name}'; there are {', '.join(map(str, names))}")
+            raise UnknownName(_unknown(self.graph, name, names))
         return float(self.estimate_columns["estimate"][names.index(name)])
 
-    def predict(self, new: Any = None) -> Any:
-        """Expected values of the observed nodes for new data (frames as `fit` takes them).
+    def predict(self, new: Any = None, **options: Any) -> Any:
+        """Expected values of the observed nodes: one a given row, in the rows' order.
 
-        new : data as given to `fit`, without the observed columns; None means the data fitted.
-            Elements seen in the fit keep their latents, new ones get the latents' mean.
+        A dict by node where several are observed. Matrices (data by position, or frames that name rows and
+        columns apart) give matrices.
+
+        new : data as given to `fit`; observed columns are not needed. None means the data fitted, in the
+            order of their elements. Elements seen in the fit keep their latents, new ones get the mean that
+            their law gives them; chains go on step by step from their last element.
+        options : the backend's. Of laplace: `type="link"` for the linear predictor, `sd=True` for the triple
+            (mean, sd, sd_new) with standard deviations of the mean and of a new observation.
+
+        Raises
+        ------
+        FitError : something that has no expected value, with the reason; a backend without predictions.
+        ModelErrors : data that do not fit the model, or that contradict what known elements were fitted with.
         """
         if self.predictor is None:
             raise FitError(f"the '{self.backend}' backend gives no predictions for '{self.graph.name}'")
-        return self.predictor(new)
+        try:
+            inspect.signature(self.predictor).bind(new, **options)
+        except TypeError as error:
+            told = ", ".join(f"{k}={v!r}" for k, v in options.items())
+            raise FitError(f"predict: the '{self.backend}' backend does not take {told}") from error
+        return self.predictor(new, **options)
 
     def summary(self) -> str:
         """Method, criterion, estimates, boundary and certificate as aligned text."""
         from dagmodels.results.summary import summary
 
-        return summary(self)
+        return Shown(summary(self))
 
     def __str__(self) -> str:
-        return self.summary()
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from dagmodels.results.shown import fit_html
+
+        return fit_html(self)
+
+    def __dir__(self) -> list[str]:
+        """What users ask for; what backends hand over and tables are made of is left out."""
+        return [n for n in super().__dir__() if n not in self.INSIDE]
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
@@ -160,6 +211,28 @@ class Fit:
         from dagmodels.results.records import save
 
         save(self, json=json, csv=csv)
+
+
+def _unknown(graph: Dag, name: object, names: Sequence[str]) -> str:
+    """Why there is no estimate of this name, and what there is instead."""
+    told = f"no estimate is named {name!r}"
+    node = graph.nodes.get(str(name).partition("[")[0])
+    parts = [n for n in names if n.partition("[")[0] == str(name)]
+    if parts:
+        return f"{told}; it has elements: {_some(parts)}"
+    if (
+        node is not None
+        and node.role == "latent"
+        and not any(n.partition("[")[0] == node.name for n in names)
+    ):
+        return f"{told}: '{node.name}' is latent, and its elements are in `fit.latents`"
+    near = difflib.get_close_matches(str(name), names, 1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return f"{told}; {hint}There are {_some(names)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:10])}, ... ({len(names)})"
 
 
 def _inside(graph: Dag, columns: Columns) -> Columns:

@@ -89,6 +89,11 @@ def latents(columns: Columns) -> str:
 
 
 def certificate(fit: Fit) -> str:
+    """Whether the optimum is certified, by which figures, and what lies on a boundary."""
+    return "\n".join((certificate_line(fit), *_boundary(fit)))
+
+
+def certificate_line(fit: Fit) -> str:
     """Whether the optimum is certified, and by which figures."""
     found = fit.diagnostics
     figures: list[str] = []
@@ -102,7 +107,7 @@ def certificate(fit: Fit) -> str:
     line = f"{state}: {fit.message}" if fit.message else state
     if figures:
         line += f" ({', '.join(figures)})"
-    return "\n".join((line, *_boundary(fit)))
+    return line
 
 
 def _boundary(fit: Fit) -> list[str]:

@@ -131,7 +131,11 @@ def _numbers(problem: Problem, node: Node, values: NDArray[Any]) -> Floats:
         numbers = values.astype(np.float64)
     except (TypeError, ValueError):
         strange = next((v for v in values.tolist() if v is not None and not _is_number(v)), values)
-        raise ModelError(f"values: {strange!r} for '{node.name}' is not a number", node=node.name) from None
+        hint = "give a number"
+        if node.plates:
+            hint += " for all, an array in the order of its plates, or {label: number}"
+        message = f"values: {strange!r} for '{node.name}' is not a number"
+        raise ModelError(message, node=node.name, hint=hint) from None
     if np.isinf(numbers).any():
         raise ModelError(f"values: '{node.name}' is infinite", node=node.name, hint="give finite numbers")
     return numbers
@@ -225,7 +229,8 @@ def _outside(problem: Problem, name: str, flat: Floats, share: Cells, domain: Do
     if not wrong.any():
         return None
     label = name if domain.kind != "interval" else element_label(problem, name, int(place))
-    return ModelError(f"values: '{label}' {shown}{rule}", node=name)
+    hint = f'give values={{"{name}": ...}} in the parameter\'s domain'
+    return ModelError(f"values: '{label}' {shown}{rule}", node=name, hint=hint)
 
 
 def _interval(domain: Domain) -> str:

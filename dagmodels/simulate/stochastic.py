@@ -137,7 +137,8 @@ def _allowed(
     if wrong.any():
         row = int(rows[int(np.argmax(wrong))])
         shown = "" if _sizes(job) else f"is {given[row, 0]:g}, but "
-        raise ModelError(f"values: '{inputs.label(job, row)}' {shown}{rule}", node=job.names[0])
+        hint = f"give a value that {found.family.name} can take, or leave it out to draw it"
+        raise ModelError(f"values: '{inputs.label(job, row)}' {shown}{rule}", node=job.names[0], hint=hint)
 
 
 def _with_residual(job: Job, inputs: Inputs) -> Floats:

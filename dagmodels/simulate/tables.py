@@ -68,10 +68,14 @@ def read_table(problem: Problem, key: str, statement: Stochastic, value: Any) ->
         array = np.zeros(0)
     if array.shape != shape:
         needed = " x ".join(map(str, shape))
-        raise ModelError(f"values: '{key}' must be an array of {needed}", node=statement.head.name)
+        parents = (f"states of {r.name}" for r in parents_of(statement.distribution))
+        axes = ", ".join([*parents, "its own states"])
+        message = f"values: '{key}' must be an array of {needed}"
+        raise ModelError(message, node=statement.head.name, hint=f"its axes are: {axes}")
     wrong = bool((array < 0).any()) or bool((np.abs(array.sum(axis=-1) - 1) > 1e-6).any())
     if wrong or not np.isfinite(array).all():
-        raise ModelError(f"values: the rows of '{key}' must sum to 1", node=statement.head.name)
+        message = f"values: the rows of '{key}' must be probabilities that sum to 1"
+        raise ModelError(message, node=statement.head.name, hint="divide each row by its sum")
     return array
 
 

@@ -181,7 +181,7 @@ def test_the_whole_explanation(installed):
             rewrites=(Rewrite("compress", "leaves enter through cross-products"),),
         ),
         no("em"),
-        yes("other", method="sampling", because=("it always can",)),
+        yes("other", method="sampling", because=("it always can",), cost=300.0),
     )
     assert str(planned(ML)).split("\n") == [
         "ml: fit by 'laplace'",
@@ -193,7 +193,7 @@ def test_the_whole_explanation(installed):
         "  rewrite: compress, leaves enter through cross-products",
         "  cost: about 0.004 s",
         "  'em' cannot (it gives no reason)",
-        "  'other' could fit it approximately by sampling: it always can",
+        "  'other' could fit it approximately by sampling in about 5 min: it always can",
     ]
 
 

@@ -15,6 +15,7 @@ from dagmodels.forms.build_field import build_field
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.outer import coordinates_of
+from dagmodels.forms.saturated import entries_of
 from tests.oracle.cases import problem_of
 from tests.oracle.dense import dense
 from tests.oracle.derivatives import gradient
@@ -36,6 +37,9 @@ def point(problem: Problem, field: Field, theta: dict[str, np.ndarray]) -> np.nd
     """Coordinates of the outer unknowns' values."""
     parts = []
     for c in field.coordinates:
+        if c.group is not None:
+            parts.append(entries_of(c.group, {n: np.asarray(theta[n]) for n in c.group.names})[c.node])
+            continue
         value = np.asarray(theta[c.node], dtype=float).reshape(-1)
         if c.order == 0:
             value = value[free_places(problem, c.node)]

@@ -615,7 +615,7 @@ FAULTS = [
         [("lower of Truncated is not below upper: 2 >= 1.", "y", 9, 5, "make lower the smaller one")],
     ),
     (
-        "y ~ Mixture([0.5,0.6], [Normal(0,1), Poisson(3)])",
+        "y ~ Mixture([0.5,0.6], [Normal(0,1), Laplace(0,3)])",
         [("weights of Mixture must sum to 1, not to 1.1.", "y", 9, 5, "change an entry")],
     ),
     (
@@ -807,8 +807,60 @@ FAULTS = [
         ],
     ),
     (
-        "x in k ~ OrderedLogistic(0, [2, 1])",
-        [("cutpoints of OrderedLogistic must increase.", "x", 9, 10, "sort its entries")],
+        "plate three = 1..3\nx in three ~ OrderedLogistic(0, [2, 1])",
+        [("cutpoints of OrderedLogistic must increase.", "x", 10, 14, "sort its entries")],
+    ),
+    (
+        "x in k ~ OrderedLogistic(0, [-1, 0, 1])",
+        [("cutpoints of OrderedLogistic has 3 entries, but k has 2 levels.", "x", 9, 1, "give it 1 entry")],
+    ),
+    (
+        "plate three = 1..3\nx in three ~ OrderedLogistic(0, [1])",
+        [
+            (
+                "cutpoints of OrderedLogistic has 1 entry, but three has 3 levels.",
+                "x",
+                10,
+                1,
+                "give it 2 entries",
+            )
+        ],
+    ),
+    (
+        "y ~ Mixture([0.5,0.5], [Normal(0,1), Poisson(3)])",
+        [
+            (
+                "The components of Mixture must all be continuous, or all be counts.",
+                "y",
+                9,
+                5,
+                "mixed kinds have no common density: give each kind a node of its own",
+            )
+        ],
+    ),
+    (
+        "y[k] ~ Ordered(Poisson(3))",
+        [
+            (
+                "Ordered(Poisson(...)) is not available.",
+                "y",
+                9,
+                8,
+                "order a univariate continuous family",
+            )
+        ],
+    ),
+    (
+        "y ~ Normal(0, 1)\nz ~ Normal(0, 1)\ny ~~ z = 0.5*y",
+        [
+            (
+                "The graph has a cycle: y -> y ~~ z -> y.",
+                "y",
+                9,
+                1,
+                "a node cannot depend on itself; use a lag, or Simultaneous(mu, B, cov) for a joint system",
+            )
+        ],
     ),
     (
         "y[i]~Multinomial(3, w)",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,107 @@ def test_the_stated_cache_is_used_and_warmth_is_told(tmp_path: Path) -> None:
     assert python(code, tmp_path, DAGMODELS_CACHE=cache) == f"False {cache}"
     python(call("ours"), tmp_path, DAGMODELS_CACHE=cache)
     assert python(code, tmp_path, DAGMODELS_CACHE=cache) == f"True {cache}"
+
+
+KERNELS = """
+import numba
+from {package}.compiled import kernel
+@numba.njit
+def helper(x):
+    return x
+@kernel("f8(f8)")
+def first(x):
+    return helper(x) + 1.0
+@kernel("f8(f8)")
+def second(x):
+    return first(x) + 1.0
+"""
+WARM = "from {package}.compiled import is_warm; print(is_warm())"
+
+
+def test_another_copy_of_the_package_is_not_warm(tmp_path: Path) -> None:
+    """numba keeps machine code by the source's place: a clone with equal sources compiles its own."""
+    cache = {"DAGMODELS_CACHE": str(tmp_path / "cache")}
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        package(tmp_path / place / "ours", OURS)
+        (tmp_path / place / "ours" / "some_kernels.py").write_text(KERNELS.format(package="ours"))
+    warm = WARM.format(package="ours")
+    python("import ours.some_kernels", tmp_path / "here", **cache)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert python(warm, tmp_path / "here", **cache) == "True"
+    assert python(warm, tmp_path / "there", **cache) == "False"
+    python("import ours.some_kernels", tmp_path / "there", **cache)
+    assert python(warm, tmp_path / "there", **cache) == "True"
+
+
+def test_every_kernel_counts_and_a_touched_source_is_not_warm(tmp_path: Path) -> None:
+    """As after an interruption, and after a new checkout of the same sources at the same place."""
+    cache = {"DAGMODELS_CACHE": str(tmp_path / "cache")}
+    package(tmp_path / "ours", OURS)
+    source = tmp_path / "ours" / "some_kernels.py"
+    source.write_text(KERNELS.format(package="ours"))
+    python("import ours.some_kernels", tmp_path, **cache)
+    warm = WARM.format(package="ours")
+    assert python(warm, tmp_path, **cache) == "True"
+    (index,) = (tmp_path / "cache").rglob("some_kernels.second-*.nbi")
+    index.rename(index.with_suffix(".kept"))
+    assert python(warm, tmp_path, **cache) == "False"
+    index.with_suffix(".kept").rename(index)
+    assert python(warm, tmp_path, **cache) == "True"
+    later = index.stat().st_mtime + 10
+    os.utime(source, (later, later))
+    assert python(warm, tmp_path, **cache) == "False"
+
+
+def test_an_interruption_waits_for_the_kernel_and_then_counts() -> None:
+    """Where the compiler's own callbacks would swallow KeyboardInterrupt, it is kept until they are done."""
+    done: list[str] = []
+
+    def work() -> None:
+        with compiled.interrupts_wait():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("the kernel")
+        done.append("what comes after")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["the kernel"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_kernel_is_compiled_with_interruptions_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished: list[str] = []
+
+    def compiler(*_: object, **__: object):
+        def compile_(function: object) -> object:
+            signal.raise_signal(signal.SIGINT)
+            finished.append("compiled")
+            return function
+
+        return compile_
+
+    monkeypatch.setattr(compiled.numba, "njit", compiler)
+    monkeypatch.setattr(compiled, "cache_folder", lambda: tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        compiled.kernel("f8(f8)")(lambda x: x)
+    assert finished == ["compiled"]
+
+
+def test_other_threads_compile_without_handling_signals() -> None:
+    seen: list[bool] = []
+
+    def work() -> None:
+        with compiled.interrupts_wait():
+            seen.append(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [True]
 
 
 def test_where_the_cache_is_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "put": [Case(put, lambda rng: {"a": real(rng, 3), "b": real(rng, 1)})],
     "cholesky": [square("cholesky", b, d, covariances) for b, d in ((1, 1), (1, 4), (3, 2), (2, 6))],
+    "root": [square("root", b, d, covariances) for b, d in ((1, 1), (1, 4), (3, 2), (2, 6))],
     "inverse": [square("inverse", b, d, matrices) for b, d in ((1, 1), (1, 4), (3, 2), (2, 6))],
     "logdet": [square("logdet", b, d, covariances) for b, d in ((1, 1), (1, 4), (3, 2), (2, 6))],
     "matmul": [product(b, d, flag) for b, d in ((1, 1), (1, 4), (3, 2)) for flag in (False, True)],
@@ -250,7 +251,7 @@ def test_derivatives_do_not_pass_through_the_branch_not_taken() -> None:
     np.testing.assert_array_equal(reverse(tape, inputs, register, np.ones(2))["a"], [1.0, 0.5])
 
 
-@pytest.mark.parametrize("name", ["logdet", "cholesky"])
+@pytest.mark.parametrize("name", ["logdet", "cholesky", "root"])
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_matrices_that_are_not_positive_definite_give_nan(name: str, order: int) -> None:
     """Whatever the number of negative eigenvalues; kernel and folding alike."""
@@ -306,6 +307,50 @@ def test_factors_of_singular_covariances() -> None:
         L = run(tape, inputs)[tape.place(register)].reshape(3, 3)
         bad += not np.allclose(L @ L.T, A, rtol=1e-7, atol=1e-7 * max(A.max(), 1e-300))
     assert bad == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_roots_of_semidefinite_matrices(seed: int) -> None:
+    """Of any rank and scale: the product is the matrix to 1e-12; kernel and folding agree; zeros stay."""
+    rng = np.random.default_rng(seed)
+    d, rank = int(rng.integers(1, 7)), int(rng.integers(0, 7))
+    A = rng.normal(size=(d, rank)) * np.exp(5 * rng.normal(size=(d, 1))) * (rng.random((d, 1)) < 0.8)
+    C = A @ A.T
+    inputs = {"a": C.reshape(-1)}
+
+    def build(r: Recorder, x: dict[str, int]) -> int:
+        return r.matrix("root", d, x["a"])
+
+    tape, register = recorded(build, inputs)
+    F = run(tape, inputs)[tape.place(register)].reshape(d, d)
+    size = np.sqrt(np.diag(C))
+    np.testing.assert_array_less(np.abs(F @ F.T - C), 1e-12 * np.outer(size, size) + 1e-300)
+    np.testing.assert_allclose(
+        folded(build, inputs).reshape(d, d), F, rtol=1e-6, atol=1e-7 * size.max(initial=0)
+    )
+    assert (F[size == 0] == 0).all()
+
+
+def test_root_of_a_smooth_kernel() -> None:
+    """Squared-exponential kernels are of full rank and numerically singular: factored to rounding."""
+    x = np.sort(np.random.default_rng(3).uniform(0, 5, 40))
+    for length in (0.1, 0.5, 1.0, 3.0, 30.0):
+        K = np.exp(-((x[:, None] - x) ** 2) / (2 * length**2))
+        inputs = {"a": K.reshape(-1)}
+        tape, register = recorded(lambda r, x: r.matrix("root", 40, x["a"]), inputs)
+        F = run(tape, inputs)[tape.place(register)].reshape(40, 40)
+        assert np.abs(F @ F.T - K).max() < 1e-12, length
+
+
+def test_slope_of_a_root_at_a_zero_scale() -> None:
+    """At s = 0 in [[s**2, r*s], [r*s, 1]] the derivative in s is exact: the other row is the pivot."""
+    inputs = {"a": np.array([0.0, 0.0, 0.0, 1.0])}
+    tape, register = recorded(lambda r, x: r.matrix("root", 2, x["a"]), inputs)
+    F = run(tape, inputs)[tape.place(register)].reshape(2, 2)
+    G = np.array([[0.7, -0.4], [-0.4, 0.3]])  # derivative of some criterion in F F'
+    back = reverse(tape, inputs, register, (2 * G @ F).reshape(-1))["a"].reshape(2, 2)
+    assert back[1, 0] == pytest.approx(2 * G[1, 0])
+    assert back[1, 1] == pytest.approx(G[1, 1])
 
 
 def test_empty_registers() -> None:

@@ -79,7 +79,12 @@ def _step(draw: Any, rng: Any, sizes: list[int]) -> tuple[tuple[Any, ...], int]:
             return (kind, a), sizes[a]
         case _:
             index = rng.integers(0, sizes[a], 8)
-            return (kind, draw(st.sampled_from(("cholesky", "inverse", "logdet", "matmul"))), a, index), 8
+            return (
+                kind,
+                draw(st.sampled_from(("cholesky", "root", "inverse", "logdet", "matmul"))),
+                a,
+                index,
+            ), 8
 
 
 def build(steps: list[tuple[Any, ...]], inputs: dict[str, Any]) -> Any:

@@ -314,3 +314,64 @@ def test_the_environment_of_the_caller_is_left_alone() -> None:
     draw("digraph { a }", "svg")
     assert dict(os.environ) == before
     assert re.search(r"fonts-\w+\.conf$", environment()["FONTCONFIG_FILE"])
+
+
+RADON = {
+    "g0": (1.5, 0.04),
+    "g1": (0.7, 0.09),
+    "beta": (-0.64, 0.07),
+    "tau": (0.15, 0.05),
+    "sigma": (0.73, 0.02),
+}
+
+
+def laid_out(text: str) -> Any:
+    import pygraphviz
+
+    return json.loads(pygraphviz.AGraph(string=text).draw(format="json0", prog="dot"))
+
+
+def test_no_arrow_crosses_another_in_the_picture_of_the_demo() -> None:
+    """As written g0 stands left of the boxes, and its arrow would cross floor -> log_radon."""
+    text = to_dot(model("radon"), estimates=RADON)
+    assert _graphviz_worker.tangles(laid_out(text)) > 0
+    assert _graphviz_worker.tangles(laid_out(_graphviz_worker.untangled(text, laid_out))) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_order_of_nodes_is_the_same_graph(name: str) -> None:
+    text = to_dot(model(name))
+    for trial in _graphviz_worker.orders(text):
+        assert sorted(trial.splitlines()) == sorted(text.splitlines())
+    chosen = _graphviz_worker.untangled(text, laid_out)
+    first, last = laid_out(text), laid_out(chosen)
+    assert _graphviz_worker.tangles(last) <= _graphviz_worker.tangles(first)
+    wide = [float(found["bb"].split(",")[2]) for found in (first, last)]
+    assert wide[1] <= 1.25 * wide[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "digraph { a -> b }",
+        'digraph "m" {\n  "a" [x="1"];\n  "b" [x="1"];\n  "a" -> "b";\n}\n',
+        'digraph "m" {\n  "a" [x="1"];\n  subgraph "c" {\n    "b" [];\n  }\n  rank=same;\n  "a" -> "b";\n'
+        '  "b" -> "a";\n}\n',
+        "",
+    ],
+)
+def test_a_text_of_another_make_is_drawn_as_it_is(text: str) -> None:
+    assert _graphviz_worker.orders(text) == [text]
+
+
+def test_crossings_are_counted_by_hand() -> None:
+    def edge(*points: str) -> dict[str, str]:
+        return {"pos": " ".join(points)}
+
+    straight = edge("0,0", "1,1", "2,2", "3,3")
+    across = edge("0,2.7", "1,1.7", "2,0.7", "3,-0.3")
+    beside = edge("10,3", "11,2", "12,1", "13,0")
+    from_its_end = edge("3,3", "4,3", "5,3", "6,3")
+    assert _graphviz_worker.tangles({"edges": [straight, across]}) == 1
+    assert _graphviz_worker.tangles({"edges": [straight, beside, from_its_end]}) == 0
+    assert _graphviz_worker.tangles({"edges": [straight, across, straight, beside]}) == 2

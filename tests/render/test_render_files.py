@@ -10,6 +10,7 @@ import pytest
 from render_models import model
 
 from dagmodels.errors import DagmodelsError
+from dagmodels.readers import read
 from dagmodels.render import RenderError, draw, files, notebook, svg_for_notebook, to_dot, to_mermaid, write
 
 BEGINS = {
@@ -122,6 +123,28 @@ def test_a_notebook_shows_text_and_reason_when_nothing_can_be_drawn(monkeypatch:
     assert any("Normal(g0 + g1*uranium, tau)" in line for line in lines)
     own = svg_for_notebook(model("radon"), "my own text")
     assert "my own text" in "".join(ElementTree.fromstring(own).itertext())
+
+
+def test_a_notebook_shows_a_large_model_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 nodes are drawn, more are not: a picture of 2,000 takes seconds and megabytes."""
+    drawn: list[str] = []
+    monkeypatch.setattr(notebook, "draw", lambda text, _: (drawn.append(text), b"<svg/>")[1])
+    text = "model large\n" + "\n".join(f"x{i} ~ Normal(0, 1)" for i in range(200))
+    assert svg_for_notebook(read(text)) == "<svg/>"
+    assert len(drawn) == 1
+    shown = svg_for_notebook(read(text + "\nlast ~ Normal(x1, 1)"))
+    assert len(drawn) == 1
+    lines = [t.text for t in ElementTree.fromstring(shown).iter() if t.text]
+    assert lines[0].startswith("201 nodes are too many")
+    assert "model large" in lines
+    assert len(shown) < 20_000
+
+
+def test_a_long_text_in_a_notebook_is_cut() -> None:
+    text = "model large\n" + "\n".join(f"x{i} ~ Normal({i}, 1)" for i in range(300))
+    lines = [t.text for t in ElementTree.fromstring(svg_for_notebook(read(text))).iter() if t.text]
+    assert len(lines) < 70
+    assert lines[-1].startswith("... and ")
 
 
 def test_a_notebook_shows_something_for_anything() -> None:

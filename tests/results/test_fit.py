@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import math
 
 import numpy as np
 import pytest
 
-from dagmodels.errors import FitError
+from dagmodels.errors import DagmodelsError, FitError
 from dagmodels.readers import read
 from tests.results.conftest import MODEL
 
@@ -20,7 +21,7 @@ def test_tables_bear_the_agreed_columns(made):
     assert fit.estimates["estimate"].tolist() == [1.5, 0.0]
     assert list(fit.latents.columns) == ["name", "estimate", "sd"]
     assert fit.covariance.loc["g0", "g0"] == 0.0625
-    assert fit.estimates is fit.estimates
+    assert fit.latents is not fit.latents
     assert made(latent_columns=None).latents.empty
     assert made(covariance_matrix=None).covariance is None
 
@@ -57,8 +58,55 @@ def test_a_fit_is_frozen(made):
 
 def test_estimates_by_name(made):
     assert made()["g0"] == 1.5
-    with pytest.raises(KeyError, match="g0, tau"):
-        made()["g1"]
+    with pytest.raises(KeyError, match=r"did you mean 'tau'[?] There are g0, tau"):
+        made()["tua"]
+
+
+def test_a_name_that_is_no_estimate_is_answered_with_where_to_look(made):
+    for name in ("a", "a[x]"):
+        with pytest.raises(DagmodelsError, match=r"'a' is latent, and its elements are in `fit.latents`"):
+            made()[name]
+    columns = {"name": ["b[u]", "b[v]"], "estimate": [1.0, 2.0]}
+    with pytest.raises(KeyError) as caught:
+        made(estimate_columns=columns, boundary=())["b"]
+    assert str(caught.value) == "no estimate is named 'b'; it has elements: b[u], b[v]"
+
+
+def test_tables_are_the_users_to_change(made):
+    fit = made()
+    for table, column in (("estimates", "estimate"), ("latents", "estimate"), ("covariance", "g0")):
+        frame = getattr(fit, table)
+        frame.loc[:, column] = 99.0
+        assert 99.0 not in getattr(fit, table)[column].tolist()
+    assert fit["g0"] == 1.5
+
+
+def test_dir_shows_what_users_ask_for(made):
+    shown = dir(made())
+    assert {"estimates", "latents", "covariance", "predict", "summary", "boundary", "measures"} <= set(shown)
+    assert not {"estimate_columns", "latent_columns", "latent_table", "predictor", "covariance_names"} & set(
+        shown
+    )
+
+
+def test_a_notebook_shows_tables_without_scripts(made):
+    page = made(warnings=("a < b & c",))._repr_html_()
+    assert page.count("<tr>") == 3
+    assert '<td style="text-align:right">1.5000</td>' in page
+    assert "Warning: a &lt; b &amp; c" in page
+    assert "script" not in page
+    assert "NaN" not in page
+    text = made().summary()
+    assert repr(text) == text == str(made())
+    assert text._repr_html_() == f"<pre>{html.escape(text)}</pre>"
+
+
+def test_long_tables_are_cut_in_a_notebook(made):
+    many = {"name": [f"b[{i}]" for i in range(100)], "estimate": range(100)}
+    page = made(estimate_columns=many, boundary=())._repr_html_()
+    assert "... and 40 more" in page
+    assert "b[59]" in page
+    assert "b[60]" not in page
 
 
 def test_predict_calls_the_backends_function_or_says_there_is_none(made):
@@ -66,6 +114,8 @@ def test_predict_calls_the_backends_function_or_says_there_is_none(made):
     assert made(predictor=lambda new: [new]).predict("rows") == ["rows"]
     with pytest.raises(FitError, match="gives no predictions"):
         made().predict("rows")
+    with pytest.raises(FitError, match="'laplace' backend does not take type='link'"):
+        made(predictor=lambda new: [new]).predict("rows", type="link")
 
 
 def test_the_record_has_exactly_the_agreed_keys_and_no_bad_numbers(made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pytest
 
@@ -85,6 +86,75 @@ def test_bytes_and_text_arrive_as_given(tmp_path):
     assert (tmp_path / "t").read_bytes() == "β\n".encode()
     assert (tmp_path / "b").read_bytes() == b"\x00\x01"
     assert (tmp_path / "t").stat().st_mode & 0o444 == 0o444 & ~_umask()
+
+
+def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    real = tmp_path / "elsewhere" / "real.json"
+    real.write_text("old")
+    real.chmod(0o640)
+    link, chain = tmp_path / "link.json", tmp_path / "chain.json"
+    link.symlink_to(real)
+    chain.symlink_to(link)
+    write_files({chain: "new"})
+    assert link.is_symlink()
+    assert chain.is_symlink()
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o777 == 0o640
+    dangling = tmp_path / "dangling.json"
+    dangling.symlink_to(tmp_path / "elsewhere" / "made.json")
+    write_files({dangling: "made"})
+    assert dangling.is_symlink()
+    assert (tmp_path / "elsewhere" / "made.json").read_text() == "made"
+    dangling.unlink()
+    dangling.symlink_to(tmp_path / "absent" / "made.json")
+    with pytest.raises(ModelErrors) as caught:
+        write_files({dangling: "made"})
+    assert "there is no folder" in str(caught.value)
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for target in (pipe, link):
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # or opening it for writing would wait
+        write_files({target: "through", tmp_path / "file": "beside"})
+        assert os.read(reader, 100) == b"through"
+        os.close(reader)
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert link.is_symlink()
+    assert (tmp_path / "file").read_text() == "beside"
+
+
+def test_an_open_file_named_by_its_number_is_continued(tmp_path):
+    """As `--json /dev/stdout > out.txt` does."""
+    with open(tmp_path / "out.txt", "wb") as out:
+        out.write(b"said before\n")
+        out.flush()
+        write_files({f"/dev/fd/{out.fileno()}": "added"})
+    assert (tmp_path / "out.txt").read_bytes() == b"said before\nadded"
+
+
+def test_a_full_device_is_named(tmp_path):
+    link = tmp_path / "full"
+    link.symlink_to("/dev/full")
+    with pytest.raises(ModelErrors) as caught:
+        write_files({link: "x"})
+    assert "/full': No space left on device" in str(caught.value)
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+    assert link.is_symlink()
+
+
+def test_a_place_that_takes_no_files_is_named(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise OSError(2, "No such file or directory")  # as /proc says
+
+    monkeypatch.setattr(writing.tempfile, "mkstemp", refused)
+    with pytest.raises(ModelErrors) as caught:
+        write_files({tmp_path / "x.json": "x"})
+    assert "cannot write '" in str(caught.value)
+    assert "x.json': No such file or directory" in str(caught.value)
 
 
 def _umask():

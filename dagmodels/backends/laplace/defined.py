@@ -46,13 +46,19 @@ def defined(solution: Solution, unknowns: Unknowns, means: Floats) -> dict[str, 
             gradient = _gradient(unknowns, tape.inputs, bar)
             used = np.flatnonzero(gradient)
             variance = gradient[used] @ unknowns.covariance[np.ix_(used, used)] @ gradient[used]
-            se = float(np.sqrt(variance)) if used.size else 0.0
+            se = float(root(variance)) if used.size else 0.0
             value = float(w[at.start + place])
             lower, upper = wald(value, se)
             row = (element_label(problem, name, place), value, se, float(lower), float(upper), "defined")
             for key, cell in zip(table, row, strict=True):
                 table[key].append(cell)
     return table
+
+
+def root(variance: Any) -> Any:
+    """Square root, nan where a variance is negative or undefined."""
+    found = np.asarray(variance, dtype=np.float64)
+    return np.sqrt(np.where(found >= 0, found, np.nan))
 
 
 def _is_quantity(solution: Solution, unknowns: Unknowns, name: str) -> bool:

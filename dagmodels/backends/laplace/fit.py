@@ -11,14 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.roles import roles
-from dagmodels.backends.laplace.start import starting_point
+from dagmodels.backends.laplace.first_stage import first_stage
+from dagmodels.backends.laplace.inside import best_of, settled
+from dagmodels.backends.laplace.objective import Objective, Space
+from dagmodels.backends.laplace.start import starting_points
+from dagmodels.backends.laplace.verdict import collapsed, verdict
 from dagmodels.backends.laplace.warm_start import warm_start
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.mode import ModeEvaluator
-from dagmodels.numerics.optimise import SADDLE, Optimum, certify, minimise
+from dagmodels.numerics.elimination import SCALED
+from dagmodels.numerics.optimise import Optimum, minimise
 
 if TYPE_CHECKING:
     from dagmodels.plugin import Plan
@@ -26,13 +31,12 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-GRADIENT_LIMIT = 1e-5
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Solution:
     """An optimum of a field with its certificate.
 
+    scale : typical size of each coordinate.
     zero : coordinates that ended exactly at zero, where the one-sided test was made.
     converged, message : whether the certificate holds, and which part fails otherwise.
     """
@@ -40,6 +44,7 @@ class Solution:
     field: Field
     evaluator: Evaluator
     optimum: Optimum
+    scale: Floats
     zero: NDArray[np.bool_]
     converged: bool
     message: str
@@ -50,140 +55,94 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the field, maximise, report.
 
     Options: `se` = "conditional" (standard errors of coefficients given the outer unknowns, as lme4's)
-    or "joint" (theirs included).
+    or "joint" (theirs included); `quadrature` = nodes of adaptive Gauss-Hermite quadrature in each
+    dimension, 1 for Laplace's approximation (lme4's nAGQ).
     """
     from dagmodels.backends.laplace.report import report
     from dagmodels.numerics import objective_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
     began = time.process_time()
-    se = _options(options)
+    se, order = _options(options)
     solution = solve(build_field(problem, roles(problem.graph, problem)), began)
+    if order > 1:
+        from dagmodels.backends.laplace.quadrature import by_quadrature
+
+        solution = by_quadrature(solution, order, began)
     return report(solution, plan, joint=se == "joint")
 
 
-def _options(options: Mapping[str, Any]) -> str:
-    """The value of `se`; anything else unknown is refused, because a slip must not pass in silence."""
-    unknown = [name for name in options if name not in ("seed", "se")]
+def _options(options: Mapping[str, Any]) -> tuple[str, int]:
+    """`se` and `quadrature`; anything else unknown is refused, because a slip must not pass in silence."""
+    unknown = [name for name in options if name not in ("seed", "se", "quadrature")]
     if unknown:
         raise FitError(
-            f"laplace has no option {', '.join(map(repr, unknown))}; it has se='conditional' or 'joint'"
+            f"laplace has no option {', '.join(map(repr, unknown))}; it has se='conditional' or 'joint', and "
+            "quadrature=1 or more nodes"
         )
+    order = options.get("quadrature", 1)
+    if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 100:
+        raise FitError(f"quadrature={order!r} is not a number of nodes from 1 to 100")
     se = options.get("se", "conditional")
     if se not in ("conditional", "joint"):
         raise FitError(f"se={se!r} is neither 'conditional' nor 'joint'")
-    return str(se)
+    return str(se), order
 
 
 def solve(field: Field, began: float | None = None) -> Solution:
     """Minimise minus twice the log marginal likelihood (and prior) of a field."""
     began = time.process_time() if began is None else began
     evaluator = ModeEvaluator(field) if field.curved else Evaluator(field)
-    start, scale = starting_point(field)
-    lower = np.concatenate([c.lower for c in field.coordinates]) if start.size else start
-    upper = np.concatenate([c.upper for c in field.coordinates]) if start.size else start
-    symmetric = (
-        np.concatenate([c.symmetric for c in field.coordinates]) if start.size else np.zeros(0, dtype=bool)
-    )
-    f = evaluator.value_and_gradient
-    if not np.isfinite(f(start)[0]):
-        raise FitError(_no_start(field, evaluator))
-    start = np.clip(warm_start(field, evaluator, start), lower, upper)
-    optimum = minimise(f, start, scale, lower, upper)
-    for _ in range(4):
-        optimum = _at_zero(f, optimum, scale, lower, upper, symmetric)
-        if optimum.smallest < SADDLE:
-            start = _moved_inside(f, optimum, scale, lower, upper)
-        elif (off := _off_the_bound(f, optimum, scale, lower, upper)) is not None:
-            start = off
-        else:
+    best: tuple[Objective, Optimum, bool, str] | None = None
+    refused: list[str | None] = []
+    for start, scale in starting_points(field):
+        f = Objective(field, evaluator, Space.of(field, scale))
+        if not np.isfinite(f(start)[0]):
+            refused.append(_unidentified(field, evaluator))
+            continue
+        optimum = _search(field, f, start)
+        converged, message = verdict(field, f, optimum)
+        if best is None or converged or (not best[2] and optimum.value < best[1].value):
+            best = f, optimum, converged, message
+        if converged or collapsed(field, f, optimum) is not None:
             break
-        optimum = minimise(f, start, scale, lower, upper)
-    zero = symmetric & (optimum.x == 0.0)
-    converged, message = _verdict(optimum)
+    if best is None:
+        raise FitError(_no_start(refused))
+    f, optimum, converged, message = best
+    zero = f.space.symmetric & (optimum.x == 0.0)
     evaluator.criterion(optimum.x)
-    return Solution(field, evaluator, optimum, zero, converged, message, time.process_time() - began)
+    seconds = time.process_time() - began
+    return Solution(field, evaluator, optimum, f.space.scale, zero, converged, message, seconds)
 
 
-def _no_start(field: Field, evaluator: Evaluator) -> str:
-    from dagmodels.numerics.elimination import SCALED
+def _search(field: Field, f: Objective, start: Floats) -> Optimum:
+    """The lowest optimum that is reached from a start."""
+    s = f.space
+    staged = first_stage(field, start, s.scale) if field.curved else None
+    x, model = staged if staged is not None else (warm_start(field, f, start), None)
+    x = np.clip(x, s.lower, s.upper)
+    return best_of(field, f, settled(f, minimise(f, x, s.scale, s.lower, s.upper, model=model)))
 
+
+def _unidentified(field: Field, evaluator: Evaluator) -> str | None:
+    """The coefficient whose pivot vanished in the elimination that was tried last, if one did."""
     free = field.pattern.kind[:-1] != SCALED
     bad = np.flatnonzero(free & ~(evaluator.elimination.p[:-1] > 0))
-    if bad.size:
-        for name, rows in field.rows.items():
-            if bad[0] in rows:
-                return (
-                    f"the coefficient '{name}' is not identified: its column is zero or a combination of "
-                    "others; drop it, or give it a prior"
-                )
-    return (
-        "the criterion is not finite at the starting values; state starting values "
-        "('parameter s > 0 start 1'), or check the data for values that the model cannot produce"
-    )
-
-
-def _at_zero(
-    f: Any, optimum: Optimum, scale: Floats, lower: Floats, upper: Floats, symmetric: NDArray[np.bool_]
-) -> Optimum:
-    """Scales that ran towards zero are put there, if that is no worse: zero is an ordinary point."""
-    x = optimum.x.copy()
-    value = optimum.value
-    for i in np.flatnonzero(symmetric & (np.abs(x) < 1e-2 * scale) & (x != 0)):
-        trial = x.copy()
-        trial[i] = 0.0
-        trial_value = f(trial)[0]
-        if np.isfinite(trial_value) and trial_value <= value + 1e-9 * max(1.0, abs(value) * 1e-3):
-            x, value = trial, trial_value
-    if np.array_equal(x, optimum.x):
-        return optimum
-    again = minimise(f, x, scale, np.where(x == 0, np.where(symmetric, 0.0, lower), lower), upper, limit=50)
-    return certify(f, again.x, scale, lower, upper, optimum.iterations + again.iterations, again.message)
-
-
-def _off_the_bound(f: Any, optimum: Optimum, scale: Floats, lower: Floats, upper: Floats) -> Floats | None:
-    """A lower point off a bound, where other coordinates lost their meaning on it.
-
-    With a scale at zero a correlation beside it has neither gradient nor curvature, and the derivative in
-    the scale has its sign: the bound is certified only if it holds for either sign of such coordinates.
-    """
-    curvature = np.abs(np.diag(optimum.hessian)) * scale**2
-    idle = (curvature <= 1e-7 * max(curvature.max(initial=0.0), 1e-300)) & ~optimum.active
-    for i in np.flatnonzero(optimum.active & idle.any()):
-        for turned in (optimum.x, np.where(idle, -optimum.x, optimum.x), np.where(idle, 0.5, optimum.x)):
-            for share in (1e-1, 1e-2):
-                x = turned.copy()
-                x[i] += share * scale[i] * (1 if x[i] <= lower[i] else -1)
-                x = np.clip(x, lower, upper)
-                value = f(x)[0]
-                if np.isfinite(value) and value < optimum.value - 1e-9 * max(1.0, abs(optimum.value)):
-                    return x
+    for name, rows in field.rows.items():
+        if bad.size and bad[0] in rows:
+            return name
     return None
 
 
-def _moved_inside(f: Any, optimum: Optimum, scale: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Away from a saddle along the direction of most negative curvature, to the lower side within bounds."""
-    free = np.flatnonzero(~optimum.active)
-    inner = optimum.hessian[np.ix_(free, free)] * np.outer(scale[free], scale[free])
-    _, vectors = np.linalg.eigh(inner)
-    best, best_value = optimum.x, np.inf
-    for signed in (0.3, -0.3, 0.03, -0.03):
-        x = optimum.x.copy()
-        x[free] += signed * vectors[:, 0] * scale[free]
-        x = np.clip(x, lower, upper)
-        value = f(x)[0] if not np.array_equal(x, optimum.x) else np.inf
-        if np.isfinite(value) and value < best_value:
-            best, best_value = x, value
-    return best
-
-
-def _verdict(optimum: Optimum) -> tuple[bool, str]:
-    norm = optimum.decrement / np.sqrt(2)
-    if norm > GRADIENT_LIMIT:
+def _no_start(refused: list[str | None]) -> str:
+    """Why there is no fit: a coefficient that failed from every start is not identified."""
+    if refused and refused[0] is not None and len(set(refused)) == 1:
         return (
-            False,
-            f"the gradient is {norm:.2g} in the metric of the information (limit {GRADIENT_LIMIT:g})",
+            f"the coefficient '{refused[0]}' is not identified: its column is zero or a combination of "
+            "others; drop it, or give it a prior"
         )
-    if optimum.smallest < SADDLE:
-        return False, "the Hessian is not positive definite: this is a saddle, not an optimum"
-    return True, "gradient, Hessian and bounds certified"
+    return (
+        f"the criterion is not finite at the starting values, nor at {len(refused) - 1} others that were "
+        "tried; state starting values ('parameter s > 0 start 1'), or check the data for values that the "
+        "model cannot produce"
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
+from dagmodels.backends.laplace.cost import cost
+from dagmodels.backends.laplace.restricted import method
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Joint, Stochastic
 from dagmodels.plugin import Rewrite, Role, Verdict
@@ -33,6 +35,7 @@ def judge(facts: Facts) -> Verdict:
         exact=not found.curved,
         because=(_why(dag, found),),
         method=method(dag, found),
+        cost=cost(facts.problem, found),
         roles=_roles(found),
         rewrites=_rewrites(dag, found),
     )
@@ -79,20 +82,6 @@ def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
                     f"'{name}' is a {kind or domain.kind} unknown, which has no coordinates here yet"
                 )
     return reasons
-
-
-def method(dag: Dag, found: Roles) -> str:
-    """What will be maximised, in a few words."""
-    posterior = any(dag.nodes[n].kind == "stochastic" for n in found.outer)
-    flat = any("flat" in why for why in found.integrated.values())
-    if found.curved:
-        if posterior:
-            return "mode of the marginal posterior by Laplace's approximation"
-        how = "restricted maximum likelihood (REML)" if flat else "maximum likelihood (ML)"
-        return f"{how} by Laplace's approximation"
-    if posterior:
-        return "mode of the exact marginal posterior"
-    return "exact restricted maximum likelihood (REML)" if flat else "exact maximum likelihood (ML)"
 
 
 def _why(dag: Dag, found: Roles) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.laplace.defined import defined, root
+from dagmodels.backends.laplace.edges import below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
-from dagmodels.backends.laplace.judge import method
+from dagmodels.backends.laplace.restricted import measure, method
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.quadrature import QuadratureEvaluator
 from dagmodels.numerics.elimination import SCALED
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
@@ -44,7 +48,11 @@ def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit
 
     joint : standard errors of coefficients include the uncertainty of the outer unknowns.
     """
-    from dagmodels.backends.laplace.defined import defined
+    with np.errstate(all="ignore"):  # what overflows or is undefined is nan in the tables, with a sentence
+        return _report(solution, plan, joint)
+
+
+def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
     from dagmodels.backends.laplace.predict import predictor
 
     field, evaluator = solution.field, solution.evaluator
@@ -55,11 +63,14 @@ def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit
     extra = defined(solution, unknowns, means)
     columns = _columns(solution, unknowns, extra)
     prior = bool(field.prior_places.size)
-    reml = any("flat" in why for why in field.roles.integrated.values())
-    measures: dict[str, float] = {"REML" if reml else "deviance": criterion.deviance}
+    measures: dict[str, float] = {measure(dag, field.roles): criterion.deviance}
     if prior:
         measures = {"log_posterior": -0.5 * criterion.total, "deviance": criterion.deviance}
     how = method(dag, field.roles)
+    order = evaluator.order if isinstance(evaluator, QuadratureEvaluator) else 1
+    if order > 1:
+        nodes = f"adaptive Gauss-Hermite quadrature with {order} nodes"
+        how = how.replace("Laplace's approximation", nodes)
     boundary = _boundary(solution)
     return Fit(
         graph=dag,
@@ -69,7 +80,7 @@ def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit
         converged=solution.converged,
         message=solution.message,
         estimate_columns=columns,
-        latent_columns=lambda: _latents(solution, means),
+        latent_columns=partial(_quiet_latents, solution, means),
         log_likelihood=-0.5 * criterion.deviance,
         n_parameters=_parameter_count(solution),
         n_observations=field.n_observations,
@@ -82,12 +93,21 @@ def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit
             "seconds": solution.seconds,
         },
         boundary=boundary,
-        warnings=_warnings(solution, boundary, prior),
+        warnings=(
+            *_warnings(boundary, prior, _errorless(columns, unknowns, boundary)),
+            *negative_variances(solution),
+        ),
         plan=plan,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         predictor=predictor(solution, unknowns, means),
     )
+
+
+def _quiet_latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
+    """`_latents` without numpy's remarks on undefined moments; a function, so that fits pickle."""
+    with np.errstate(all="ignore"):
+        return _latents(solution, means)
 
 
 def is_coefficient(solution: Solution, name: str) -> bool:
@@ -175,13 +195,16 @@ def _slopes(solution: Solution, rows: NDArray[np.int64]) -> Floats:
 
 
 def outer_covariance(solution: Solution) -> Floats:
-    """Inverse of the observed information in the coordinates; nan where a coordinate is on a bound."""
+    """Inverse of the observed information in the coordinates; nan where a coordinate is on a bound, and
+    everywhere where the information is not finite."""
     optimum = solution.optimum
     k = optimum.x.size
     full = np.full((k, k), np.nan)
     free = np.flatnonzero(~(optimum.active | solution.zero))
     if free.size:
         inner = optimum.hessian[np.ix_(free, free)]
+        if not np.isfinite(inner).all():
+            return full
         scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
         full[np.ix_(free, free)] = (
             2 * np.linalg.pinv(inner * np.outer(scale, scale), rcond=1e-10) * np.outer(scale, scale)
@@ -212,6 +235,9 @@ def _outer(solution: Solution) -> tuple[Floats, Floats, list[str], list[str], li
     flip = np.array(_symmetric(solution), dtype=bool) & (value < 0)
     value[flip] = -value[flip]  # the criterion takes either sign: report the standard deviation
     jacobian[flip] = -jacobian[flip]
+    edges = set_edges(solution)
+    value[[name in edges.valueless for name in names]] = np.nan
+    jacobian[[name in edges.valueless + edges.errorless for name in names]] = np.nan
     return value, jacobian, names, nodes, at_place
 
 
@@ -242,7 +268,7 @@ def _symmetric(solution: Solution) -> list[bool]:
 
 def _columns(solution: Solution, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """The estimates table, in the order of the graph's nodes."""
-    se = np.sqrt(np.diag(u.covariance))
+    se = root(np.diag(u.covariance))
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
     positive = _positive(solution)
     lower, upper = wald(u.value, se, positive=[node in positive for node in u.nodes])
@@ -260,7 +286,8 @@ def _positive(solution: Solution) -> set[str]:
     """Outer scalars whose domain begins at zero."""
     found = set()
     for c in solution.field.coordinates:
-        if c.kind == "log" or (c.kind == "identity" and (c.symmetric.any() or (c.lower == 0).all())):
+        scale = c.kind in ("identity", "entry") and c.symmetric.any()
+        if c.kind == "log" or scale or (c.kind == "identity" and (c.lower == 0).all()):
             found.add(c.node)
     return found
 
@@ -278,7 +305,9 @@ def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
         rows = field.rows[name]
         at = np.flatnonzero(rows >= 0)
         deviation, deviation_sd = _deviations(solution, rows[at], means, cov_given)
-        variance = variances[rows[at]]
+        none = below_zero(solution)[rows[at]]  # means are ratios of covariances; variances are not there
+        variance = np.where(none, np.nan, variances[rows[at]])
+        deviation_sd = np.where(none, np.nan, deviation_sd)
         table["name"].extend(element_label(field.problem, name, int(i)) for i in at)
         table["estimate"].extend(means[rows[at]].tolist())
         table["sd"].extend(np.sqrt(np.maximum(variance, 0)).tolist())
@@ -291,7 +320,7 @@ def _deviations(
     solution: Solution, rows: NDArray[np.int64], means: Floats, cov: Floats
 ) -> tuple[Floats, Floats]:
     """Each element's departure from its own mean (lme4's conditional modes), and its standard deviation
-    given the coefficients."""
+    given the coefficients; nan for flat elements, which have no mean of their own."""
     field, e = solution.field, solution.evaluator.elimination
     q = field.pattern.n - 1
     seed = (field.pattern.kind == SCALED).astype(float)
@@ -315,7 +344,10 @@ def _deviations(
         ok = partner < end
         a, b = np.arange(c.size)[ok], partner[ok]
         np.add.at(variance, c[a], v[a] * v[b] * cov[field.pattern.place(p[a], p[b])])
-    return deviation[rows], np.sqrt(np.maximum(variance[rows], 0.0))
+    own = field.pattern.kind[rows] == SCALED
+    return np.where(own, deviation[rows], np.nan), np.where(
+        own, np.sqrt(np.maximum(variance[rows], 0.0)), np.nan
+    )
 
 
 def _boundary(solution: Solution) -> tuple[str, ...]:
@@ -327,11 +359,11 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
         part = slice(position, position + c.length)
         if c.kind == "cholesky":
             names.extend(_singular(solution, c.node, c.order, x[part]))
-        else:
+        elif c.group is None:
             edge = zero[part] | active[part]
             names.extend(element_label(solution.field.problem, c.node, int(i)) for i in np.flatnonzero(edge))
         position += c.length
-    return tuple(names)
+    return (*names, *set_edges(solution).boundary)
 
 
 def _singular(solution: Solution, node: str, order: int, x: Floats) -> list[str]:
@@ -356,12 +388,22 @@ def _parameter_count(solution: Solution) -> int:
     return free + int(solution.optimum.x.size)
 
 
-def _warnings(solution: Solution, boundary: tuple[str, ...], prior: bool) -> tuple[str, ...]:
-    found = []
-    if not solution.converged:
-        found.append(f"not converged: {solution.message}")
-    for name in boundary:
-        found.append(f"'{name}' is estimated on the boundary of its domain")
+def _errorless(columns: dict[str, list[Any]], u: Unknowns, boundary: tuple[str, ...]) -> list[str]:
+    """Estimates without a standard error; those of a boundary are told with it."""
+    negative = {n for n, v in zip(u.names, np.diag(u.covariance), strict=True) if v < 0}
+    lost = [n for n, se in zip(columns["name"], columns["se"], strict=True) if np.isnan(se)]
+    return [n for n in lost if n in negative or not boundary]
+
+
+def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str]) -> tuple[str, ...]:
+    """Sentences beside the verdict, which `converged` and `message` hold."""
+    found = [f"'{name}' is estimated on the boundary of its domain" for name in boundary]
+    if errorless:
+        told = ", ".join(f"'{n}'" for n in errorless[:6])
+        more = f" and {len(errorless) - 6} more" if len(errorless) > 6 else ""
+        found.append(
+            f"no standard error of {told}{more}: the curvature of the criterion gives no variance there"
+        )
     if prior:
         found.append("these are modes of the marginal posterior, not posterior means")
     return tuple(found)

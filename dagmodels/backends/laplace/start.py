@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.coordinates import uses
-from dagmodels.forms.field import Evaluator, Field
+from dagmodels.forms.field import Field, Leaf
 from dagmodels.forms.outer import Coordinate
+from dagmodels.forms.saturated import CORRELATION, SCALE, Saturated
 
 Floats = NDArray[np.float64]
 
 
-def starting_point(field: Field) -> tuple[Floats, Floats]:
-    """Start and scale of every coordinate.
+EXACT = 1e-8  # residuals below this share of the response's spread are no residuals
+FACTORS = ((1.0, 1.0), (0.1, 1.2), (0.01, 1.2), (5.0, 1.0), (1.0, 0.1))
+
+
+def starting_points(field: Field) -> Iterator[tuple[Floats, Floats]]:
+    """Starts, each with the scale of every coordinate, in the order in which they should be tried.
+
+    The user's values come first, then the package's own, then those with latents' scales and residual scales
+    times other factors, for the case that all before end nowhere.
+    """
+    stated = any(c.start is not None for c in field.coordinates)
+    if stated:
+        yield starting_point(field)
+    if not field.coordinates:
+        yield np.zeros(0), np.zeros(0)
+        return
+    for latent, residual in FACTORS:
+        start, scale = starting_point(field, stated=False)
+        position = 0
+        for c in field.coordinates:
+            part = slice(position, position + c.length)
+            position += c.length
+            if c.kind == "log":
+                start[part] += np.log(residual) * (-2.0 if c.use == "precision" else 1.0)
+            elif c.kind in ("cholesky", "entry") or (c.kind == "identity" and c.use in ("scale", "variance")):
+                start[part] *= latent ** (2.0 if c.use == "variance" else 1.0)
+        yield start, scale
+
+
+def starting_point(field: Field, *, stated: bool = True) -> tuple[Floats, Floats]:
+    """Start and scale of every coordinate; `stated` says whether the user's starting values count.
 
     A latent's standard deviation starts at half the size of the residuals that it could explain,
     r / sqrt(mean x^2) with x its data column; the residual's own at four fifths.
@@ -22,12 +55,22 @@ def starting_point(field: Field) -> tuple[Floats, Floats]:
     typical = _typical_sizes(field)
     r = typical.get("", 1.0)
     start, scale = [], []
-    for c in field.coordinates:
+    coordinates = tuple(c if stated or c.start is None else replace(c, start=None) for c in field.coordinates)
+    for c in coordinates:
+        if c.group is not None:
+            if c.node == c.group.names[0]:
+                members = [m for m in coordinates if m.group == c.group]
+                parts = _group_start(c.group, members, _component_sizes(field, c.group.components, typical))
+                start.extend(parts[0])
+                scale.extend(parts[1])
+            continue
         kind, nodes = use.get(c.node, ("other", ()))
         observed = [n for n in nodes if field.problem.graph.nodes[n].role == "observed"]
         size = r * 0.8 if observed else 0.5 * min((typical[n] for n in nodes if n in typical), default=r)
         if observed:
-            size = 0.8 * max((leaf.scale for leaf in field.leaves if leaf.node in observed), default=r)
+            size = 0.8 * max(
+                (_spread(field, leaf) for leaf in field.leaves if leaf.node in observed), default=r
+            )
         s, d = _coordinate_start(c, kind, size if size > 0 else 1.0, typical, nodes)
         start.append(s)
         scale.append(d)
@@ -45,13 +88,14 @@ def _coordinate_start(
     if c.kind == "partial":
         return 0.0 * ones, 0.3 * ones
     value = {"scale": size, "residual": size, "precision": size**-2, "variance": size**2}.get(use)
+    own = value
     if c.start is not None:
         value = float(c.start)
     if value is None:
         value = _inside(float(c.lower[0]), float(c.upper[0]))
     if c.kind == "log":
         return np.log(value) * ones, ones
-    spread = abs(value) if value else 1.0
+    spread = abs(value if own is None else own) or 1.0
     width = float(c.upper[0] - c.lower[0])
     return value * ones, (min(spread, width / 4) if np.isfinite(width) else spread) * ones
 
@@ -71,6 +115,49 @@ def _cholesky_start(
     batch = c.length // i.size
     row = np.array(sizes)[i]
     return np.tile(np.where(i == j, row, 0.0), batch), np.tile(row, batch)
+
+
+def _component_sizes(field: Field, components: tuple[str, ...], typical: dict[str, float]) -> Floats:
+    """A standard deviation to start from, for each component of a vector node."""
+    sizes = []
+    for key in components:
+        node = key.split("#")[0]
+        leaves = [leaf.scale for leaf in field.leaves if leaf.node == node]
+        size = 0.8 * max(leaves) if leaves else 0.5 * typical.get(key, typical.get(node, typical[""]))
+        sizes.append(size if size > 0 else 1.0)
+    return np.array(sizes)
+
+
+def _group_start(
+    group: Saturated, members: list[Coordinate], sizes: Floats
+) -> tuple[list[Floats], list[Floats]]:
+    """Entries of the factor of a saturated set: from the user's starting values, where there are some."""
+    stated = {c.node: c.start for c in members if c.start is not None}
+    sd = sizes.copy()
+    for name, what, (i, j) in zip(group.names, group.what, group.places, strict=True):
+        if i == j and name in stated:
+            value = abs(float(stated[name]))
+            sd[i] = max(value if what == SCALE else np.sqrt(value), 1e-3 * sizes[i])
+    correlation = np.eye(group.order)
+    for name, what, (i, j) in zip(group.names, group.what, group.places, strict=True):
+        if i > j and name in stated:
+            value = float(stated[name]) / (1.0 if what == CORRELATION else sd[i] * sd[j])
+            correlation[i, j] = correlation[j, i] = value
+    least = float(np.linalg.eigvalsh(correlation)[0])
+    if least < 0.01:  # no covariance matrix: as near to it as one of full rank comes
+        shrink = 0.99 / (1.0 - least)
+        correlation = shrink * correlation + (1 - shrink) * np.eye(group.order)
+    factor = np.linalg.cholesky(correlation) * sd[:, None]
+    start = [np.full(c.length, factor[i, j]) for c, (i, j) in zip(members, group.places, strict=True)]
+    scale = [np.full(c.length, sd[i]) for c, (i, _) in zip(members, group.places, strict=True)]
+    return start, scale
+
+
+def _spread(field: Field, leaf: Leaf) -> float:
+    """The size of a leaf's residuals; where there are none, of a tenth of the response's own spread."""
+    y = field.problem.values[leaf.node][field.problem.observed[leaf.node]]
+    whole = float(np.std(y)) if y.size else 0.0
+    return leaf.scale if leaf.scale > EXACT * whole else 0.1 * whole or 1.0
 
 
 def _inside(lower: float, upper: float) -> float:
@@ -109,4 +196,4 @@ def _size(mean_square: float, r: float) -> float:
     return r / float(np.sqrt(mean_square)) if mean_square > 0 else r
 
 
-__all__ = ["Evaluator", "starting_point"]
+__all__ = ["starting_point", "starting_points"]

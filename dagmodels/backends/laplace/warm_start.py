@@ -9,30 +9,33 @@ written in derivatives as by Fisher's identity).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.coordinates import uses
-from dagmodels.forms.field import Evaluator, Field
+from dagmodels.forms.field import Field
 from dagmodels.forms.outer import Coordinate
+from dagmodels.forms.saturated import Saturated
+from dagmodels.numerics.optimise import Objective
 
 Floats = NDArray[np.float64]
 STEPS = 3
 LEAST = 0.05  # a variance shrinks to no less than this share in one step
 
 
-def warm_start(field: Field, evaluator: Evaluator, x: Floats) -> Floats:
+def warm_start(field: Field, f: Objective, x: Floats) -> Floats:
     """x after some EM steps in those coordinates that have them; the best point met is returned."""
     updates = _updates(field)
-    value, gradient = evaluator.value_and_gradient(x)
+    value, gradient = f(x)
     if not updates or not np.isfinite(value):
         return x
     for _ in range(STEPS):
         new = x.copy()
         for part, update in updates:
             new[part] = update(x[part], gradient[part])
-        new_value, new_gradient = evaluator.value_and_gradient(new)
+        new_value, new_gradient = f(new)
         if not (np.isfinite(new_value) and new_value < value):
             break
         x, value, gradient = new, new_value, new_gradient
@@ -41,11 +44,16 @@ def warm_start(field: Field, evaluator: Evaluator, x: Floats) -> Floats:
 
 def _updates(field: Field) -> list[tuple[slice, Callable[[Floats, Floats], Floats]]]:
     use = uses(field.problem.graph)
-    found = []
+    found: list[tuple[slice, Callable[[Floats, Floats], Floats]]] = []
     position = 0
     for c in field.coordinates:
         part = slice(position, position + c.length)
         position += c.length
+        if c.group is not None:
+            if c.node == c.group.names[0] and c.length == 1 and (m := _elements(field, c.group)):
+                whole = slice(part.start, part.start + len(c.group.names))
+                found.append((whole, partial(_covariance_step, d=c.group.order, m=m)))
+            continue
         kind, nodes = use.get(c.node, ("other", ()))
         update = _update(field, c, kind, nodes)
         if update is not None:
@@ -69,6 +77,14 @@ def _update(
         m = sum(int((field.rows[n] >= 0).sum()) for n in set(latent)) // c.order
         return lambda x, g: _covariance_step(x, g, c.order, m)
     return None
+
+
+def _elements(field: Field, group: Saturated) -> int:
+    """How many elements of a latent vector node have the covariance of a set; zero for an observed one."""
+    nodes = {key.split("#")[0] for key in group.components}
+    if any(n not in field.rows or field.problem.graph.nodes[n].role == "observed" for n in nodes):
+        return 0
+    return sum(int((field.rows[n] >= 0).sum()) for n in nodes) // group.order
 
 
 def _covariance_step(x: Floats, g: Floats, d: int, m: int) -> Floats:

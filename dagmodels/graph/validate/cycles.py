@@ -6,7 +6,7 @@ A lag on an ordered plate is no cycle: along it, elements only look back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
@@ -41,7 +41,49 @@ def _edges(statements: Sequence[st.Statement]) -> list[list[Edge]]:
         if not isinstance(statement, st.Covariance):
             for name in defines(statement):
                 by_name.setdefault(name, []).append((number, pattern(statement)))
-    return [list(uses(statement, by_name)) for statement in statements]
+    edges = [list(uses(statement, by_name)) for statement in statements]
+    for group in _tied(statements):
+        _tie(group, statements, by_name, edges)
+    return edges
+
+
+def _tied(statements: Sequence[st.Statement]) -> list[list[int]]:
+    """Numbers of the `~~` statements, those together whose residuals are drawn together."""
+    groups: list[tuple[set[str], list[int]]] = []
+    for number, statement in enumerate(statements):
+        if isinstance(statement, st.Covariance):
+            names, numbers = set(defines(statement)), [number]
+            for group in [g for g in groups if g[0] & names]:
+                groups.remove(group)
+                names, numbers = names | group[0], group[1] + numbers
+            groups.append((names, numbers))
+    return [numbers for _, numbers in groups]
+
+
+def _tie(
+    group: Sequence[int],
+    statements: Sequence[st.Statement],
+    by_name: Mapping[str, list[tuple[int, Pattern]]],
+    edges: list[list[Edge]],
+) -> None:
+    """Tied nodes depend on their residuals, and these on the covariances and on the nodes' scales."""
+    first, names = group[0], dict.fromkeys(n for i in group for n in defines(statements[i]))
+    told = " ~~ ".join(names)
+    for number in group:
+        statement = statements[number]
+        assert isinstance(statement, st.Covariance)
+        edges[first].extend(uses(st.Deterministic(statement.left, statement.expression), by_name))
+    for name in names:
+        for number, slots in by_name.get(name, ()):
+            member = statements[number]
+            if isinstance(member, st.Stochastic):
+                law = member.distribution
+                scale = tuple((k, v) for k, v in law.arguments if k != "mu")
+                edges[first].extend(
+                    uses(replace(member, distribution=replace(law, arguments=scale)), by_name)
+                )
+                same = frozenset(s.plate for s in slots if s.plate is not None)
+                edges[number].append(Edge(first, told, frozenset(), same))
 
 
 def uses(statement: st.Statement, by_name: Mapping[str, list[tuple[int, Pattern]]]) -> Iterator[Edge]:

@@ -58,7 +58,9 @@ def _constant(constant: st.Constant, table: Plates, faults: Faults) -> None:
         return
     for plate, size in zip(constant.plates, shape, strict=False):
         holder = table.get(base(table, plate))
-        if holder is not None and holder.levels is not None and len(holder.levels) != size:
+        if holder is None or holder.levels is None or holder.parents:
+            continue  # the data tell; a nested plate has its levels once in each parent element
+        if len(holder.levels) != size:
             faults.add(
                 f"Constant `{name}` has {size} entries for {plate}, which has {len(holder.levels)} levels.",
                 constant,

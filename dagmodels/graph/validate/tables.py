@@ -32,7 +32,9 @@ def check_table(
             parents.append((str(len(parents)), resolved))
             levels.append((plate or "", _levels(resolver, plate)))
     size = None if values_in is None else _levels(resolver, values_in)
-    width = len(size) if size is not None else None
+    holder = resolver.plates.get(base(resolver.plates, values_in)) if values_in is not None else None
+    nested = holder is not None and bool(holder.parents)  # its levels recur in each parent element
+    width = len(size) if size is not None and not nested else None
     if numbers is None:
         return st.Distribution("Table", tuple(parents))
     if isinstance(numbers, ex.Vector):

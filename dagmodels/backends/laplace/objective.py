@@ -1,0 +1,115 @@
+"""The criterion as a function of the coordinates: last points remembered, slopes true at singular roots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.field import Evaluator, Field
+from dagmodels.numerics.tape import CODES, Tape
+
+Floats = NDArray[np.float64]
+REMEMBERED = 8
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Space:
+    """Typical sizes, closed bounds, and whether the criterion takes either sign, by coordinate."""
+
+    scale: Floats
+    lower: Floats
+    upper: Floats
+    symmetric: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, field: Field, scale: Floats) -> Space:
+        """The coordinates of a field."""
+        parts = field.coordinates
+        none = np.zeros(0)
+        return cls(
+            scale,
+            np.concatenate([c.lower for c in parts]) if parts else none,
+            np.concatenate([c.upper for c in parts]) if parts else none,
+            np.concatenate([c.symmetric for c in parts]) if parts else np.zeros(0, bool),
+        )
+
+    def on_edge(self, x: Floats) -> NDArray[np.bool_]:
+        """Coordinates on a bound that they could leave."""
+        return ((x <= self.lower) | (x >= self.upper)) & (self.lower < self.upper)
+
+
+class Objective:
+    """Value and exact gradient at x; infinite and nan where x is not admissible.
+
+    Where a covariance matrix that was factored on the tape is singular, its last pivot gives no adjoint:
+    there the slope of coordinates on a bound is taken from values on their inner side.
+    """
+
+    def __init__(self, field: Field, evaluator: Evaluator, space: Space) -> None:
+        self.space = space
+        self._evaluator = evaluator
+        self._known: dict[bytes, tuple[float, Floats]] = {}
+        self._columns = _last_columns(field.tape)
+
+    def __call__(self, x: Floats) -> tuple[float, Floats]:
+        key = x.tobytes()
+        if key not in self._known:
+            if len(self._known) >= REMEMBERED:
+                del self._known[next(iter(self._known))]
+            value, gradient = self._evaluator.value_and_gradient(x)
+            if self._columns and np.isfinite(value) and self._singular():
+                for i in np.flatnonzero(self.space.on_edge(x)):
+                    slope = self._slope(x, value, int(i))
+                    gradient[i] = slope if np.isfinite(slope) else gradient[i]
+            self._known[key] = value, gradient
+        return self._known[key]
+
+    def workspace(self, x: Floats) -> Floats:
+        """All values on the tape at x."""
+        self._evaluator.criterion(x)
+        return self._evaluator.w
+
+    def singular(self, x: Floats) -> bool:
+        """Whether a matrix that is factored on the tape is singular at x."""
+        if not self._columns:
+            return False
+        self._evaluator.criterion(x)
+        return self._singular()
+
+    def kinked(self, x: Floats) -> bool:
+        """Whether slopes by differences deny the gradient, in coordinates that are on no bound."""
+        value, gradient = self(x)
+        for i in np.flatnonzero(~self.space.on_edge(x)):
+            step = np.zeros(x.size)
+            step[i] = 1e-5 * max(abs(x[i]), self.space.scale[i])
+            up, down = (self._evaluator.criterion(x + signed * step).total for signed in (1.0, -1.0))
+            noise = 1e-13 * max(1.0, abs(value)) / step[i] + 1e-3 * abs(gradient[i])
+            bend = 1e-3 / self.space.scale[i]
+            if not abs((up - down) / (2 * step[i]) - gradient[i]) <= noise + bend:
+                return True
+        return False
+
+    def _singular(self) -> bool:
+        w = self._evaluator.w
+        return any(not w[places].any(axis=1).all() for places in self._columns)
+
+    def _slope(self, x: Floats, value: float, i: int) -> float:
+        """One-sided difference of second order at a bound."""
+        inward = 1.0 if x[i] <= self.space.lower[i] else -1.0
+        step = np.zeros(x.size)
+        step[i] = inward * 1e-5 * self.space.scale[i]
+        near, far = (self._evaluator.criterion(x + k * step).total for k in (1, 2))
+        return (4 * near - far - 3 * value) / (2 * step[i])
+
+
+def _last_columns(tape: Tape) -> list[NDArray[np.int64]]:
+    """Places of the last column of every matrix root on the tape, (matrices, order) an operation."""
+    code, out, _, _, _, aux, start, length, _, _ = tape.operations
+    found = []
+    for op in np.flatnonzero(code == CODES["root"]):
+        d = int(aux[op])
+        first = int(start[out[op]]) + np.arange(int(length[out[op]]) // (d * d)) * d * d
+        found.append(first[:, None] + np.arange(d) * d + d - 1)
+    return found

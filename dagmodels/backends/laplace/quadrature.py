@@ -1,0 +1,38 @@
+"""From Laplace's optimum to that of the criterion by quadrature: a few more steps."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from dagmodels.backends.laplace.fit import Solution
+from dagmodels.backends.laplace.inside import settled
+from dagmodels.backends.laplace.objective import Objective, Space
+from dagmodels.backends.laplace.verdict import verdict
+from dagmodels.errors import FitError
+from dagmodels.forms.mode import ModeEvaluator
+from dagmodels.forms.quadrature import QuadratureEvaluator
+from dagmodels.numerics.optimise import minimise
+
+
+def by_quadrature(solution: Solution, order: int, began: float) -> Solution:
+    """The optimum with `order` nodes in each dimension, beginning at Laplace's.
+
+    Raises `FitError` where the graph has no such integral: everything is exact already, or latents of
+    different groups meet in a row.
+    """
+    field = solution.field
+    if not isinstance(solution.evaluator, ModeEvaluator):
+        raise FitError("quadrature has nothing to do: every integral is exact here; leave the option out")
+    evaluator = QuadratureEvaluator(field, order)
+    evaluator.begin_at(solution.evaluator)
+    f = Objective(field, evaluator, Space.of(field, solution.scale))
+    s = f.space
+    optimum = minimise(f, solution.optimum.x, s.scale, s.lower, s.upper, model=solution.optimum.hessian)
+    optimum = settled(f, optimum)
+    converged, message = verdict(field, f, optimum)
+    evaluator.criterion(optimum.x)
+    zero = s.symmetric & (optimum.x == 0.0)
+    seconds = time.process_time() - began
+    return Solution(field, evaluator, optimum, s.scale, np.asarray(zero), converged, message, seconds)

@@ -1,0 +1,189 @@
+"""The certificate in words: whether an optimum holds, and if not, where it fails and what to try next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.laplace.objective import Objective
+from dagmodels.backends.laplace.start import EXACT
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.coordinates import uses
+from dagmodels.forms.field import Field
+from dagmodels.graph.statement import Parameter
+from dagmodels.numerics.optimise import SADDLE, Optimum
+
+Floats = NDArray[np.float64]
+
+GRADIENT_LIMIT = 1e-5
+ROUNDING = 64 * np.finfo(float).eps  # nor are those below this share of its largest value
+NEARLY = 1e-2  # where a search failed, a residual scale below this share of the spread is why
+FLAT = 1e-8  # curvature of a log scale, on the deviance scale, that counts as none
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """A residual scale that ran to zero.
+
+    scale, node : its name, and the response's. whole : free coefficients alone reproduce the response, so
+    that the likelihood has no maximum; else latents do, where it may have one at zero.
+    """
+
+    scale: str
+    node: str
+    whole: bool
+
+
+def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
+    """Whether the optimum is certified; the reason, with the node at fault and the next thing to try."""
+    if (c := collapsed(field, f, optimum)) is not None:
+        return False, (
+            f"'{c.scale}' runs to zero, because the means reproduce '{c.node}' exactly: the likelihood has "
+            f"no maximum; leave out coefficients or give more data, fix '{c.scale}', or give it a prior that "
+            "keeps it away from zero (InverseGamma)"
+            if c.whole
+            else _heywood(c)
+        )
+    norm = optimum.decrement / np.sqrt(2)
+    if not norm <= GRADIENT_LIMIT:
+        if (c := collapsed(field, f, optimum, NEARLY)) is not None:
+            return False, _heywood(c)
+        name = _steepest(field, f, optimum)
+        return False, (
+            f"the gradient is {norm:.2g} in the metric of the information (limit {GRADIENT_LIMIT:g}), "
+            f"most of it in '{name}'; {_next(field, f, optimum, name)}"
+        )
+    if optimum.smallest < SADDLE:
+        name = _bent(field, f, optimum)
+        return False, (
+            "the Hessian is not positive definite, so this is a saddle and not an optimum; the criterion "
+            f"bends down most in '{name}'; {_next(field, f, optimum, name)}"
+        )
+    if (flat := _flat(field, optimum)) is not None:
+        return False, (
+            f"the criterion does not depend on '{flat}' here: these data cannot tell its value; "
+            "fix it, give it a prior, or give more data"
+        )
+    if f.singular(optimum.x) and f.kinked(optimum.x):
+        name = _steepest(field, f, optimum)
+        return False, (
+            f"a covariance matrix with '{name}' is singular here, where the criterion has an edge that hides "
+            "its slope; state the matrix as one 'covariance' parameter"
+        )
+    return True, "gradient, Hessian and bounds certified"
+
+
+def _heywood(c: Collapse) -> str:
+    return (
+        f"'{c.scale}' runs to zero, because latents reproduce '{c.node}' (a Heywood case): there the "
+        f"likelihood has no maximum, or one at zero, which is not reached; fix '{c.scale}' at the least "
+        f"error that '{c.node}' can have, give it a prior (InverseGamma), or take a smaller model"
+    )
+
+
+def collapsed(field: Field, f: Objective, optimum: Optimum, share: float = EXACT) -> Collapse | None:
+    """The first residual scale below a share of its response's spread, or with nothing to measure."""
+    use = uses(field.problem.graph)
+    position = 0
+    f(optimum.x)
+    for c in field.coordinates:
+        x = optimum.x[position : position + c.length]
+        position += c.length
+        kind, nodes = use.get(c.node, ("other", ()))
+        observed = [leaf for leaf in field.leaves if leaf.node in nodes]
+        if kind not in ("residual", "precision", "variance") or not observed or not x.size:
+            continue
+        smallest = _deviation(kind, np.exp(x) if c.kind == "log" else x)
+        free = isinstance(field.problem.graph.nodes[c.node].statements[0], Parameter)
+        for leaf in observed:
+            whole = leaf.n > 0 and leaf.scale <= _nothing(field, leaf.node, EXACT)
+            if smallest <= _nothing(field, leaf.node, share) or (free and c.length == 1 and whole):
+                return Collapse(c.node, leaf.node, whole)
+    return None
+
+
+def _deviation(kind: str, values: Floats) -> float:
+    """The smallest residual standard deviation among the values of an unknown."""
+    if kind == "variance":
+        return float(np.sqrt(max(values.min(), 0.0)))
+    return float(values.max() ** -0.5 if kind == "precision" else np.abs(values).min())
+
+
+def _nothing(field: Field, node: str, share: float) -> float:
+    """A deviation that is nothing against the spread of a response, or against its digits."""
+    y = field.problem.values[node][field.problem.observed[node]]
+    if not y.size:
+        return 0.0
+    return max(share * float(np.std(y)), ROUNDING * float(np.abs(y).max()))
+
+
+def labels(field: Field) -> list[str]:
+    """For each coordinate the estimate that it belongs to, as users call it."""
+    found = []
+    for c in field.coordinates:
+        if c.order:
+            found.extend([c.node] * c.length)
+        elif c.length == 1:
+            found.append(c.node)
+        else:
+            from dagmodels.forms.coordinates import free_places
+
+            places = free_places(field.problem, c.node) if c.group is None else np.arange(c.length)
+            found.extend(element_label(field.problem, c.node, int(p)) for p in places)
+    return found
+
+
+def _steepest(field: Field, f: Objective, optimum: Optimum) -> str:
+    """The coordinate that gains most from following its own slope."""
+    curvature = np.abs(np.diag(optimum.hessian))
+    least = 1e-10 * max(float((curvature * f.space.scale**2).max(initial=0.0)), 1e-300)
+    gain = optimum.gradient**2 / np.maximum(curvature, least / f.space.scale**2)
+    gain = np.where(optimum.active | ~np.isfinite(gain), -1.0, gain)
+    return labels(field)[int(np.argmax(gain))]
+
+
+def _bent(field: Field, f: Objective, optimum: Optimum) -> str:
+    """The coordinate that has the largest part in the direction of most negative curvature."""
+    free = np.flatnonzero(~optimum.active)
+    d = f.space.scale[free]
+    _, vectors = np.linalg.eigh(optimum.hessian[np.ix_(free, free)] * np.outer(d, d))
+    return labels(field)[int(free[np.argmax(np.abs(vectors[:, 0]))])]
+
+
+def _flat(field: Field, optimum: Optimum) -> str | None:
+    """A residual scale or precision that the criterion does not depend on."""
+    names = labels(field)
+    position = 0
+    for c in field.coordinates:
+        for k in range(position, position + c.length):
+            if c.kind == "log" and np.abs(optimum.hessian[k]).max() < FLAT:
+                return names[k]
+        position += c.length
+    return None
+
+
+def _next(field: Field, f: Objective, optimum: Optimum, name: str) -> str:
+    """What to try where the search ended at a bad place in the direction of a node."""
+    node = name.split("[")[0]
+    if f.singular(optimum.x):
+        return (
+            "a covariance matrix is singular here, at the edge of what it may be: state it as one "
+            f"'covariance' parameter, or give '{node}' a start value nearer to zero or a prior"
+        )
+    value = dict(zip((c.node for c in field.coordinates), _values(field, f, optimum), strict=True))[node]
+    return (
+        f"it ended at {value}: try a start value elsewhere ('parameter {node} start ...'), a prior on "
+        f"'{node}', fixing it, or more data"
+    )
+
+
+def _values(field: Field, f: Objective, optimum: Optimum) -> list[str]:
+    """The values of outer nodes at the optimum, as text."""
+    w = f.workspace(optimum.x)
+    found = []
+    for c in field.coordinates:
+        v = w[field.tape.place(field.outer_registers[c.node])]
+        found.append(f"{v[0]:.3g}" if v.size == 1 else f"{v.min():.3g} to {v.max():.3g}")
+    return found

@@ -1,0 +1,186 @@
+"""lme4's front door: `lmer` and `glmer`, and the graph that a formula makes.
+
+The formula becomes a graph with its data (`readers.formula`), the graph is fitted as any other, and
+the fit comes back under lme4's names (`results.mixed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from dagmodels.api import Graph
+from dagmodels.data.frames import Table
+from dagmodels.errors import ModelError, raise_all
+
+if TYPE_CHECKING:
+    from dagmodels.analysis.facts import Facts
+    from dagmodels.readers.formula import Reading
+    from dagmodels.results.fit import Fit
+    from dagmodels.results.mixed.fit import MixedFit
+
+
+def lmer(
+    formula: str,
+    data: Any,
+    REML: bool = True,
+    *,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> MixedFit:
+    """Fit a linear mixed model.
+
+    Parameters
+    ----------
+    formula : lme4's: `"Reaction ~ Days + (Days | Subject)"`. docs/mixed_models.md has all of it.
+    data : any frame, a dict of columns, or the path of a data file. Text and categorical columns are
+        factors with treatment contrasts. Rows with a missing response are kept and predicted.
+    REML : maximise the restricted likelihood; False for maximum likelihood.
+    weights : a column's name or one number a row: the residual variance is sigma**2/weight.
+    offset : a column's name or one number a row, added to the mean.
+    contrasts : by factor: "contr.sum", "contr.helmert", "contr.poly", or a matrix.
+    options : passed on to `Graph.fit` (`method`, `seed`) and the backend (`se="joint"`).
+
+    Raises
+    ------
+    ModelErrors : all faults of the formula, or of the data.
+
+    Warns
+    -----
+    FitWarning : the fit did not converge, is singular, or columns were dropped.
+    """
+    found = _model(
+        formula, data, reml=bool(REML), weights=weights, offset=offset, contrasts=contrasts, call="lmer"
+    )
+    return found.fit(**options)  # type: ignore[return-value]
+
+
+def glmer(
+    formula: str,
+    data: Any,
+    family: str = "binomial",
+    nAGQ: int = 1,
+    *,
+    link: str | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> MixedFit:
+    """Fit a generalised linear mixed model.
+
+    Parameters
+    ----------
+    family : "binomial", "poisson", "Gamma", "negative.binomial" or "gaussian", with a link where it is
+        not the usual one: `"binomial(probit)"`.
+    nAGQ : points of adaptive Gauss-Hermite quadrature; 1 is the Laplace approximation.
+    link : another way to name the link.
+    weights : for proportions the numbers of trials behind them; `cbind(successes, failures)` needs none.
+
+    The other arguments, errors and warnings are those of `lmer`.
+    """
+    found = _model(
+        formula,
+        data,
+        family=family,
+        link=link,
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        call="glmer",
+    )
+    if nAGQ != 1:
+        options["quadrature"] = nAGQ
+    return found.fit(**options)  # type: ignore[return-value]
+
+
+def read_model(formula: str, data: Any = None, **options: Any) -> MixedModel:
+    """The graph of a formula with its data: `dm.read(formula, format="formula", data=df)`.
+
+    options : those of `lmer` (with `REML`) or, where `family` is given, of `glmer`.
+    """
+    if "family" in options or "link" in options:
+        return _model(formula, data, call="glmer", **options)
+    reml = bool(options.pop("REML", True))
+    return _model(formula, data, reml=reml, call="lmer", **options)
+
+
+class MixedModel(Graph):
+    """A graph made from a formula; it knows its data, so every verb may be called without.
+
+    Data given to a verb are frames with the columns of the formula: levels, knots and polynomials stay
+    those of the data that the model was made with.
+    """
+
+    reading: Reading
+
+    @classmethod
+    def of_reading(cls, reading: Reading) -> Self:
+        """The model of a formula that has been read."""
+        new = cls.of(reading.dag)
+        new.reading = reading
+        return new
+
+    def copy(self) -> Self:
+        """The same model, free to change."""
+        new = super().copy()
+        new.reading = self.reading
+        return new
+
+    def fit_quietly(
+        self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
+    ) -> Fit:
+        """As `fit`, for callers that print `converged` and `warnings` themselves.
+
+        The fit has lme4's names, unless the graph was changed after the formula made it.
+        """
+        from dagmodels.results.mixed.fit import mixed_fit
+
+        reading = self.reading if data is None else self.reading.of_data(data)
+        inner = super().fit_quietly(reading.table, method, seed, check, **options)
+        if self.dag is not self.reading.dag or inner.draws is not None:
+            return inner
+        return mixed_fit(inner, reading.naming, reading.rows, reading)
+
+    def simulate(
+        self,
+        data: Any = None,
+        values: Mapping[str, Any] | None = None,
+        sizes: Mapping[str, Any] | None = None,
+        draws: int = 1,
+        seed: int = 1,
+    ) -> Any:
+        """Responses drawn for the rows of the model's data, or of other data; see `Graph.simulate`."""
+        return super().simulate(self._bindable(data), values, sizes, draws, seed)
+
+    def data_or_file(self, data: Any = None) -> Any:
+        """The columns that the graph binds to."""
+        return self.reading.table if data is None else data
+
+    def _facts(self, data: Any, observed: bool = False) -> Facts:
+        return super()._facts(self._bindable(data), observed)
+
+    def _sizes(self, data: Any, *others: Any) -> Any:
+        return super()._sizes(self._bindable(data), *others)
+
+    def _bindable(self, data: Any) -> Any:
+        """Data of a verb as the columns that the graph has; a Table has them already."""
+        if data is None:
+            return self.reading.table
+        return data if isinstance(data, Table) else self.reading.bindable(data)
+
+
+def _model(formula: str, data: Any, **options: Any) -> MixedModel:
+    from dagmodels.readers.formula import read
+
+    if not isinstance(formula, str):
+        hint = "write 'response ~ terms + (effects | group)'"
+        raise_all(
+            [ModelError(f"a formula is a text, not {type(formula).__name__}", hint=hint)], "the formula"
+        )
+    if data is None:
+        hint = "a formula needs data to know what is a factor: pass data="
+        raise_all([ModelError("there are no data", hint=hint)], f"the formula '{formula}'")
+    return MixedModel.of_reading(read(formula, data, **options))

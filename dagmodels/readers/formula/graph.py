@@ -1,0 +1,196 @@
+"""The graph of a mixed model: what a formula and the columns it makes say, as statements.
+
+A graph depends on names alone, never on the number of rows or levels, so models that differ in their
+data only share one graph, and what has been found out about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dagmodels.graph import expression as ex
+from dagmodels.graph import statement as st
+from dagmodels.graph.build import build
+from dagmodels.graph.dag import Dag
+from dagmodels.graph.plate import Plate
+from dagmodels.readers.formula.family import LINKS, find
+
+POSITIVE = st.Domain("interval", 0.0, float("inf"))
+LONG = 30  # a longer sum is written balanced, so that no tree is deep
+Effect = tuple[str, str | None]  # what varies, and the covariate it multiplies
+
+
+@dataclass(frozen=True, slots=True)
+class RandomNode:
+    """A random term in the graph.
+
+    plate : of the grouping factor.
+    effects : what varies by name, with its covariate.
+    node, spread : names of the deviations and their scale (a covariance matrix for "us").
+    rho, matrix, lag : of a structured matrix: its correlation, itself, distances between effects.
+    over : plate of the effects and its alias, "" for a scalar.
+    structure, equal : as for `RandomTerm`.
+    """
+
+    plate: str
+    effects: tuple[Effect, ...]
+    node: str
+    spread: str
+    rho: str = ""
+    matrix: str = ""
+    lag: str = ""
+    over: tuple[str, str] = ("", "")
+    structure: str = "scalar"
+    equal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that a mixed model's graph depends on; every name is free to be used.
+
+    plates : grouping factors with the plates that they lie in, outer ones first.
+    row, rows_in : the plate of the rows, and the grouping factors that place a row.
+    response : the observed node.
+    fixed : coefficients by name with their covariates (None: the intercept); `over` is their plate.
+    flat : the coefficients have a flat prior and are integrated (REML), else they are maximised.
+    weights, trials, offsets : covariates.
+    family, link, dispersion : of the response, with the name of its parameter of spread.
+    """
+
+    name: str
+    plates: tuple[tuple[str, tuple[str, ...]], ...]
+    row: str
+    rows_in: tuple[str, ...]
+    response: str
+    fixed: tuple[Effect, ...]
+    over: str
+    beta: str
+    random: tuple[RandomNode, ...]
+    flat: bool
+    dispersion: str
+    offsets: tuple[str, ...] = ()
+    weights: str | None = None
+    trials: str | None = None
+    family: str = "gaussian"
+    link: str = "identity"
+
+
+@lru_cache(maxsize=128)
+def graph(layout: Layout) -> Dag:
+    """The checked graph; layouts met before give the same object."""
+    statements: list[st.Statement] = [st.Covariate(c, (layout.row,)) for c in _covariates(layout)]
+    if layout.fixed:
+        if layout.flat:
+            head = st.Head(layout.beta, (st.Slot(layout.over),))
+            statements.append(st.Stochastic(head, st.Distribution("Flat")))
+        else:
+            statements.append(st.Parameter(layout.beta, (layout.over,)))
+    done: set[str] = set()
+    for random in layout.random:
+        statements.extend(s for s in _spread(random) if getattr(s, "name", "") not in done)
+        done.update((random.spread, random.rho) if random.rho else (random.spread,))
+    if layout.dispersion:
+        statements.append(st.Parameter(layout.dispersion, (), POSITIVE))
+    statements.extend(map(_deviations, layout.random))
+    statements.append(_response(layout))
+    return build(layout.name, _plates(layout), statements)
+
+
+def _plates(layout: Layout) -> list[Plate]:
+    found = [Plate(name, parents) for name, parents in layout.plates]
+    found.append(Plate(layout.row, layout.rows_in))
+    if layout.fixed:
+        found.append(Plate(layout.over, levels=tuple(name for name, _ in layout.fixed)))
+    for random in layout.random:
+        if random.structure != "scalar":
+            over, alias = random.over
+            found.append(Plate(over, levels=tuple(name for name, _ in random.effects)))
+            found.append(Plate(alias, alias_of=over))
+    return found
+
+
+def _covariates(layout: Layout) -> list[str]:
+    effects = [*layout.fixed, *(e for r in layout.random for e in r.effects)]
+    extra = (layout.weights, layout.trials, *layout.offsets)
+    return list(dict.fromkeys(c for c in (*(c for _, c in effects), *extra) if c is not None))
+
+
+def _spread(random: RandomNode) -> list[st.Statement]:
+    """Parameters of the covariance matrix, and its expression where it has a structure."""
+    over, alias = random.over
+    match random.structure:
+        case "scalar":
+            return [st.Parameter(random.spread, (), POSITIVE)]
+        case "us":
+            return [st.Parameter(random.spread, random.over, st.Domain("covariance"))]
+    k = len(random.effects)
+    lowest = -1 / (k - 1) if random.structure == "cs" else -1.0  # where the matrix stays positive
+    found: list[st.Statement] = [
+        st.Parameter(random.spread, () if random.equal else (over,), POSITIVE),
+        st.Parameter(random.rho, (), st.Domain("interval", lowest, 1.0)),
+    ]
+    scale = ex.Reference(random.spread)
+    product = scale**2 if random.equal else scale[ex.PlateIndex(over)] * scale[ex.PlateIndex(alias)]
+    rho: ex.Expression = ex.Reference(random.rho)
+    if random.structure == "cs":
+        same = ex.equal(ex.Reference(over), ex.Reference(alias))
+        correlation: ex.Expression = ex.Call("if_else", (same, ex.Number(1), rho))
+    else:
+        lags = tuple(tuple(abs(i - j) for j in range(k)) for i in range(k))
+        found.append(st.Constant(random.lag, random.over, lags))
+        correlation = ex.Binary("**", rho, ex.Reference(random.lag))
+    head = st.Head(random.matrix, (st.Slot(over), st.Slot(alias)))
+    found.append(st.Deterministic(head, product * correlation))
+    return found
+
+
+def _deviations(random: RandomNode) -> st.Stochastic:
+    if random.structure == "scalar":
+        law = st.Distribution("Normal", (("mu", ex.Number(0)), ("sigma", ex.Reference(random.spread))))
+        return st.Stochastic(st.Head(random.node, (st.Slot(random.plate),)), law)
+    law = st.Distribution(
+        "MvNormal", (("mu", ex.Number(0)), ("cov", ex.Reference(random.matrix or random.spread)))
+    )
+    return st.Stochastic(st.Head(random.node, (st.Slot(random.plate), st.Slot(random.over[0]))), law)
+
+
+def _response(layout: Layout) -> st.Stochastic:
+    family, link = find(layout.family, layout.link)
+    spread: ex.Expression = ex.Reference(layout.dispersion or "none")
+    if layout.weights is not None:
+        weights = ex.Reference(layout.weights)
+        spread = spread * weights if family.name == "Gamma" else spread / ex.Call("sqrt", (weights,))
+    trials = ex.Reference(layout.trials) if layout.trials is not None else None
+    law = family.law(LINKS[link](_predictor(layout)), spread, trials)
+    return st.Stochastic(st.Head(layout.response, (st.Slot(layout.row),)), law, observed=True)
+
+
+def _predictor(layout: Layout) -> ex.Expression:
+    """Coefficients, deviations and offsets, each with its covariate, summed."""
+    parts: list[ex.Expression] = []
+    for name, covariate in layout.fixed:
+        parts.append(_times(ex.Reference(layout.beta, (ex.LevelIndex(name),)), covariate))
+    for random in layout.random:
+        at = ex.PlateIndex(random.plate)
+        for name, covariate in random.effects:
+            scalar = random.structure == "scalar"
+            indices: tuple[ex.Index, ...] = (at,) if scalar else (at, ex.LevelIndex(name))
+            parts.append(_times(ex.Reference(random.node, indices), covariate))
+    parts.extend(ex.Reference(name) for name in layout.offsets)
+    return _sum(parts)
+
+
+def _times(coefficient: ex.Expression, covariate: str | None) -> ex.Expression:
+    return coefficient if covariate is None else coefficient * ex.Reference(covariate)
+
+
+def _sum(parts: Sequence[ex.Expression]) -> ex.Expression:
+    if len(parts) > LONG:
+        half = len(parts) // 2
+        return _sum(parts[:half]) + _sum(parts[half:])
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total

@@ -1,0 +1,302 @@
+"""Formula + data -> graph, the table it binds to, and lme4's names for its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dagmodels.data.frames import Table
+from dagmodels.errors import ModelError, raise_all
+from dagmodels.graph.dag import Dag
+from dagmodels.readers.formula.checks import check_effects, check_groups, dropped_columns
+from dagmodels.readers.formula.columns import columns
+from dagmodels.readers.formula.deparse import variable_name
+from dagmodels.readers.formula.design import Collector, Columns, as_table, make
+from dagmodels.readers.formula.evaluate import Evaluator
+from dagmodels.readers.formula.family import Family, find
+from dagmodels.readers.formula.formula import Formula, read_formula
+from dagmodels.readers.formula.graph import graph
+from dagmodels.readers.formula.response import Response, response
+from dagmodels.readers.formula.syntax import Call, Name, Node, Op, refuse
+from dagmodels.readers.formula.translate import Part, Translation
+from dagmodels.readers.formula.values import Floats, Levels, Value
+from dagmodels.results.mixed.naming import Naming, Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """All that a formula and its data say.
+
+    dag : the graph.
+    table : the columns that the graph binds to.
+    naming, rows : for the results.
+    kept : places of the fixed columns that stayed.
+    parts : one for each term of the naming.
+    states : what was learned from the data: levels, knots, means.
+    values : of the variables, by name.
+    contrasts, weights, offset : as given.
+    """
+
+    formula: Formula
+    dag: Dag
+    table: Table
+    naming: Naming
+    rows: Rows
+    kept: tuple[int, ...]
+    parts: tuple[Part, ...]
+    states: dict[str, Any]
+    values: Mapping[str, Value]
+    contrasts: Mapping[str, Any]
+    weights: Any = None
+    offset: Any = None
+
+    @property
+    def family(self) -> Family:
+        """Of the response."""
+        return find(self.naming.family, self.naming.link)[0]
+
+    def replay(self, new: Any) -> Rows:
+        """The design of new rows, coded as the rows of the fit were.
+
+        Raises
+        ------
+        ModelErrors : missing columns or values; levels of a fixed factor that the fit has not seen.
+        """
+        made, y, _ = self._again(new, False)
+        new_levels: dict[str, tuple[str, ...]] = {}
+        random = []
+        for term, part in zip(self.naming.terms, self.parts, strict=True):
+            codes, fresh = _placed(made.groups[term.factor], term.levels)
+            if fresh:
+                new_levels[term.factor] = fresh
+            random.append((codes, tuple(made.random[part.bar][j][1] for j in part.columns)))
+        fixed = tuple(made.fixed[j][1] for j in self.kept)
+        return Rows(made.n, fixed, tuple(random), made.offset, *_shown(y), new=new_levels)
+
+    def of_data(self, new: Any) -> Reading:
+        """The same model with other data to fit: grouping factors have the levels found there, all else
+        is coded as before."""
+        made, y, again = self._again(new, True)
+        assert y is not None
+        naming = self.naming
+        work = Translation(
+            self.formula, self.family, naming.link, y, made, again, self.kept, naming.reml, naming.call
+        )
+        return _reading(work, naming.dropped, self.weights, self.offset)
+
+    def bindable(self, new: Any) -> Table:
+        """The columns that the graph binds to, made of other data; the response where they have it."""
+        made, y, again = self._again(new, False)
+        absent = y is None
+        if y is None:
+            y = Response(_response_name(self.formula), np.full(made.n, np.nan))
+        work = Translation(
+            self.formula,
+            self.family,
+            self.naming.link,
+            y,
+            made,
+            again,
+            self.kept,
+            self.naming.reml,
+            self.naming.call,
+        )
+        names = tuple(n for n in work.table.names if not (absent and n == work.response))
+        return Table(names, made.n, work.table.read, work.table.source)
+
+    def _again(self, new: Any, fitted: bool) -> tuple[Columns, Response | None, Evaluator]:
+        """Columns of other data, with the levels, knots and polynomials of the fit."""
+        faults = Collector()
+        if self.offset is not None and not isinstance(self.offset, str):
+            faults.add(
+                ModelError(
+                    "the offset was given as numbers, one for each row of the fit",
+                    hint="write offset(column) in the formula, so that new rows have theirs",
+                )
+            )
+        try:
+            table = as_table(new)
+        except ModelError as error:
+            faults.add(error)
+        faults.raise_all("")
+        again = Evaluator(table, self.states, self.contrasts)
+        made = make(self.formula, again, faults, self.offset)
+        y: Response | None = None
+        assert self.formula.response is not None
+        if fitted or _has_columns(self.formula.response, again.table.names):
+            weights = self.weights if isinstance(self.weights, str) or fitted else None
+            try:
+                y = response(self.formula.response, self.family, weights, again)
+            except ModelError as error:
+                if fitted:
+                    faults.add(error)
+        faults.raise_all("")
+        return made, y, again
+
+    def chosen(self, re_form: str) -> tuple[tuple[int, ...], ...]:
+        """For each term of the naming the effects that a formula of random terms names.
+
+        Raises
+        ------
+        ModelErrors : a term that the model does not have.
+        """
+        wanted = read_formula(re_form)
+        if wanted.fixed.terms or wanted.response is not None:
+            refuse("re_form holds random terms only.", 'write "~ (1 | group)"', re_form)
+        found: list[set[int]] = [set() for _ in self.naming.terms]
+        for bar in wanted.bars:
+            unknown = [n for n, _ in bar.effects.variables if n not in self.values]
+            names = unknown or [name for name, _ in columns(bar.effects, self.values, {})]
+            for name in names:
+                at = [
+                    (i, t.effects.index(name))
+                    for i, t in enumerate(self.naming.terms)
+                    if t.factor == bar.group and name in t.effects
+                ]
+                if not at:
+                    known = ", ".join(f"({', '.join(t.effects)} | {t.factor})" for t in self.naming.terms)
+                    refuse(
+                        f"'{name}' does not vary by '{bar.group}' here.", f"the model has {known}", re_form
+                    )
+                found[at[0][0]].add(at[0][1])
+        return tuple(tuple(sorted(f)) for f in found)
+
+
+def read(
+    text: str,
+    data: Any,
+    *,
+    reml: bool = False,
+    family: str = "gaussian",
+    link: str | None = None,
+    weights: Any = None,
+    offset: Any = None,
+    contrasts: Mapping[str, Any] | None = None,
+    call: str = "lmer",
+) -> Reading:
+    """Read a mixed model's formula with its data.
+
+    Parameters
+    ----------
+    text : `response ~ terms + (effects | group)`.
+    data : any frame, dict of columns, or file.
+    reml : coefficients have flat priors and are integrated.
+    weights, offset : a column's name or one number a row.
+    contrasts : by factor; treatment contrasts where nothing is said.
+
+    Raises
+    ------
+    ModelErrors : all faults of the formula, or all of the data.
+    """
+    formula = read_formula(text)
+    law, link = find(family, link)
+    if formula.response is None:
+        refuse("there is no response.", "write response ~ terms", text)
+    if not formula.bars:
+        refuse("there are no random terms.", "write at least one, such as (1 | group)", text)
+    assert formula.response is not None
+    faults = Collector()
+    try:
+        table = as_table(data)
+    except ModelError as error:
+        raise_all([error], "the data")
+        raise
+    evaluator = Evaluator(table, contrasts=contrasts)
+    y: Response | None = None
+    try:
+        y = response(formula.response, law, weights, evaluator)
+    except ModelError as error:
+        faults.add(error)
+    made = make(formula, evaluator, faults, offset)
+    if y is None or faults.errors:
+        faults.raise_all(formula.text)
+    assert y is not None
+    kept, gone = _checked(formula, law, y, made, faults)
+    faults.raise_all(formula.text)
+    work = Translation(formula, law, link, y, made, evaluator, kept, reml, call)
+    return _reading(work, tuple(made.fixed[j][0] for j in gone), weights, offset)
+
+
+def _reading(work: Translation, dropped: tuple[str, ...], weights: Any, offset: Any) -> Reading:
+    made, naming = work.made, work.naming(dropped)
+    random = tuple(
+        (made.groups[t.factor].codes, tuple(made.random[p.bar][j][1] for j in p.columns))
+        for t, p in zip(naming.terms, work.parts, strict=True)
+    )
+    fixed = tuple(made.fixed[j][1] for j in work.kept)
+    rows = Rows(made.n, fixed, random, made.offset, *_shown(work.y))
+    return Reading(
+        formula=work.formula,
+        dag=graph(work.layout),
+        table=work.table,
+        naming=naming,
+        rows=rows,
+        kept=work.kept,
+        parts=tuple(work.parts),
+        states=work.evaluator.states,
+        values=work.evaluator.seen,
+        contrasts=work.evaluator.contrasts,
+        weights=weights,
+        offset=offset,
+    )
+
+
+def _checked(
+    formula: Formula, law: Family, y: Response, made: Columns, faults: Collector
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Places of the fixed columns that stay and of those that are combinations of others."""
+    missing = np.isnan(y.values)
+    seen = ~missing if missing.any() else None
+    n = made.n if seen is None else int(np.count_nonzero(seen))
+    sizes = [(b.group, len(c), b.text) for b, c in zip(formula.bars, made.random, strict=True)]
+    check_groups(made.groups, sizes, seen, n, law.name == "gaussian" and y.weights is None, faults)
+    gone = set(dropped_columns(made.fixed, seen, n).tolist())
+    kept = tuple(j for j in range(len(made.fixed)) if j not in gone)
+    random = [(b.text, c) for b, c in zip(formula.bars, made.random, strict=True)]
+    check_effects(random, [made.fixed[j] for j in kept], seen, n, faults)
+    if len(kept) >= n and law.name == "gaussian":
+        faults.add(
+            ModelError(
+                f"{len(kept)} coefficients for {n} observations leave nothing for the variances",
+                hint="drop fixed terms",
+            )
+        )
+    return kept, tuple(sorted(gone))
+
+
+def _shown(y: Response | None) -> tuple[Floats | None, Floats | None]:
+    """Responses (proportions, where there are trials) and weights, for the results."""
+    if y is None:
+        return None, None
+    return (y.values, y.weights) if y.trials is None else (y.values / y.trials, y.trials)
+
+
+def _response_name(formula: Formula) -> str:
+    node = formula.response
+    assert node is not None
+    return variable_name(
+        node.arguments[0][1] if isinstance(node, Call) and node.function == "cbind" else node
+    )
+
+
+def _has_columns(node: Node, names: Sequence[str]) -> bool:
+    match node:
+        case Name(name):
+            return name in names
+        case Call(_, arguments):
+            return all(_has_columns(a, names) for _, a in arguments)
+        case Op(_, operands):
+            return all(_has_columns(o, names) for o in operands)
+    return True
+
+
+def _placed(levels: Levels, known: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+    """Codes among the levels of the fit, -1 for others; and these others."""
+    if levels.labels == known:
+        return levels.codes, ()
+    place = {label: i for i, label in enumerate(known)}
+    codes = np.array([*(place.get(x, -1) for x in levels.labels), -1], dtype=np.int64)[levels.codes]
+    return codes, tuple(x for x in levels.labels if x not in place)

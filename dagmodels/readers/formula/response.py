@@ -1,0 +1,181 @@
+"""The left-hand side of a formula: numbers, 0 and 1, counts of successes, proportions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dagmodels.data.column import column as as_column
+from dagmodels.errors import ModelError
+from dagmodels.readers.formula.deparse import deparse, variable_name
+from dagmodels.readers.formula.evaluate import Evaluator
+from dagmodels.readers.formula.family import Family
+from dagmodels.readers.formula.syntax import Call, Name, Node
+from dagmodels.readers.formula.values import Basis, Floats, Levels, Numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Response:
+    """The observed column.
+
+    name : of its node.
+    values : NaN where missing.
+    trials : of a binomial with more than one trial a row; values then count successes.
+    weights : of the rows, for families with a parameter of spread.
+    """
+
+    name: str
+    values: Floats
+    trials: Floats | None = None
+    weights: Floats | None = None
+
+
+def response(node: Node, family: Family, weights: Any, evaluator: Evaluator) -> Response:
+    """The response of a formula, checked.
+
+    Parameters
+    ----------
+    weights : a column's name or one number a row: of the rows, or the trials behind proportions.
+
+    Raises
+    ------
+    ModelError : values that the family cannot have, all missing or all the same; weights that are
+        negative, zero or missing.
+    """
+    given = row_values(weights, "weights", evaluator)
+    binomial = family.name == "binomial"
+    if isinstance(node, Call) and node.function == "cbind":
+        if not binomial:
+            raise ModelError("cbind() is the response of a binomial model", hint='use family="binomial"')
+        return _counts(node, given, evaluator)
+    name = variable_name(node)
+    found = evaluator.value(node)
+    match found:
+        case Levels(codes, labels) if binomial or labels == ("FALSE", "TRUE"):
+            values = np.where(codes < 0, np.nan, codes > 0)
+        case Levels() | Basis():
+            hint = 'for two outcomes use glmer(..., family="binomial")' if not binomial else "recode it"
+            raise ModelError(f"the response '{name}' is no column of numbers", node=name, hint=hint)
+        case Numbers(raw):
+            values = np.array(raw, dtype=float)
+    _check_range(name, values, family)
+    if binomial:
+        return _proportions(name, values, given)
+    seen = values[~np.isnan(values)]
+    if seen.size == 0:
+        raise ModelError(f"all values of the response '{name}' are missing", node=name, hint="give data")
+    if seen.min() == seen.max():
+        raise ModelError(
+            f"the response '{name}' is constant: every value is {seen[0]:g}",
+            node=name,
+            hint="there is nothing to explain; check the column",
+        )
+    if given is not None:
+        if family.dispersion in ("", "theta"):
+            raise ModelError(
+                f"the {family.name} family has no weights", hint="repeat rows, or use an offset for exposure"
+            )
+        _check_weights(given, "weights")
+    return Response(name, values, weights=given)
+
+
+def row_values(given: Any, what: str, evaluator: Evaluator) -> Floats | None:
+    """A column's name, or one number a row -> numbers; None stays None."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        given = evaluator.numbers(Name(given)).astype(float)
+    found = as_column(what, given).floats()
+    if found.shape != (evaluator.table.n,):
+        raise ModelError(
+            f"{what} has {found.shape[0]} values, the data have {evaluator.table.n} rows", hint="one a row"
+        )
+    wrong = np.flatnonzero(~np.isfinite(found))
+    if wrong.size:
+        raise ModelError(f"{what} is missing or infinite in row {wrong[0] + 1}", hint="every row needs one")
+    return found
+
+
+def _check_weights(weights: Floats, what: str) -> None:
+    wrong = np.flatnonzero(weights <= 0)
+    if wrong.size:
+        row = int(wrong[0])
+        kind = "zero" if weights[row] == 0 else "negative"
+        raise ModelError(
+            f"{what} of row {row + 1} is {weights[row]:g}, but weights are positive",
+            hint="leave the row out, or set its response to missing"
+            if kind == "zero"
+            else "weights are inverse variances; check the column",
+        )
+
+
+def _check_range(name: str, values: Floats, family: Family) -> None:
+    least = {"binomial": 0.0, "poisson": 0.0, "negative.binomial": 0.0}.get(family.name, -np.inf)
+    most = 1.0 if family.name == "binomial" else np.inf
+    with np.errstate(invalid="ignore"):
+        wrong = (values < least) | (values > most) | np.isinf(values)
+        if family.name == "Gamma":
+            wrong |= values <= 0
+        broken = family.whole & (values != np.floor(values)) & ~np.isnan(values)
+    for bad, what in ((wrong, family.support or "finite"), (broken, "whole numbers")):
+        rows = np.flatnonzero(bad)
+        if rows.size:
+            raise ModelError(
+                f"the response '{name}' is {values[rows[0]]:g} in row {rows[0] + 1}; "
+                f"values of the {family.name} family are {what}",
+                node=name,
+                hint="check the column, or choose another family",
+            )
+
+
+def _counts(node: Call, weights: Floats | None, evaluator: Evaluator) -> Response:
+    """`cbind(successes, failures)`."""
+    if len(node.arguments) != 2 or any(key for key, _ in node.arguments):
+        raise ModelError(f"'{deparse(node)}' is not understood", hint="write cbind(successes, failures)")
+    if weights is not None:
+        raise ModelError("cbind() already gives the trials", hint="leave the weights out")
+    first, second = node.arguments[0][1], node.arguments[1][1]
+    a = evaluator.numbers(first).astype(float)
+    b = evaluator.numbers(second).astype(float)
+    name = variable_name(first)
+    for told, values in ((name, a), (deparse(second), b)):
+        with np.errstate(invalid="ignore"):
+            wrong = np.flatnonzero((values < 0) | (values != np.floor(values)) & ~np.isnan(values))
+        if wrong.size:
+            raise ModelError(
+                f"'{told}' is {values[wrong[0]]:g} in row {wrong[0] + 1}, but cbind() holds counts",
+                node=name,
+                hint="counts of successes and failures are whole and not negative",
+            )
+    trials = a + b
+    missing = np.isnan(trials)
+    return Response(name, np.where(missing, np.nan, a), np.where(missing, 1.0, trials))
+
+
+def _proportions(name: str, values: Floats, trials: Floats | None) -> Response:
+    """0 and 1, or proportions of `trials`."""
+    if trials is None:
+        with np.errstate(invalid="ignore"):
+            broken = np.flatnonzero((values != np.floor(values)) & ~np.isnan(values))
+        if broken.size:
+            raise ModelError(
+                f"the response '{name}' is {values[broken[0]]:g} in row {broken[0] + 1}, neither 0 nor 1",
+                node=name,
+                hint="give the trials behind proportions as weights, or write cbind(successes, failures)",
+            )
+        return Response(name, values)
+    _check_weights(trials, "the weight (number of trials)")
+    counts = values * trials
+    whole = np.round(counts)
+    with np.errstate(invalid="ignore"):
+        broken = np.flatnonzero(np.abs(counts - whole) > 1e-3)  # as R's binomial() asks
+    if broken.size or (trials != np.floor(trials)).any():
+        row = int(broken[0]) if broken.size else int(np.flatnonzero(trials != np.floor(trials))[0])
+        raise ModelError(
+            f"{values[row]:g} of {trials[row]:g} trials in row {row + 1} is no whole number of successes",
+            node=name,
+            hint="weights of a binomial model are numbers of trials",
+        )
+    return Response(name, whole, trials)

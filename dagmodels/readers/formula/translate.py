@@ -1,0 +1,235 @@
+"""Columns and terms of a formula -> the layout of a graph, the table it binds to, and lme4's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dagmodels.data.column import Column as DataColumn
+from dagmodels.data.frames import Table
+from dagmodels.data.levels import Factor
+from dagmodels.readers.formula.design import Columns
+from dagmodels.readers.formula.evaluate import Evaluator
+from dagmodels.readers.formula.family import Family
+from dagmodels.readers.formula.formula import Formula
+from dagmodels.readers.formula.graph import Layout, RandomNode
+from dagmodels.readers.formula.names import Namer, distinct, plain
+from dagmodels.readers.formula.response import Response
+from dagmodels.readers.formula.values import Floats
+from dagmodels.results.mixed.naming import Naming, RandomTerm
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping(DataColumn):
+    """A column of levels that is a factor already."""
+
+    found: Factor | None = None
+
+    def factor(self) -> Factor:
+        """The levels."""
+        assert self.found is not None
+        return self.found
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A random term of the naming: which bar of the formula it comes from, and which of its columns."""
+
+    bar: int
+    columns: tuple[int, ...]
+
+
+class Translation:
+    """Names of everything, the layout of the graph, and the table that it binds to.
+
+    parts : the random terms, in the order of the formula; in lme4's once `naming` has been asked for.
+    """
+
+    def __init__(
+        self,
+        formula: Formula,
+        law: Family,
+        link: str,
+        y: Response,
+        made: Columns,
+        evaluator: Evaluator,
+        kept: tuple[int, ...],
+        reml: bool,
+        call: str,
+    ) -> None:
+        self.formula, self.law, self.link, self.made, self.reml, self.call = (
+            formula,
+            law,
+            link,
+            made,
+            reml,
+            call,
+        )
+        self.evaluator, self.y, self.kept = evaluator, y, kept
+        self.name = Namer()
+        self.data: dict[str, DataColumn] = {}
+        self.covariates: dict[str, list[tuple[str, Floats]]] = {}
+        self.plate = {g: self.name(g) for g in made.groups}
+        for group, plate in self.plate.items():
+            self.data[plate] = self._grouping(plate, group)
+        self.response = self._column(y.name, y.values)
+        self.coefficients = distinct(made.fixed[j][0] for j in kept)
+        self.fixed = tuple(
+            (label, self._covariate(*made.fixed[j])) for label, j in zip(self.coefficients, kept, strict=True)
+        )
+        self.effects = [tuple((c[0], self._covariate(*c)) for c in part) for part in made.random]
+        self.offsets = () if made.offset is None else (self._column("offset", made.offset),)
+        self.weights = None if y.weights is None else self._column("weights", y.weights)
+        self.trials = None if y.trials is None else self._column("trials", y.trials)
+        self.dispersion = self.name(law.dispersion) if law.dispersion else ""
+        self.row, self.over, self.beta = self.name("row"), self.name("coef"), self.name("beta")
+        self.nodes: list[RandomNode] = []
+        self.parts: list[Part] = []
+        self._random()
+        self.layout = self._layout()
+        names = tuple(self.data)
+        self.table = Table(names, made.n, self.data.__getitem__, evaluator.table.source)
+
+    # -- columns of the graph's data
+
+    def _grouping(self, plate: str, group: str) -> Grouping:
+        bar = next(b for b in self.formula.bars if b.group == group)
+        levels = self.made.groups[group]
+        labels: tuple[object, ...] = levels.labels
+        if len(bar.factors) == 1 and bar.factors[0][0] in self.evaluator.factors:
+            labels = self.evaluator.factors[group].labels  # 308 is one label as a number and as text
+        return Grouping(
+            plate, codes=levels.codes, labels=labels, found=Factor(levels.codes, labels, ranked=True)
+        )
+
+    def _column(self, wanted: str, values: Floats) -> str:
+        name = self.name(wanted)
+        self.data[name] = DataColumn(name, numbers=values)
+        return name
+
+    def _covariate(self, wanted: str, values: Floats | None) -> str | None:
+        """The covariate that holds a column; equal columns of one name are one covariate."""
+        if values is None:
+            return None
+        same = self.covariates.setdefault(wanted, [])
+        for name, known in same:
+            if known is values or np.array_equal(known, values):
+                return name
+        same.append((self._column(wanted.replace("`", ""), values), values))
+        return same[-1][0]
+
+    # -- random terms
+
+    def _random(self) -> None:
+        """Nodes of the random terms in the order of the formula; `parts` follows them."""
+        first: dict[str, int] = {}
+        for place, (bar, effects) in enumerate(zip(self.formula.bars, self.effects, strict=True)):
+            stem = plain(bar.group)
+            count = first.get(bar.group, 0)
+            first[bar.group] = count + 1
+            if len(effects) == 1 or bar.structure == "diag":
+                shared = ""
+                for j, effect in enumerate(effects):
+                    own = stem if not (count or j) else f"{stem}_{plain(effect[0])}"
+                    node = self.name(f"b_{own}")
+                    shared = shared if bar.equal and shared else self.name(f"tau_{own}")
+                    self.nodes.append(RandomNode(self.plate[bar.group], (effect,), node, shared))
+                    self.parts.append(Part(place, (j,)))
+                continue
+            own = stem if not count else f"{stem}_{plain(effects[0][0])}"
+            over = self.name(f"{own}_term")
+            pair = (over, self.name(f"{over}2"))
+            labels = distinct(e[0] for e in effects)
+            told = tuple((label, e[1]) for label, e in zip(labels, effects, strict=True))
+            node = self.name(f"b_{own}")
+            self.parts.append(Part(place, tuple(range(len(effects)))))
+            if bar.structure == "us":
+                spread = self.name(f"Sigma_{own}")
+                self.nodes.append(
+                    RandomNode(self.plate[bar.group], told, node, spread, over=pair, structure="us")
+                )
+                continue
+            self.nodes.append(
+                RandomNode(
+                    self.plate[bar.group],
+                    told,
+                    node,
+                    self.name(f"tau_{own}"),
+                    self.name(f"rho_{own}"),
+                    self.name(f"Sigma_{own}"),
+                    self.name(f"lag_{own}") if bar.structure == "ar1" else "",
+                    pair,
+                    bar.structure,
+                    bar.equal,
+                )
+            )
+
+    def _layout(self) -> Layout:
+        factors = {b.group: frozenset(name for name, _ in b.factors) for b in self.formula.bars}
+        parents = {g: _parents(g, factors) for g in sorted(factors, key=lambda g: len(factors[g]))}
+        inner = {p for ps in parents.values() for p in ps}
+        rows_in = tuple(self.plate[g] for g in factors if g not in inner)
+        plates = tuple((self.plate[g], tuple(self.plate[p] for p in ps)) for g, ps in parents.items())
+        return Layout(
+            self.call,
+            plates,
+            self.row,
+            rows_in,
+            self.response,
+            self.fixed,
+            self.over,
+            self.beta,
+            tuple(self.nodes),
+            self.reml,
+            self.dispersion,
+            self.offsets,
+            self.weights,
+            self.trials,
+            self.law.name,
+            self.link,
+        )
+
+    def naming(self, dropped: tuple[str, ...]) -> Naming:
+        """lme4's names, with the terms in lme4's order; `parts` is put into that order too."""
+        bars = self.formula.bars
+        levels = [self.made.groups[bars[p.bar].group].labels for p in self.parts]
+        order = sorted(range(len(self.parts)), key=lambda i: -len(levels[i]))
+        heads = list(dict.fromkeys(self.parts[i].bar for i in order))
+        groups = dict(zip(heads, distinct(bars[b].group for b in heads), strict=True))
+        terms = []
+        for i in order:
+            node, bar = self.nodes[i], self.parts[i].bar
+            terms.append(
+                RandomTerm(
+                    groups[bar],
+                    bars[bar].group,
+                    tuple(name for name, _ in node.effects),
+                    levels[i],
+                    node.node,
+                    node.spread,
+                    node.structure,
+                    node.rho,
+                    node.equal,
+                )
+            )
+        self.parts = [self.parts[i] for i in order]
+        return Naming(
+            self.formula.text,
+            self.call,
+            self.coefficients,
+            self.beta,
+            tuple(terms),
+            self.dispersion or None,
+            dropped,
+            self.reml,
+            self.law.name,
+            self.link,
+        )
+
+
+def _parents(group: str, factors: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The grouping factors that a combination lies in directly: `batch` for `cask:batch`."""
+    outer = [g for g, f in factors.items() if f < factors[group]]
+    return tuple(g for g in outer if not any(factors[g] < factors[h] for h in outer))

@@ -1,0 +1,330 @@
+"""A fitted mixed model under lme4's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from dagmodels.errors import ModelError, raise_all
+from dagmodels.results.fit import Columns, Fit
+from dagmodels.results.mixed.components import Component, Floats, components, covariance, table
+from dagmodels.results.mixed.naming import Naming, Rows
+from dagmodels.results.shown import Shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+
+class Design(Protocol):
+    """What makes design rows of new data, and picks terms by a formula; a reader provides it."""
+
+    def replay(self, new: Any) -> Rows:
+        """The design of new rows."""
+        ...
+
+    def chosen(self, re_form: str) -> tuple[tuple[int, ...], ...]:
+        """For each random term the effects that a formula names."""
+        ...
+
+
+INVERSE_LINKS: dict[str, Callable[[Any], Any]] = {
+    "identity": lambda eta: eta,
+    "log": np.exp,
+    "logit": lambda eta: 0.5 * (1 + np.tanh(eta / 2)),
+    "cloglog": lambda eta: -np.expm1(-np.exp(eta)),
+    "inverse": lambda eta: 1 / eta,
+    "sqrt": np.square,
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedFit(Fit):
+    """A fit of `lmer` or `glmer`.
+
+    `estimates` has lme4's names and the columns kind (fixed, sd, cor, sigma), group, term, term2.
+
+    naming : what is called what.
+    rows : the design of the data fitted.
+    design : makes design rows of new data.
+    inner : the same fit under the graph's names, as `Graph.fit` gives it; `latents` are its own.
+    components : the estimates as rows.
+    """
+
+    naming: Naming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
+    rows: Rows = field(default=None, repr=False)  # type: ignore[assignment]
+    design: Design = field(default=None, repr=False)  # type: ignore[assignment]
+    inner: Fit = field(default=None, repr=False)  # type: ignore[assignment]
+    components: tuple[Component, ...] = field(default=(), repr=False)
+
+    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"components", "design", "rows", "sampling_covariance"}
+
+    @cached_property
+    def latent_table(self) -> Columns:
+        """The columns of `latents`."""
+        return self.inner.latent_table
+
+    @property
+    def sampling_covariance(self) -> Floats:
+        """Of the estimates, in their order."""
+        assert self.covariance_matrix is not None
+        return self.covariance_matrix
+
+    @property
+    def n_missing(self) -> int:
+        """How many responses are missing."""
+        return 0 if self.rows.response is None else int(np.isnan(self.rows.response).sum())
+
+    @property
+    def sigma(self) -> float:
+        """The residual standard deviation, or the family's own parameter of spread; 1 where there is none."""
+        return next((r.estimate for r in self.components if r.kind in ("sigma", "dispersion")), 1.0)
+
+    @property
+    def singular(self) -> bool:
+        """Whether a covariance matrix of random effects is singular."""
+        return bool(self.boundary)
+
+    # -- lme4's extractors
+
+    def fixef(self) -> Series[float]:
+        """Fixed effects by name."""
+        from pandas import Series
+
+        rows = [r for r in self.components if r.kind == "fixed"]
+        return Series([r.estimate for r in rows], index=[r.name for r in rows], dtype=float)
+
+    def VarCorr(self) -> DataFrame:
+        """Variances and covariances: grp, var1, var2, vcov, sdcor, as `as.data.frame(VarCorr(fit))`."""
+        from pandas import DataFrame
+
+        sd = {(r.group, r.term): r.estimate for r in self.components if r.kind == "sd"}
+        rows = []
+        for r in self.components:
+            if r.kind in ("sd", "sigma"):
+                rows.append((r.group, r.term, None, r.estimate**2, r.estimate))
+            elif r.kind == "cor":
+                both = sd[r.group, r.term] * sd[r.group, r.term2]
+                cov = r.estimate * both if both > 0 else 0.0
+                rows.append((r.group, r.term, r.term2, cov, r.estimate))
+        return DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
+
+    def ranef(self, sd: bool = False) -> dict[str, DataFrame]:
+        """Conditional modes by grouping factor: a row a level, a column an effect.
+
+        sd : their conditional standard deviations (given the parameters) instead.
+        """
+        from pandas import DataFrame, concat
+
+        found: dict[str, list[DataFrame]] = {}
+        for term, values in zip(self.naming.terms, self._modes["sd" if sd else "mode"], strict=True):
+            frame = DataFrame(values, index=list(term.levels), columns=list(term.effects))
+            found.setdefault(term.factor, []).append(frame)
+        return {g: parts[0] if len(parts) == 1 else concat(parts, axis=1) for g, parts in found.items()}
+
+    @cached_property
+    def _modes(self) -> dict[str, list[Floats]]:
+        """Modes and conditional standard deviations of each term, levels by effects."""
+        columns = self.inner.latent_table
+        place = {name: i for i, name in enumerate(columns["name"])}
+        mode = np.asarray(columns.get("deviation", columns["estimate"]), dtype=float)
+        spread = np.asarray(columns.get("deviation_sd", columns["sd"]), dtype=float)
+        found: dict[str, list[Floats]] = {"mode": [], "sd": []}
+        for term in self.naming.terms:
+            effects = range(len(term.effects))
+            at = np.array([[place[term.element(level, k)] for k in effects] for level in term.levels])
+            found["mode"].append(mode[at])
+            found["sd"].append(spread[at])
+        return found
+
+    # -- expected values
+
+    def fitted(self) -> Floats:
+        """Expected responses of the rows fitted, missing ones included."""
+        return self.predict()
+
+    def residuals(self, scaled: bool = False) -> Floats:
+        """Responses less expected ones, NaN where missing.
+
+        scaled : divided by the standard deviation that the model gives each (Pearson residuals).
+        """
+        assert self.rows.response is not None
+        mean = self.predict()
+        left = self.rows.response - mean
+        if not scaled:
+            return left
+        weights = 1.0 if self.rows.weights is None else self.rows.weights
+        return left / np.sqrt(_variance(self.naming.family, mean, self.sigma) / weights)
+
+    def predict(
+        self,
+        new: Any = None,
+        re_form: Any = None,
+        allow_new_levels: bool = False,
+        type: str = "response",
+    ) -> Floats:
+        """Expected responses of new rows.
+
+        Parameters
+        ----------
+        new : a frame with the columns of the formula, or None for the rows fitted. Factor levels, knots
+            and polynomials are those of the fit.
+        re_form : None for all random terms, "NA" (or False, "~0") for none, or a formula of those to
+            count in, such as "~ (1 | Subject)".
+        allow_new_levels : levels of grouping factors that the fit has not seen get no deviation, instead
+            of an error.
+        type : "response", or "link" for the linear predictor.
+
+        Raises
+        ------
+        ModelErrors : new levels, missing columns or values.
+        """
+        if type not in ("response", "link"):
+            raise_all([ModelError(f"type={type!r} is unknown", hint="'response' or 'link'")], "predict")
+        rows = self.rows if new is None else self.design.replay(new)
+        chosen = self._chosen(re_form)
+        if rows.new and not allow_new_levels:
+            used = {t.factor for t, c in zip(self.naming.terms, chosen, strict=True) if c}
+            _refuse_new({g: v for g, v in rows.new.items() if g in used})
+        eta = np.zeros(rows.n) if rows.offset is None else rows.offset.copy()
+        for row, column in zip(self.components, rows.fixed, strict=False):
+            eta += row.estimate if column is None else row.estimate * column
+        if any(chosen):
+            for modes, (codes, columns), picked in zip(self._modes["mode"], rows.random, chosen, strict=True):
+                padded = np.vstack([modes, np.zeros(modes.shape[1])])  # -1, a new level, is the last row
+                for k in picked:
+                    part = padded[codes, k]
+                    eta += part if columns[k] is None else part * columns[k]
+        return eta if type == "link" else _mean(self.naming.link, eta)
+
+    def _chosen(self, re_form: Any) -> tuple[tuple[int, ...], ...]:
+        every = tuple(tuple(range(len(t.effects))) for t in self.naming.terms)
+        if re_form is None:
+            return every
+        text = "NA" if re_form is False or re_form != re_form else str(re_form)
+        if text.replace(" ", "") in ("NA", "~0", "0", "~NA"):
+            return tuple(() for _ in every)
+        return self.design.chosen(text if text.lstrip().startswith("~") else f"~ {text}")
+
+    def summary(self) -> str:
+        """What lme4 prints, and the certificate of the optimum."""
+        from dagmodels.results.mixed.text import summary
+
+        return Shown(summary(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def _variance(family: str, mean: Floats, spread: float) -> Any:
+    """Variance of a response of weight one; `spread` is the family's parameter."""
+    match family:
+        case "binomial":
+            return mean * (1 - mean)
+        case "poisson":
+            return mean
+        case "negative.binomial":
+            return mean + mean**2 / spread
+        case "Gamma":
+            return mean**2 / spread
+        case _:
+            return spread**2
+
+
+def _mean(link: str, eta: Floats) -> Floats:
+    if link == "probit":
+        from scipy.special import ndtr
+
+        return ndtr(eta)
+    return INVERSE_LINKS[link](eta)
+
+
+def _refuse_new(new: dict[str, tuple[str, ...]]) -> None:
+    errors = []
+    for group, levels in new.items():
+        told = ", ".join(levels[:8]) + (f" and {len(levels) - 8} more" if len(levels) > 8 else "")
+        errors.append(
+            ModelError(
+                f"'{group}' has new level{'s' if len(levels) > 1 else ''} {told}",
+                node=group,
+                hint="allow_new_levels=True predicts them without their deviations; re_form='NA' leaves out "
+                "all deviations",
+            )
+        )
+    raise_all(errors, "the new rows")
+
+
+def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFit:
+    """A backend's fit of a formula's graph -> the same under lme4's names."""
+    raw = inner.estimate_columns
+    values = dict(zip(raw["name"], raw["estimate"], strict=True))
+    found = components(naming, values)
+    matrix = np.empty((0, 0)) if inner.covariance_matrix is None else inner.covariance_matrix
+    total = covariance(found, inner.covariance_names, matrix)
+    what = dict(zip(raw["name"], raw.get("what", ()), strict=False))
+    boundary, sentences = _edges(inner, naming)
+    spoken = [w for w in inner.warnings if "on the boundary of its domain" not in w]
+    if naming.dropped:
+        count = len(naming.dropped)
+        spoken.append(
+            "fixed-effect model matrix is rank deficient so dropping "
+            f"{count} column{'s' if count > 1 else ''} / coefficient{'s' if count > 1 else ''}: "
+            f"{', '.join(naming.dropped)}"
+        )
+    same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
+    changed: dict[str, Any] = {
+        "estimate_columns": table(found, total, what),
+        "measures": {
+            **inner.measures,
+            "df": inner.n_parameters,
+            "df_resid": inner.n_observations - inner.n_parameters,
+        },
+        "boundary": boundary,
+        "warnings": (*spoken, *sentences),
+        "covariance_names": tuple(c.name for c in found),
+        "covariance_matrix": total,
+    }
+    return MixedFit(
+        **{**same, **changed},
+        naming=naming,
+        rows=rows,
+        design=design,
+        inner=inner,
+        components=tuple(found),
+    )
+
+
+def _edges(inner: Fit, naming: Naming) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What lies on the boundary under lme4's names, and sentences that say what that means."""
+    names: list[str] = []
+    told: list[str] = []
+    for edge in inner.boundary:
+        for term in naming.terms:
+            if edge.partition("[")[0] not in (term.spread, term.rho):
+                continue
+            zero = [e for e in term.effects if edge in (f"{term.spread}[{e}]", f"{term.spread}[{e}, {e}]")]
+            if edge == term.spread and (term.structure == "scalar" or term.equal):
+                zero = list(term.effects)
+            if zero:
+                names.extend(f"sd_{e}|{term.factor}" for e in zero)
+                told.append(f"the variance of {' and '.join(zero)} by {term.factor} is zero")
+            elif len(term.effects) == 2:
+                names.append(f"cor_{term.effects[1]}.{term.effects[0]}|{term.factor}")
+                told.append(
+                    f"the correlation of {term.effects[0]} and {term.effects[1]} by {term.factor} is 1 or -1"
+                )
+            else:
+                names.append(f"cor|{term.factor}")
+                told.append(f"a combination of {', '.join(term.effects)} by {term.factor} has variance zero")
+            break
+        else:
+            names.append(edge)
+            told.append(f"{edge} is on the edge of its domain")
+    if not told:
+        return (), ()
+    return tuple(dict.fromkeys(names)), (f"boundary (singular) fit: {'; '.join(dict.fromkeys(told))}",)

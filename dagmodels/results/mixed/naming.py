@@ -1,0 +1,92 @@
+"""What a mixed model's numbers are called in lme4, beside what they are called in its graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+INTERCEPT = "(Intercept)"
+
+
+@dataclass(frozen=True, slots=True)
+class RandomTerm:
+    """One random term, in lme4's order: most levels first.
+
+    group : as `VarCorr` names it; a second term of one factor is `Subject.1`.
+    factor : the grouping factor, such as `cask:batch`.
+    effects : what varies: `(Intercept)`, `Days`.
+    levels : of the factor, in order.
+    node : of the deviations, with one element a level (and effect).
+    spread : the parameter: a standard deviation ("scalar"), a covariance matrix ("us"), or standard
+        deviations by effect (`equal`: one for all) beside the correlation `rho` ("cs", "ar1").
+    structure : "scalar", "us", "cs" or "ar1".
+    """
+
+    group: str
+    factor: str
+    effects: tuple[str, ...]
+    levels: tuple[str, ...]
+    node: str
+    spread: str
+    structure: str = "scalar"
+    rho: str = ""
+    equal: bool = False
+
+    def element(self, level: str, effect: int) -> str:
+        """How the graph's results write one deviation."""
+        if self.structure == "scalar":
+            return f"{self.node}[{level}]"
+        return f"{self.node}[{level}, {self.effects[effect]}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How to read the estimates of a formula's graph.
+
+    formula : as R prints it.
+    call : "lmer" or "glmer".
+    coefficients : fixed effects by lme4's names, in order; elements of the node `beta`.
+    dropped : columns left out because they are combinations of others.
+    terms : in lme4's order.
+    sigma : node of the residual standard deviation, or None.
+    family, link : of the response.
+    """
+
+    formula: str
+    call: str
+    coefficients: tuple[str, ...]
+    beta: str
+    terms: tuple[RandomTerm, ...]
+    sigma: str | None = "sigma"
+    dropped: tuple[str, ...] = ()
+    reml: bool = False
+    family: str = "gaussian"
+    link: str = "identity"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Design of some rows: those fitted, or new ones.
+
+    n : number of rows.
+    fixed : columns of the coefficients; None for ones.
+    offset : a sum of offsets, or None.
+    random : for each term of the naming the level of each row (-1 for one the fit has not seen) and
+        the columns of its effects (None for ones).
+    response : NaN where missing; None for new rows without it. Proportions where trials are given.
+    weights : of the rows (trials, for proportions), or None.
+    new : by grouping factor, levels that the fit has not seen.
+    """
+
+    n: int
+    fixed: tuple[Floats | None, ...]
+    random: tuple[tuple[Codes, tuple[Floats | None, ...]], ...]
+    offset: Floats | None = None
+    response: Floats | None = None
+    weights: Floats | None = None
+    new: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,172 @@
+"""The summary of a mixed model in lme4's layout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dagmodels.results.mixed.rformat import abbreviate, r_format, r_pvalues, zapsmall
+
+if TYPE_CHECKING:
+    from dagmodels.results.mixed.fit import MixedFit
+
+DIGITS = 4
+MOST_CORRELATED = 12  # lme4 prints correlations of at most so many coefficients
+
+
+def summary(fit: MixedFit) -> str:
+    """Header, criterion, scaled residuals, random effects, fixed effects, and what is to be known."""
+    parts = [header(fit), criterion(fit), residuals(fit), random_effects(fit)]
+    if fit.naming.coefficients:
+        parts.append(fixed_effects(fit))
+        if 1 < len(fit.naming.coefficients) <= MOST_CORRELATED:
+            parts.append(correlations(fit))
+    return "\n\n".join(p for p in (*parts, endings(fit)) if p)
+
+
+def header(fit: MixedFit) -> str:
+    naming = fit.naming
+    if naming.call == "lmer":
+        how = "REML" if naming.reml else "maximum likelihood "
+        return f"Linear mixed model fit by {how} ['lmerMod']\nFormula: {naming.formula}"
+    title = "Generalized linear mixed model fit by maximum likelihood (Laplace\n  Approximation)"
+    if "Laplace" not in fit.method:
+        title = f"Generalized linear mixed model fit by {fit.method}"
+    return f"{title} ['glmerMod']\n Family: {naming.family}  ( {naming.link} )\nFormula: {naming.formula}"
+
+
+def criterion(fit: MixedFit) -> str:
+    measures = fit.measures
+    if "REML" in measures:
+        return f"REML criterion at convergence: {round(measures['REML'], 1):.7g}"
+    if fit.log_likelihood is None:
+        return ""
+    numbers = [measures["aic"], measures["bic"], fit.log_likelihood, -2 * fit.log_likelihood]
+    values = [*(f"{v:.1f}" for v in numbers), f"{measures['df_resid']:.0f}"]
+    names = ("AIC", "BIC", "logLik", "deviance", "df.resid")
+    width = max(map(len, (*names, *values)))
+    return "\n".join(" ".join(cell.rjust(width) for cell in line) for line in (names, values))
+
+
+def residuals(fit: MixedFit) -> str:
+    """Quartiles of the residuals, divided by their standard deviations."""
+    scaled = fit.residuals(scaled=True)
+    quartiles = np.quantile(scaled[~np.isnan(scaled)], [0, 0.25, 0.5, 0.75, 1])
+    values = r_format(zapsmall(quartiles.tolist(), DIGITS + 1), DIGITS)
+    names = ("Min", "1Q", "Median", "3Q", "Max")
+    width = max(map(len, (*names, *values)))
+    lines = (" ".join(cell.rjust(width) for cell in line) + " " for line in (names, values))
+    return "Scaled residuals: \n" + "\n".join(lines)
+
+
+def random_effects(fit: MixedFit) -> str:
+    rows = fit.components
+    spreads = [r for r in rows if r.kind in ("sd", "sigma")]
+    variances = r_format([r.estimate**2 for r in spreads], DIGITS)
+    deviations = r_format([r.estimate for r in spreads], DIGITS)
+    most = max((len(t.effects) for t in fit.naming.terms if t.structure != "scalar"), default=1)
+    cells: list[list[str]] = [
+        ["Groups", "Name", "Variance", "Std.Dev.", *(["Corr"] + [""] * (most - 2))[: most - 1]]
+    ]
+    decimals = max(2, DIGITS - 2)
+    at = 0
+    previous = None
+    for term in fit.naming.terms:
+        for j, effect in enumerate(term.effects):
+            cors = [r for r in rows if r.kind == "cor" and r.group == term.group]
+            width = decimals + 2 + any(r.estimate < 0 for r in cors)
+            told = [f"{r.estimate:{width}.{decimals}f}" for r in cors if r.term2 == effect]
+            group = term.group if (term.group, j) != (previous, j) and j == 0 else ""
+            cells.append([group, effect, variances[at], deviations[at], *told])
+            at += 1
+        previous = term.group
+    if fit.naming.sigma is not None and fit.naming.family == "gaussian":
+        cells.append(["Residual", "", variances[at], deviations[at]])
+    counts = dict.fromkeys(t.factor for t in fit.naming.terms)
+    sizes = {t.factor: len(t.levels) for t in fit.naming.terms}
+    groups = "; ".join(f"{g}, {sizes[g]}" for g in counts)
+    lines = "\n".join(" " + line for line in _left(cells))
+    text = f"Random effects:\n{lines}\nNumber of obs: {fit.n_observations}, groups:  {groups}"
+    lost = fit.n_missing
+    if lost:
+        text += f"\n{lost} missing response{'s' if lost > 1 else ''} predicted, not counted"
+    return text
+
+
+def fixed_effects(fit: MixedFit) -> str:
+    rows = [r for r in fit.components if r.kind == "fixed"]
+    estimate = [r.estimate for r in rows]
+    se = [float(v) for v in np.sqrt(np.diag(fit.sampling_covariance))[: len(rows)]]
+    statistic = [e / s if s > 0 else math.nan for e, s in zip(estimate, se, strict=True)]
+    sizes = [abs(v) for v in (*estimate, *se) if math.isfinite(v) and v != 0]
+    least = 1 + math.floor(math.log10(min(sizes))) if sizes else 0
+    decimals = max(1, DIGITS - least)
+    both = r_format([round(v, decimals) for v in (*estimate, *se)], DIGITS)
+    ratio = r_format([round(v, DIGITS - 1) for v in statistic], DIGITS)
+    what = "t value" if fit.naming.call == "lmer" else "z value"
+    columns = [
+        ["Estimate", *both[: len(rows)]],
+        ["Std. Error", *both[len(rows) :]],
+        [what, *ratio],
+    ]
+    names = ["", *(r.name for r in rows)]
+    if fit.naming.call == "lmer":
+        return "Fixed effects:\n" + "\n".join(_right(names, columns))
+    p = [math.erfc(abs(z) / math.sqrt(2)) for z in statistic]
+    columns.append(["Pr(>|z|)", *r_pvalues(p, DIGITS - 1)])
+    lines = [f"{line} {_stars(v)}" for line, v in zip(_right(names, columns), [math.nan, *p], strict=True)]
+    legend = "---\nSignif. codes:  0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
+    return "\n".join(("Fixed effects:", *(line.rstrip() for line in lines), legend))
+
+
+def _stars(p: float) -> str:
+    return next((s for limit, s in ((1e-3, "***"), (0.01, "**"), (0.05, "*"), (0.1, ".")) if p < limit), "")
+
+
+def correlations(fit: MixedFit) -> str:
+    """Of the estimated coefficients."""
+    names = fit.naming.coefficients
+    k = len(names)
+    c = fit.sampling_covariance[:k, :k]
+    scale = np.sqrt(np.diag(c))
+    r = c / np.outer(scale, scale)
+    columns = [[n, *("" for _ in range(k - 1))] for n in abbreviate(names, 6)[:-1]]
+    for i in range(1, k):
+        for j in range(i):
+            columns[j][i] = f"{round(r[i, j], 3) + 0.0:6.3f}"  # no minus before zero
+    widths = [max(map(len, column)) for column in columns]
+    rows = ["", *abbreviate(names, 11)[1:]]
+    width = max(map(len, rows))
+    lines = []
+    for i, row in enumerate(rows):
+        cells = (column[i].ljust(w) for column, w in zip(columns, widths, strict=True))
+        lines.append(f"{row.ljust(width)} {' '.join(cells)}".rstrip())
+    return "Correlation of Fixed Effects:\n" + "\n".join(lines)
+
+
+def endings(fit: MixedFit) -> str:
+    """Certificate, and what else must be read."""
+    from dagmodels.results.summary import certificate_line
+
+    return "\n".join((certificate_line(fit), *fit.warnings))
+
+
+def _left(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Cells under one another, to the left; short rows are filled."""
+    count = max(map(len, rows))
+    full = [[*row, *[""] * (count - len(row))] for row in rows]
+    widths = [max(len(row[j]) for row in full) for j in range(count)]
+    return [" ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in full]
+
+
+def _right(names: Sequence[str], columns: Sequence[Sequence[str]]) -> list[str]:
+    """Names to the left, cells to the right."""
+    width = max(map(len, names))
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        " ".join([name.ljust(width), *(c[i].rjust(w) for c, w in zip(columns, widths, strict=True))])
+        for i, name in enumerate(names)
+    ]
