@@ -79,8 +79,8 @@ def test_likelihood_and_moments(kind: str, seed: int) -> None:
         rows = field.rows[name][known]
         scale = 1.0 + np.abs(want[known])
         np.testing.assert_allclose(means[rows] / scale, want[known] / scale, atol=1e-8)
-        np.testing.assert_allclose(free_sd[rows], sds(every, name)[known], rtol=1e-7, atol=1e-8)
-        np.testing.assert_allclose(given_sd[rows], sds(none, name)[known], rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(free_sd[rows], sds(every, name)[known], rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(given_sd[rows], sds(none, name)[known], rtol=1e-8, atol=1e-8)
         compared.update(rows.tolist())
     coefficients = law.coefficients()
     for (name, codes), mean, sd in zip(
@@ -89,7 +89,7 @@ def test_likelihood_and_moments(kind: str, seed: int) -> None:
         place = int(np.ravel_multi_index(codes, problem.shape(name))) if codes else 0
         row = field.rows[name][place]
         assert means[row] == pytest.approx(float(mean), rel=1e-8, abs=1e-8)
-        assert free_sd[row] == pytest.approx(float(sd), rel=1e-7)
+        assert free_sd[row] == pytest.approx(float(sd), rel=1e-8)
         compared.add(int(row))
     assert compared == {int(r) for name, rows in field.rows.items() for r in rows[unknown(problem, name)]}
 
@@ -112,7 +112,7 @@ def diagonal(field: Field, covariance: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "seed"), DIFFERENTIATED)
 def test_gradient(kind: str, seed: int) -> None:
-    """The exact gradient against complex steps (or Richardson differences) through the dense law, 1e-7."""
+    """The exact gradient against complex steps (or Richardson differences) through the dense law, 1e-8."""
     case, problem, field = prepared(kind, seed)
     evaluator = Evaluator(field)
     x = point(problem, field, case.theta)
@@ -133,4 +133,4 @@ def test_gradient(kind: str, seed: int) -> None:
             field.tape.reverse(evaluator.w, bar)
             total += by_value[place] * bar[field.x_places]
     scale = 1.0 + np.abs(ours)
-    np.testing.assert_allclose(-0.5 * ours / scale, total / scale, atol=1e-7)
+    np.testing.assert_allclose(-0.5 * ours / scale, total / scale, atol=1e-8)

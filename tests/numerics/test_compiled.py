@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -207,6 +208,15 @@ def test_every_kernel_counts_and_a_touched_source_is_not_warm(tmp_path: Path) ->
     assert python(warm, tmp_path, **cache) == "False"
 
 
+@pytest.fixture
+def python_handles_interruptions() -> Iterator[None]:
+    """Python's own handler, which a run in the background of a shell does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handles_interruptions")
 def test_an_interruption_waits_for_the_kernel_and_then_counts() -> None:
     """Where the compiler's own callbacks would swallow KeyboardInterrupt, it is kept until they are done."""
     done: list[str] = []
@@ -224,6 +234,7 @@ def test_an_interruption_waits_for_the_kernel_and_then_counts() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("python_handles_interruptions")
 def test_a_kernel_is_compiled_with_interruptions_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +255,7 @@ def test_a_kernel_is_compiled_with_interruptions_waiting(
     assert finished == ["compiled"]
 
 
+@pytest.mark.usefixtures("python_handles_interruptions")
 def test_other_threads_compile_without_handling_signals() -> None:
     seen: list[bool] = []
 

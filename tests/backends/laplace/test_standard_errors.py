@@ -16,10 +16,23 @@ CASES = {
     "pastes_ml": (m.maximum_likelihood(m.PASTES), "pastes", ["s_batch", "s_cask", "sigma"]),
     "penicillin": (m.PENICILLIN, "penicillin", ["s_plate", "s_sample", "sigma"]),
     "sleepstudy_tied": (m.SLEEPSTUDY_TIED, "sleepstudy", ["s_a", "s_b", "sigma", "c"]),
+    "sleepstudy": (m.SLEEPSTUDY, "sleepstudy", ["Sigma", "sigma"]),
 }
 SLEEPSTUDY_PRIORS = m.SLEEPSTUDY_ZEROCORR.replace("parameter s_a, s_b, sigma > 0\n", "") + (
     "s_a ~ HalfNormal(50)\ns_b ~ Gamma(2, 0.1)\nsigma ~ HalfStudentT(4, 30)\n"
 )
+
+
+def _entry(name: str, at: tuple[int, ...], labels: tuple[str, str]) -> str:
+    return f"{name}[{labels[min(at)]}, {labels[max(at)]}]"
+
+
+def estimate(fit: dm.Fit, name: str) -> float | np.ndarray:
+    """An unknown's value; a covariance matrix whole."""
+    if name in set(fit.estimates["name"]):
+        return fit[name]
+    a, c, b = fit.estimates.loc[fit.estimates["name"].str.startswith(f"{name}["), "estimate"]
+    return np.array([[a, c], [c, b]])
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -30,10 +43,11 @@ def test_outer_standard_errors(name: str) -> None:
     graph = dm.read(text)
     fit = graph.fit(frame)
     problem = bind(graph.dag, frame)
-    moves, matrix, error = hessian(problem, {u: fit[u] for u in unknowns})
+    moves, matrix, error = hessian(problem, {u: estimate(fit, u) for u in unknowns})
     assert error.max() < 1e-6 * np.abs(matrix).max()
     covariance = np.linalg.inv(-matrix)
-    names = [n for n, _ in moves]
+    labels = ("(Intercept)", "Days")
+    names = [n if n in fit.covariance.index else _entry(n, at, labels) for n, at in moves]
     table = fit.estimates.set_index("name")
     np.testing.assert_allclose(table.loc[names, "se"], np.sqrt(np.diag(covariance)), rtol=1e-5)
     ours = fit.covariance.loc[names, names].to_numpy()
