@@ -80,13 +80,14 @@ class ModeEvaluator(Evaluator):
         )
         self.eta = np.zeros(self._eta_places.size)
         self._started = False
+        self._typical = [0.0] * len(parts)
         self._at: Floats | None = None
         self._stale = False
         self._coo: tuple[Ints, Ints, Ints] | None = None
 
     def begin_at(self, other: ModeEvaluator) -> None:
         """Start the search for modes where another evaluator of the same field ended."""
-        self.eta, self._started = other.eta.copy(), True
+        self.eta, self._started, self._typical = other.eta.copy(), True, other._typical
 
     # -- pieces of one evaluation ------------------------------------------------------------------
 
@@ -233,6 +234,10 @@ class ModeEvaluator(Evaluator):
                     worst = max(worst, -float(np.min(self.w[places], initial=0.0)))
         return max(1e-3, 1.1 * worst)
 
+    def typical_weights(self) -> list[float]:
+        """For each leaf the median weight of a row of its first predictor where predictors suit the data."""
+        return self._typical
+
     def _rough_start(self, x: Floats) -> Floats:
         """Predictors that suit each row by itself, shrunk to zero: damped Newton steps on the densities."""
         eta = np.zeros(self._eta_places.size)
@@ -252,6 +257,10 @@ class ModeEvaluator(Evaluator):
             eta = eta + step
             if np.abs(step).max(initial=0.0) < 0.1:
                 break
+        self._typical = [
+            float(np.median(np.abs(self.w[c.weights[0, 0]]))) if (0, 0) in c.weights else 0.0
+            for c in self.field.curved
+        ]
         return eta
 
     # -- what users of an evaluator ask --------------------------------------------------------------

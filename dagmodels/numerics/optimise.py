@@ -102,6 +102,7 @@ def minimise(
     return certify(f, found.x, scale, lower, upper, found.iterations, found.message)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")  # what is not finite is never accepted
 def descend(
     f: Objective,
     start: Floats,
@@ -162,6 +163,7 @@ def descend(
     return Descent(x, value, iterations, message, model)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def certify(
     f: Objective, x: Floats, scale: Floats, lower: Floats, upper: Floats, iterations: int, message: str
 ) -> Optimum:

@@ -14,6 +14,7 @@ from dagmodels.analysis.roles import roles
 from dagmodels.backends.laplace.first_stage import first_stage
 from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
+from dagmodels.backends.laplace.separation import separated
 from dagmodels.backends.laplace.start import starting_points
 from dagmodels.backends.laplace.verdict import collapsed, verdict
 from dagmodels.backends.laplace.warm_start import warm_start
@@ -121,7 +122,10 @@ def _search(field: Field, f: Objective, start: Floats) -> Optimum:
     staged = first_stage(field, start, s.scale) if field.curved else None
     x, model = staged if staged is not None else (warm_start(field, f, start), None)
     x = np.clip(x, s.lower, s.upper)
-    return best_of(field, f, settled(f, minimise(f, x, s.scale, s.lower, s.upper, model=model)))
+    optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model)
+    if field.curved and separated(field, f.evaluator, optimum.x) is not None:
+        return optimum  # no start will do: there is no maximum
+    return best_of(field, f, settled(f, optimum))
 
 
 def _unidentified(field: Field, evaluator: Evaluator) -> str | None:

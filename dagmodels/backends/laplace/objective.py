@@ -49,7 +49,7 @@ class Objective:
 
     def __init__(self, field: Field, evaluator: Evaluator, space: Space) -> None:
         self.space = space
-        self._evaluator = evaluator
+        self.evaluator = evaluator
         self._known: dict[bytes, tuple[float, Floats]] = {}
         self._columns = _last_columns(field.tape)
 
@@ -58,7 +58,7 @@ class Objective:
         if key not in self._known:
             if len(self._known) >= REMEMBERED:
                 del self._known[next(iter(self._known))]
-            value, gradient = self._evaluator.value_and_gradient(x)
+            value, gradient = self.evaluator.value_and_gradient(x)
             if self._columns and np.isfinite(value) and self._singular():
                 for i in np.flatnonzero(self.space.on_edge(x)):
                     slope = self._slope(x, value, int(i))
@@ -68,14 +68,14 @@ class Objective:
 
     def workspace(self, x: Floats) -> Floats:
         """All values on the tape at x."""
-        self._evaluator.criterion(x)
-        return self._evaluator.w
+        self.evaluator.criterion(x)
+        return self.evaluator.w
 
     def singular(self, x: Floats) -> bool:
         """Whether a matrix that is factored on the tape is singular at x."""
         if not self._columns:
             return False
-        self._evaluator.criterion(x)
+        self.evaluator.criterion(x)
         return self._singular()
 
     def kinked(self, x: Floats) -> bool:
@@ -84,7 +84,7 @@ class Objective:
         for i in np.flatnonzero(~self.space.on_edge(x)):
             step = np.zeros(x.size)
             step[i] = 1e-5 * max(abs(x[i]), self.space.scale[i])
-            up, down = (self._evaluator.criterion(x + signed * step).total for signed in (1.0, -1.0))
+            up, down = (self.evaluator.criterion(x + signed * step).total for signed in (1.0, -1.0))
             noise = 1e-13 * max(1.0, abs(value)) / step[i] + 1e-3 * abs(gradient[i])
             bend = 1e-3 / self.space.scale[i]
             if not abs((up - down) / (2 * step[i]) - gradient[i]) <= noise + bend:
@@ -92,7 +92,7 @@ class Objective:
         return False
 
     def _singular(self) -> bool:
-        w = self._evaluator.w
+        w = self.evaluator.w
         return any(not w[places].any(axis=1).all() for places in self._columns)
 
     def _slope(self, x: Floats, value: float, i: int) -> float:
@@ -100,7 +100,7 @@ class Objective:
         inward = 1.0 if x[i] <= self.space.lower[i] else -1.0
         step = np.zeros(x.size)
         step[i] = inward * 1e-5 * self.space.scale[i]
-        near, far = (self._evaluator.criterion(x + k * step).total for k in (1, 2))
+        near, far = (self.evaluator.criterion(x + k * step).total for k in (1, 2))
         return (4 * near - far - 3 * value) / (2 * step[i])
 
 

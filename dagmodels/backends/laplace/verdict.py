@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.objective import Objective
+from dagmodels.backends.laplace.separation import separated
 from dagmodels.backends.laplace.start import EXACT
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
@@ -45,6 +46,12 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             "keeps it away from zero (InverseGamma)"
             if c.whole
             else _heywood(c)
+        )
+    if (s := separated(field, f.evaluator, optimum.x)) is not None:
+        return False, (
+            f"'{s.node}' is separated by '{s.coefficient}': some rows are predicted without error, and "
+            f"the likelihood rises for ever as '{s.coefficient}' grows; give '{s.coefficient}' a prior "
+            "(Normal(0, 2.5)), merge levels, or leave it out"
         )
     norm = optimum.decrement / np.sqrt(2)
     if not norm <= GRADIENT_LIMIT:

@@ -1,0 +1,96 @@
+"""Is an outcome separated, so that a coefficient has no finite estimate?
+
+Where a combination of covariates tells rows apart without error (all successes on one side, or no counts at
+all in a group), the likelihood rises for ever along it, and the search stops where rounding ends it
+(Albert and Anderson 1984, Biometrika 71).  There the rows that know anything of the combination have lost
+their weight: their information is nothing beside what the same rows have at ordinary predictors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.distributions import family
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.field import Curved, Evaluator, Field
+from dagmodels.forms.mode import ModeEvaluator
+from dagmodels.graph.statement import Stochastic
+
+Floats = NDArray[np.float64]
+NOTHING = 1e-6  # information left, as a share of what it would be at ordinary predictors
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """The outcome, and of the coefficients in the combination that separates it the one gone farthest."""
+
+    node: str
+    coefficient: str
+
+
+def separated(field: Field, evaluator: Evaluator, x: Floats) -> Separation | None:
+    """The first separation at x, if any."""
+    if not isinstance(evaluator, ModeEvaluator) or not x.size:
+        return None
+    names, places = _coefficients(field)
+    if not names or not np.isfinite(evaluator.criterion(x).total):
+        return None
+    for c, typical in zip(field.curved, evaluator.typical_weights(), strict=True):
+        if (0, 0) not in c.weights or not typical > 0 or not _counted(field, c.node):
+            continue
+        columns = _columns(field, evaluator, c, x, places)
+        size = np.sqrt((columns**2).sum(axis=0))
+        used = np.flatnonzero(size > 0)
+        if not used.size:
+            continue
+        scaled = columns[:, used] / size[used]
+        weight = np.maximum(evaluator.w[c.weights[0, 0]], 0.0)
+        ordinary = scaled.T @ scaled
+        values, vectors = np.linalg.eigh(ordinary)
+        keep = values > 1e-9 * values[-1]
+        root = vectors[:, keep] / np.sqrt(values[keep])
+        share, directions = np.linalg.eigh(root.T @ ((scaled.T * weight) @ scaled) @ root)
+        lost = share < NOTHING * typical
+        if lost.any():
+            part = np.sqrt(((root @ directions[:, lost]) ** 2).sum(axis=1))
+            far = np.abs(x[np.array(places)[used]]) * size[used]
+            far[part < 0.3 * part.max()] = 0.0  # not in the combination
+            return Separation(c.node, names[used[int(np.argmax(far))]])
+    return None
+
+
+def _counted(field: Field, node: str) -> bool:
+    """Whether an outcome is discrete: only then a density has a bound that it may reach."""
+    laws = (s for s in field.problem.graph.nodes[node].statements if isinstance(s, Stochastic))
+    return all(family(s.distribution.family).discrete for s in laws)
+
+
+def _coefficients(field: Field) -> tuple[list[str], list[int]]:
+    """Names and positions of the coordinates on the whole line."""
+    names, places, position = [], [], 0
+    for c in field.coordinates:
+        free = c.kind == "identity" and not c.symmetric.any()
+        for k in range(c.length):
+            if free and not np.isfinite(c.lower[k]) and not np.isfinite(c.upper[k]):
+                names.append(element_label(field.problem, c.node, k))
+                places.append(position + k)
+        position += c.length
+    return names, places
+
+
+def _columns(field: Field, evaluator: Evaluator, c: Curved, x: Floats, places: list[int]) -> Floats:
+    """Derivatives of what is known of the leaf's first predictor in the coefficients, by row."""
+    here = evaluator.w[c.offset[0]].copy()
+    w = evaluator.w.copy()
+    found = np.zeros((c.n, len(places)))
+    for k, place in enumerate(places):
+        moved = x.copy()
+        step = max(1.0, abs(x[place]))
+        moved[place] += step
+        w[field.x_places] = moved
+        field.tape.forward(w)
+        found[:, k] = (w[c.offset[0]] - here) / step
+    return found
