@@ -70,6 +70,12 @@ class Traced:
         return self._with(">=", other)
 
 
+def log_beta(f: Any, a: Any, b: Any) -> Any:
+    """log B(a, b), large or small: Stirling's large terms are combined by hand, `binet` holds the rest."""
+    rest = f.binet(a) + f.binet(b) - f.binet(a + b) + 0.5 * math.log(2 * math.pi)
+    return rest - (a - 0.5) * f.log1p(b / a) - (b - 0.5) * f.log1p(a / b) - 0.5 * f.log(a + b)
+
+
 class Functions:
     """The namespace `f` that formulas are written over, recording on a tape."""
 
@@ -95,8 +101,8 @@ class Functions:
         return self.apply("if_else", test, yes, no)
 
     def lbeta(self, a: Any, b: Any) -> Traced:
-        """log beta function."""
-        return self.apply("lgamma", a) + self.apply("lgamma", b) - self.apply("lgamma", a + b)
+        """log beta function; see `log_beta`."""
+        return log_beta(self, a, b)
 
     def size(self, matrix: Traced) -> int:
         """Order of a matrix."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.forms.formulas import Functions, Traced
+from dagmodels.forms.formulas import Functions, Traced, log_beta
 from dagmodels.forms.lower import NotLowered
 from dagmodels.numerics.tape import UNARY
 
@@ -125,7 +125,7 @@ class Jets:
 
     def _is(self, x: Traced, number: float) -> bool:
         known = self._known(x)
-        return known is not None and known.size == 1 and float(known[0]) == number
+        return known is not None and known.size > 0 and known[0] == number and bool((known == number).all())
 
     # -- sums and products of registers, without needless zeros and ones ----------------------------
 
@@ -413,7 +413,7 @@ class Jets:
             from dagmodels.distributions import _numeric
 
             return self.jet(_numeric.lbeta(self._known(a.value), self._known(b.value)))
-        return self.apply("lgamma", a) + self.apply("lgamma", b) - self.apply("lgamma", a + b)
+        return log_beta(self, a, b)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -468,6 +468,11 @@ def _abs_slopes(f: Functions, x: Traced, g: Traced) -> tuple[Traced, Traced]:
     return f.where(x < 0.0, -1.0, 1.0), f.traced(f.recorder.constant(0.0))
 
 
+def _trigamma(f: Functions, x: Traced) -> Traced:
+    inverse = 1.0 / x
+    return inverse + 0.5 * (inverse * inverse) + f.apply("binet2", x)
+
+
 _SLOPES: dict[str, Callable[[Functions, Traced, Traced], tuple[Traced, Traced]]] = {
     "exp": lambda f, x, g: (g, g),
     "log": lambda f, x, g: (1.0 / x, -1.0 / (x * x)),
@@ -484,4 +489,6 @@ _SLOPES: dict[str, Callable[[Functions, Traced, Traced], tuple[Traced, Traced]]]
     "abs": _abs_slopes,
     "sin": lambda f, x, g: (f.apply("cos", x), -g),
     "cos": lambda f, x, g: (-f.apply("sin", x), -g),
+    "lgamma": lambda f, x, g: (f.apply("digamma", x), _trigamma(f, x)),
+    "binet": lambda f, x, g: (f.apply("binet1", x), f.apply("binet2", x)),
 }

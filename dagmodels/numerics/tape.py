@@ -22,6 +22,7 @@ BINARY = ("+", "-", "*", "/", "**", "min", "max", "==", "!=", "<", "<=")
 UNARY = (
     *("neg", "exp", "log", "sqrt", "log1p", "expm1", "softplus", "expit", "logit", "Phi", "log_Phi"),
     *("abs", "lgamma", "digamma", "cloglog", "icloglog", "probit", "sin", "cos"),
+    *("binet", "binet1", "binet2"),  # what Stirling's formula leaves of lgamma, and its derivatives
 )
 CODES = {
     **{name: i for i, name in enumerate(BINARY)},
@@ -268,6 +269,10 @@ class Recorder:
         )
 
 
+# coefficients of 1/x, 1/x^3, ... in Stirling's series (DLMF 5.11.1)
+BINET = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
+
+
 def _phi(x: Array) -> Array:
     from scipy.special import ndtr, wofz
 
@@ -289,6 +294,31 @@ def _scipy(name: str) -> Callable[[Array], Array]:
         if name == "lgamma":
             return special.loggamma(x) if np.iscomplexobj(x) else special.gammaln(x)
         return special.psi(x)
+
+    return call
+
+
+def _binet(order: int) -> Callable[[Array], Array]:
+    """Derivatives of Binet's function, as the kernel's; for any number type with a positive real part."""
+
+    def call(x: Array) -> Array:
+        z, total = x.copy(), np.zeros_like(x)
+        for _ in range(10):
+            low = np.real(z) < 10
+            match order:
+                case 0:
+                    step = (z + 0.5) * np.log1p(1 / z) - 1
+                case 1:
+                    step = np.log1p(1 / z) - 0.5 / z - 0.5 / (z + 1)
+                case _:
+                    step = 1 / (z + 1) - 1 / z + 0.5 / z**2 + 0.5 / (z + 1) ** 2
+            total = np.where(low, total + step, total)
+            z = np.where(low, z + 1, z)
+        for k, c in enumerate(BINET):
+            p = 2 * k + 1
+            factor = (1.0, -p, p * (p + 1))[order]
+            total = total + factor * c * z ** (-p - order)
+        return total
 
     return call
 
@@ -342,6 +372,9 @@ _NUMPY: dict[str, Callable[..., Array]] = {
     "probit": _probit,
     "sin": np.sin,
     "cos": np.cos,
+    "binet": _binet(0),
+    "binet1": _binet(1),
+    "binet2": _binet(2),
 }
 
 

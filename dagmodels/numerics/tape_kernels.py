@@ -15,9 +15,11 @@ import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
+from dagmodels.numerics.tape import BINET
 
 _inline = numba.njit(error_model="numpy")
 ZERO_PIVOT = 1e-13  # as in `tape`
+_BINET = np.array(BINET)
 
 
 @_inline
@@ -50,6 +52,38 @@ def trigamma(x):
     r = 1.0 / (x * x)
     series = r * (1.0 / 6.0 - r * (1.0 / 30.0 - r * (1.0 / 42.0 - r * (1.0 / 30.0 - r * 5.0 / 66.0))))
     return result + 1.0 / x + 0.5 * r + series / x
+
+
+@_inline
+def binet(order, x):
+    """Derivative of that order (0 to 3) of lgamma(x) - (x - 1/2) log x + x - log(2 pi)/2, x > 0.
+
+    Recurrence to x >= 10, then Stirling's series (DLMF 5.11.1).
+    """
+    if not x > 0.0:
+        return np.nan
+    total = 0.0
+    while x < 10.0:
+        y = x + 1.0
+        if order == 0:
+            total += (x + 0.5) * math.log1p(1.0 / x) - 1.0
+        elif order == 1:
+            total += math.log1p(1.0 / x) - 0.5 / x - 0.5 / y
+        elif order == 2:
+            total += 1.0 / y - 1.0 / x + 0.5 / (x * x) + 0.5 / (y * y)
+        else:
+            total += 1.0 / (x * x) - 1.0 / (y * y) - 1.0 / (x * x * x) - 1.0 / (y * y * y)
+        x = y
+    r, power = 1.0 / (x * x), 1.0 / x
+    for _ in range(order):
+        power /= -x
+    for k in range(_BINET.size):
+        p, factor = 2.0 * k + 1.0, 1.0
+        for j in range(order):
+            factor *= p + j
+        total += factor * _BINET[k] * power
+        power *= r
+    return total
 
 
 @_inline
@@ -391,6 +425,8 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                     r = math.sin(v)
                 elif k == 38:
                     r = math.cos(v)
+                elif k <= 41:
+                    r = binet(k - 39, v)
                 else:
                     r = np.nan
                 w[o + i] = r
@@ -553,6 +589,8 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     d1 = math.cos(v)
                 elif k == 38:
                     d1 = -math.sin(v)
+                elif k <= 41:
+                    d1 = binet(k - 38, v)
                 else:
                     d1 = np.nan
                 g[x + i * dx] += t * d1

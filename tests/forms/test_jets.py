@@ -19,6 +19,7 @@ POINTS = np.array([-30.0, -8.0, -2.3, -0.7, -0.1, 0.0, 0.2, 0.9, 1.7, 4.0, 12.0]
 COUNTS = np.array([0.0, 1.0, 2.0, 3.0, 0.0, 5.0, 1.0, 2.0, 7.0, 3.0, 1.0])
 BINARY = np.array([0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0])
 POSITIVE = np.array([0.01, 0.5, 1.0, 2.0, 3.0, 0.3, 1.7, 4.0, 0.2, 5.0, 9.0])
+UNIT = np.array([0.01, 0.5, 0.9, 0.2, 0.3, 0.999, 0.7, 0.4, 0.02, 0.5, 0.6])
 TRIALS = np.full(11, 9.0)
 
 # family, data, parameters from the namespace and the predictor; no other unknowns
@@ -40,6 +41,17 @@ CASES: dict[str, tuple[str, np.ndarray, Callable[[Any, Any], list[Any]]]] = {
     "StudentT": ("StudentT", POINTS[::-1], lambda f, e: [4.0, e, 0.7]),
     "Logistic": ("Logistic", POINTS[::-1], lambda f, e: [e, 0.7]),
     "Pareto": ("Pareto", POSITIVE + 1, lambda f, e: [f.exp(e * 0.3), 1.0]),
+    "Beta": ("Beta", UNIT, lambda f, e: [f.expit(e * 0.3) * 7.0, (1 - f.expit(e * 0.3)) * 7.0]),
+    "Beta precision": ("Beta", UNIT, lambda f, e: [0.3 * f.exp(e * 0.5), 0.7 * f.exp(e * 0.5)]),
+    "BetaBinomial": (
+        "BetaBinomial",
+        COUNTS,
+        lambda f, e: [TRIALS, f.expit(e * 0.3) * 7.0, (1 - f.expit(e * 0.3)) * 7.0],
+    ),
+    "NegativeBinomial 1": ("NegativeBinomial", COUNTS, lambda f, e: [f.exp(e), f.exp(e) / 0.4]),
+    "NegativeBinomial shape": ("NegativeBinomial", COUNTS, lambda f, e: [1.3, f.exp(e)]),
+    "Gamma shape": ("Gamma", POSITIVE, lambda f, e: [f.exp(e * 0.5), 2.0]),
+    "StudentT freedom": ("StudentT", POINTS, lambda f, e: [f.exp(e * 0.5), 0.3, 1.2]),
     "Normal exp": ("Normal", POINTS, lambda f, e: [3.0 * f.exp(-e * 0.2), 0.5]),
     "Normal scale": ("Normal", POINTS, lambda f, e: [0.3, f.exp(e * 0.2)]),
     "Normal sin": ("Normal", POINTS, lambda f, e: [f.sin(e) + f.cos(e) * e, 0.5]),
@@ -140,5 +152,5 @@ def test_extreme_predictors_stay_finite(link: str) -> None:
 def test_what_has_no_second_derivative_is_refused() -> None:
     recorder = Recorder()
     jets = Jets(Functions(recorder))
-    with pytest.raises(NotLowered, match="'lgamma' of a latent"):
-        jets.lgamma(jets.predictor(recorder.input("eta", 3), 0))
+    with pytest.raises(NotLowered, match="'digamma' of a latent"):
+        jets.digamma(jets.predictor(recorder.input("eta", 3), 0))

@@ -38,6 +38,29 @@ def test_digamma_and_trigamma() -> None:
     np.testing.assert_allclose(slope, special.polygamma(1, POSITIVE), rtol=1e-12)
 
 
+def test_what_stirlings_formula_leaves() -> None:
+    """Below 10 against log gamma functions, whose terms are a few times larger than what is left of them."""
+    x = POSITIVE[POSITIVE < 10]
+    want = {
+        "binet": special.gammaln(x) - (x - 0.5) * np.log(x) + x - 0.5 * math.log(2 * math.pi),
+        "binet1": special.psi(x) - np.log(x) + 0.5 / x,
+        "binet2": special.polygamma(1, x) - 1 / x - 0.5 / x**2,
+        "third": special.polygamma(2, x) + 1 / x**2 + 1 / x**3,
+    }
+    rest = {name: value_and_slope(name, x) for name in ("binet", "binet1", "binet2")}
+    for order, name in enumerate(rest):
+        expected, slope = list(want.values())[order : order + 2]
+        size = 1 + np.abs(expected), 1 + np.abs(slope)
+        assert (np.abs(rest[name][0] - expected) <= 4e-14 * size[0] * (1 + x ** -order)).all()
+        assert (np.abs(rest[name][1] - slope) <= 4e-14 * size[1] * (1 + x ** -(order + 1.0))).all()
+    far = np.geomspace(10, 1e8, 500)
+    leading = [math.factorial(k) * (-1.0) ** k / 12 for k in range(4)]  # of 1/(12 x), differentiated
+    for order, name in enumerate(rest):
+        value, slope = value_and_slope(name, far)
+        np.testing.assert_allclose(value, leading[order] * far ** (-1.0 - order), rtol=0.04)
+        np.testing.assert_allclose(slope, leading[order + 1] * far ** (-2.0 - order), rtol=0.04)
+
+
 def test_digamma_of_negative_numbers() -> None:
     x = np.array([-0.1, -0.5, -1.3, -2.75, -10.5, -50.25])
     value, _ = value_and_slope("digamma", x)

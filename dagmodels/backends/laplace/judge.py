@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # families whose log density, with any link, has its first and second derivatives on the tape
 LEAVES = frozenset({
     "Bernoulli", "Binomial", "Poisson", "NegativeBinomial", "Geometric", "Gamma", "Exponential",
-    "InverseGamma", "LogNormal", "Weibull", "StudentT", "Logistic", "Pareto",
+    "InverseGamma", "LogNormal", "Weibull", "StudentT", "Logistic", "Pareto", "Beta", "BetaBinomial",
 })  # fmt: skip
 
 

@@ -62,6 +62,24 @@ def cloglog(y: Any, e: Any) -> Any:
     return np.where(y == 1, np.log(1 - np.exp(-np.exp(e))), -np.exp(e))
 
 
+def log_beta(a: Any, b: Any) -> Any:
+    return special.loggamma(a) + special.loggamma(b) - special.loggamma(a + b)
+
+
+def beta(y: Any, m: Any, s: float) -> Any:
+    return (m * s - 1) * np.log(y) + ((1 - m) * s - 1) * np.log1p(-y) - log_beta(m * s, (1 - m) * s)
+
+
+def beta_binomial(y: Any, m: Any, s: float, n: int = 8) -> Any:
+    choose = special.gammaln(n + 1) - special.gammaln(y + 1) - special.gammaln(n - y + 1)
+    return choose + log_beta(y + m * s, n - y + (1 - m) * s) - log_beta(m * s, (1 - m) * s)
+
+
+def negative_binomial(y: Any, m: Any, alpha: Any) -> Any:
+    coefficient = special.loggamma(y + alpha) - special.loggamma(alpha) - special.gammaln(y + 1)
+    return coefficient + alpha * np.log(alpha / (alpha + m)) + y * np.log(m / (alpha + m))
+
+
 def counts(rng: Any, e: Any) -> Any:
     return rng.poisson(np.exp(e))
 
@@ -89,6 +107,26 @@ CASES: dict[str, tuple[str, Make, Density, int]] = {
         HEAD + "parameter s > 0\nobserved y[row] ~ Gamma(s, s/exp(b0 + b1*x + u))\n",
         lambda rng, e: rng.gamma(3, np.exp(e) / 3),
         lambda y, x, u, p: gamma(y, eta(x, u, p), p["s"]),
+        1,
+    ),
+    "beta": (
+        HEAD + "parameter s > 0\nm[row] = expit(b0 + b1*x + u)\nobserved y[row] ~ Beta(m*s, (1 - m)*s)\n",
+        lambda rng, e: rng.beta(3 * special.expit(e), 3 * special.expit(-e)),
+        lambda y, x, u, p: beta(y, 1 / (1 + np.exp(-eta(x, u, p))), p["s"]),
+        1,
+    ),
+    "beta-binomial": (
+        HEAD
+        + "parameter s > 0\nm[row] = expit(b0 + b1*x + u)\n"
+        + "observed y[row] ~ BetaBinomial(8, m*s, (1 - m)*s)\n",
+        lambda rng, e: rng.binomial(8, rng.beta(3 * special.expit(e), 3 * special.expit(-e))) * 1.0,
+        lambda y, x, u, p: beta_binomial(y, 1 / (1 + np.exp(-eta(x, u, p))), p["s"]),
+        1,
+    ),
+    "negative binomial 1": (
+        HEAD + "parameter s > 0\nm[row] = exp(b0 + b1*x + u)\nobserved y[row] ~ NegativeBinomial(m, m/s)\n",
+        lambda rng, e: rng.poisson(rng.gamma(2 * np.exp(e)) / 2) * 1.0,
+        lambda y, x, u, p: negative_binomial(y, np.exp(eta(x, u, p)), np.exp(eta(x, u, p)) / p["s"]),
         1,
     ),
     "slopes too": (
