@@ -103,6 +103,17 @@ def test_negative_binomial_keeps_its_digits_towards_the_poisson(alpha: float):
         assert abs(got - want) <= 1e-13 * (x + mu) * math.log(alpha)
 
 
+@pytest.mark.parametrize("dispersion", [1.0, 1e-3, 1e-5, 1e-9, 1e-14, 0.0])
+def test_negative_binomial_by_its_dispersion(dispersion: float):
+    """Zero is the Poisson; next to it the product over the counts, factor by factor."""
+    density = family("NegativeBinomial").direct["mu", "dispersion"]
+    for x, mu in [(0, 2.0), (3, 0.7), (40, 35.0), (150, 100.0)]:
+        ratio = math.fsum(math.log1p(i * dispersion) for i in range(x))
+        tail = (x + 1 / dispersion) * math.log1p(mu * dispersion) if dispersion else mu
+        want = ratio + x * math.log(mu) - math.lgamma(x + 1) - tail
+        assert quietly(density, x, mu, dispersion) == pytest.approx(want, abs=4e-13 * (x + mu) + 1e-13)
+
+
 @pytest.mark.parametrize(("n", "k"), [(10**6, 10), (10**5, 50_000), (10**5, 99_999)])
 def test_binomial_coefficients_of_large_counts(n: int, k: int):
     # math.comb is exact; its logarithm is taken with the integer split into a float and a power of two
@@ -132,7 +143,11 @@ ALTERNATIVES = {
     ],
     "Bernoulli": [(("logit_p",), (math.log(3.0),), (0.75,))],
     "Binomial": [(("n", "logit_p"), (7.0, math.log(3.0)), (7.0, 0.75))],
-    "NegativeBinomial": [(("n", "p"), (3.0, 0.25), (9.0, 3.0))],
+    "NegativeBinomial": [
+        (("n", "p"), (3.0, 0.25), (9.0, 3.0)),
+        (("mu", "dispersion"), (9.0, 0.25), (9.0, 4.0)),
+        (("mu", "dispersion"), (3.0, 1e-5), (3.0, 1e5)),
+    ],
     "MvNormal": [
         (("mu", "tau"), ([1.0, 2.0], [[2.0, 1.0], [1.0, 3.0]]), ([1.0, 2.0], [[0.6, -0.2], [-0.2, 0.4]])),
         (("mu", "chol"), ([1.0, 2.0], [[2.0, 0.0], [1.0, 3.0]]), ([1.0, 2.0], [[4.0, 2.0], [2.0, 10.0]])),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dagmodels.distributions import family
 from dagmodels.forms.formulas import Functions
@@ -50,6 +51,7 @@ CASES: dict[str, tuple[str, np.ndarray, Callable[[Any, Any], list[Any]]]] = {
     ),
     "NegativeBinomial 1": ("NegativeBinomial", COUNTS, lambda f, e: [f.exp(e), f.exp(e) / 0.4]),
     "NegativeBinomial shape": ("NegativeBinomial", COUNTS, lambda f, e: [1.3, f.exp(e)]),
+    "NegativeBinomial dispersion": ("NegativeBinomial", COUNTS, lambda f, e: [f.exp(e), 1 / f.exp(e * 0.2)]),
     "Gamma shape": ("Gamma", POSITIVE, lambda f, e: [f.exp(e * 0.5), 2.0]),
     "StudentT freedom": ("StudentT", POINTS, lambda f, e: [f.exp(e * 0.5), 0.3, 1.2]),
     "Normal exp": ("Normal", POINTS, lambda f, e: [3.0 * f.exp(-e * 0.2), 0.5]),
@@ -154,3 +156,30 @@ def test_what_has_no_second_derivative_is_refused() -> None:
     jets = Jets(Functions(recorder))
     with pytest.raises(NotLowered, match="'digamma' of a latent"):
         jets.digamma(jets.predictor(recorder.input("eta", 3), 0))
+
+
+def test_the_poisson_limit_keeps_its_digits() -> None:
+    """A dispersion of 1e-12, then of zero: derivatives in the predictor and the dispersion are the Poisson's."""
+    y = np.array([0.0, 1.0, 4.0, 9.0])
+    recorder = Recorder()
+    jets = Jets(Functions(recorder))
+    e, d = recorder.input("e", 4), recorder.input("d", 1)
+    formula = family("NegativeBinomial").direct["mu", "dispersion"]
+    dispersion = jets.jet(jets.functions.traced(d), 0.0)
+    found = formula(jets, jets.jet(y), jets.exp(jets.predictor(e, 0)), dispersion)
+    starts = [recorder.start(r.register) for r in (found.value, found.first[0], found.second[0, 0])]
+    tape = recorder.finish()
+    eta = np.array([0.3, -1.0, 1.5, 2.0])
+    mu = np.exp(eta)
+    for size in (1e-12, 0.0):
+        w, bar = tape.initial.copy(), np.zeros(tape.initial.size)
+        for name, value in (("e", eta), ("d", size)):
+            w[tape.inputs[name][0] : sum(tape.inputs[name])] = value
+        tape.forward(w)
+        np.testing.assert_allclose(w[starts[0] : starts[0] + 4], stats.poisson.logpmf(y, mu), rtol=3e-11)
+        np.testing.assert_allclose(w[starts[1] : starts[1] + 4], y - mu, rtol=3e-11)
+        np.testing.assert_allclose(w[starts[2] : starts[2] + 4], -mu, rtol=3e-11)
+        bar[starts[0] : starts[0] + 4] = 1.0
+        tape.reverse(w, bar)
+        slope = 0.5 * ((y - mu) ** 2 - y).sum()  # of the log density in the dispersion at zero
+        assert bar[tape.inputs["d"][0]] == pytest.approx(slope, rel=1e-10)
