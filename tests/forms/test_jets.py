@@ -159,7 +159,7 @@ def test_what_has_no_second_derivative_is_refused() -> None:
 
 
 def test_the_poisson_limit_keeps_its_digits() -> None:
-    """A dispersion of 1e-12, then of zero: derivatives in the predictor and the dispersion are the Poisson's."""
+    """A dispersion of 1e-12, then of zero: derivatives are those of the Poisson."""
     y = np.array([0.0, 1.0, 4.0, 9.0])
     recorder = Recorder()
     jets = Jets(Functions(recorder))

@@ -51,7 +51,7 @@ def test_what_stirlings_formula_leaves() -> None:
     for order, name in enumerate(rest):
         expected, slope = list(want.values())[order : order + 2]
         size = 1 + np.abs(expected), 1 + np.abs(slope)
-        assert (np.abs(rest[name][0] - expected) <= 4e-14 * size[0] * (1 + x ** -order)).all()
+        assert (np.abs(rest[name][0] - expected) <= 4e-14 * size[0] * (1 + x**-order)).all()
         assert (np.abs(rest[name][1] - slope) <= 4e-14 * size[1] * (1 + x ** -(order + 1.0))).all()
     far = np.geomspace(10, 1e8, 500)
     leading = [math.factorial(k) * (-1.0) ** k / 12 for k in range(4)]  # of 1/(12 x), differentiated
