@@ -21,6 +21,8 @@ from dagmodels.results.shown import Shown
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from dagmodels.results.refitting import Again
+
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
 
@@ -55,6 +57,7 @@ class Fit:
     plan : the plan that was followed.
     covariance_names, covariance_matrix : sampling covariance of the estimates named.
     predictor : the backend's function behind `predict`.
+    again : what the backend fits once more with: `refit`, `bootstrap`, `confint`.
     draws : None for a point fit.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
@@ -78,12 +81,13 @@ class Fit:
     covariance_names: tuple[str, ...] = ()
     covariance_matrix: NDArray[np.float64] | None = None
     predictor: Callable[..., Any] | None = field(default=None, repr=False)
+    again: Again | None = field(default=None, repr=False)
     draws: Any = None
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_table", "covariance_names",
-        "covariance_matrix", "predictor", "_estimates", "_latents",
+        "covariance_matrix", "predictor", "again", "_estimates", "_latents",
     })  # fmt: skip
 
     def __post_init__(self) -> None:
