@@ -33,7 +33,7 @@ Ints = NDArray[np.int64]
 
 
 def response_alone(problem: Problem, curved: Mapping[str, str]) -> bool:
-    """Whether observed nodes are nothing but responses of Gaussian leaves: only then sums are all that changes."""
+    """Whether observed nodes are responses of Gaussian leaves and nothing else: then only sums change."""
     dag = problem.graph
     observed = [n.name for n in dag.nodes.values() if n.role == "observed"]
     return not curved and not any(dag.children[name] for name in observed)
@@ -133,7 +133,9 @@ class Responses:
 
         rows, columns, values = [], [], []
         for members, precision in self.precisions(w):
-            at = np.stack([self.cells[k].start + np.arange(self.cells[k].places.size) for k in members], axis=1)
+            at = np.stack(
+                [self.cells[k].start + np.arange(self.cells[k].places.size) for k in members], axis=1
+            )
             root = np.linalg.cholesky(np.linalg.inv(precision))
             m = len(members)
             for i in range(m):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,12 +75,36 @@ class Limits:
 class Again(Protocol):
     """What stands behind `Fit.refit`, `bootstrap`, `confint` and `influence`. Travels to other processes."""
 
-    def refitter(self) -> Refitter:
-        """A new one, with a workspace of its own."""
+    def refitter(self, simulator: Callable[..., Any] | None = None) -> Refitter:
+        """A new one, with a workspace of its own; `simulator` draws where the backend cannot."""
+        ...
+
+    def refuses(self, target: Target) -> str | None:
+        """Why an estimate has no profile; None where it has one."""
+        ...
+
+    def influence(self) -> Influence:
+        """Of the responses on the fit. Raises FitError where there is no closed form."""
         ...
 
     def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
         """Profile limits of functions of the estimates."""
+        ...
+
+
+class Influence(Protocol):
+    """How much each observed cell, or set of cells, moves a fit that is linear in its responses."""
+
+    def leverage(self) -> dict[str, Floats]:
+        """Derivative of each expected value in its own response, by node in its shape."""
+        ...
+
+    def sets(self, plate: str) -> tuple[dict[str, NDArray[np.int64]], int]:
+        """By observed node the element of a plate that each cell lies in (-1: none); how many there are."""
+        ...
+
+    def cooks(self, sets: Mapping[str, NDArray[np.int64]] | None, count: int) -> Floats | dict[str, Floats]:
+        """Cook's distance of each cell (by node), or of sets of cells, numbered from 0 to count - 1."""
         ...
 
 
@@ -89,14 +113,20 @@ class Target:
     """An estimate whose profile is asked for, as a function of the backend's estimates.
 
     name : as users call it. sources : the estimates that it depends on.
-    function : value and derivatives from their values. lower, upper : its domain.
+    function : value, and derivatives by source, from the sources' values. lower, upper : its domain.
     """
 
     name: str
     sources: tuple[str, ...]
-    function: Any
+    function: Callable[[Mapping[str, float]], tuple[float, Mapping[str, float]]]
     lower: float = -np.inf
     upper: float = np.inf
+
+
+def itself(values: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    """The function of an estimate that is the backend's own."""
+    ((name, value),) = values.items()
+    return value, {name: 1.0}
 
 
 def responses(given: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Floats]:
@@ -117,12 +147,18 @@ def responses(given: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Fl
     for name, value in given.items():
         if name not in shapes:
             told = ", ".join(map(repr, shapes))
-            errors.append(ModelError(f"'{name}' is no observed node", node=str(name), hint=f"there are {told}"))
+            errors.append(
+                ModelError(f"'{name}' is no observed node", node=str(name), hint=f"there are {told}")
+            )
             continue
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.size != int(np.prod(shapes[name], dtype=np.int64)):
-            message = f"'{name}' has {numbers.size} numbers, and the fit has {int(np.prod(shapes[name]))} cells"
-            errors.append(ModelError(message, node=name, hint="one for each cell of the data fitted, in order"))
+            message = (
+                f"'{name}' has {numbers.size} numbers, and the fit has {int(np.prod(shapes[name]))} cells"
+            )
+            errors.append(
+                ModelError(message, node=name, hint="one for each cell of the data fitted, in order")
+            )
             continue
         found[name] = numbers.reshape(shapes[name])
     raise_all(errors, where)

@@ -22,7 +22,6 @@ MOST = 200  # longer deterministic nodes are predictors, not quantities that a t
 
 def defined(solution: Solution, unknowns: Unknowns, means: Floats) -> dict[str, list[Any]]:
     """Columns for deterministic nodes that depend on estimates alone (no latents, no plated data)."""
-    problem = solution.field.problem
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
     found = quantities(solution, unknowns)
     if found is None:

@@ -10,7 +10,7 @@ Other graphs are lowered again.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from dagmodels.forms.responses import response_alone, with_responses
 from dagmodels.results.refitting import Limits, Refitted, Target, responses
 
 if TYPE_CHECKING:
+    from dagmodels.backends.laplace.influence import FieldInfluence
     from dagmodels.plugin import Plan
     from dagmodels.results.fit import Fit
 
@@ -53,13 +54,27 @@ class LaplaceAgain:
         """Of the observed nodes."""
         problem = self.solution.field.problem
         nodes = problem.graph.nodes.values()
-        return {n.name: problem.shape(n.name) for n in nodes if n.role == "observed" and n.name in problem.values}
+        return {
+            n.name: problem.shape(n.name) for n in nodes if n.role == "observed" and n.name in problem.values
+        }
 
-    def refitter(self) -> LaplaceRefitter:
+    def refitter(self, simulator: Callable[..., Any] | None = None) -> LaplaceRefitter:
         """A new one: the lean one where only sums change."""
         field = self.solution.field
         lean = response_alone(field.problem, field.roles.curved)
-        return LeanRefitter(self) if lean else LaplaceRefitter(self)
+        return LeanRefitter(self, simulator) if lean else LaplaceRefitter(self, simulator)
+
+    def refuses(self, target: Target) -> str | None:
+        """Why an estimate has no profile; None where it has one."""
+        from dagmodels.backends.laplace.profile import refusal
+
+        return refusal(self.solution, target)
+
+    def influence(self) -> FieldInfluence:
+        """See `influence`."""
+        from dagmodels.backends.laplace.influence import FieldInfluence
+
+        return FieldInfluence(self.solution)
 
     def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
         """See `profile`."""
@@ -71,10 +86,11 @@ class LaplaceAgain:
 class LaplaceRefitter:
     """Refits by lowering the graph again; any graph of the backend."""
 
-    def __init__(self, again: LaplaceAgain) -> None:
+    def __init__(self, again: LaplaceAgain, simulator: Callable[..., Any] | None = None) -> None:
         from dagmodels.backends.laplace.layout import layout
 
         self.again = again
+        self.simulator = simulator
         self.solution = again.solution
         self.layout = layout(self.solution)
         self.problem = self.solution.field.problem
@@ -127,19 +143,18 @@ class LaplaceRefitter:
         return replace(fit, plate_sizes={name: plate.size for name, plate in self.problem.plates.items()})
 
     def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:
-        """Responses drawn from the fit; only the lean refitter has the field to draw from."""
-        raise FitError(f"'{self.problem.graph.name}' is not drawn from its field")
-
-    def estimates_by_node(self) -> dict[str, Floats]:
-        """Coefficients and outer unknowns of the fit, in their nodes' shapes: what `simulate` takes."""
-        return self.layout.by_node(self.solution)
+        """Responses drawn from the fit, new latents included; one set a stream."""
+        if self.simulator is None:
+            raise FitError(f"nothing draws from '{self.problem.graph.name}': fit it with Graph.fit")
+        values = self.layout.by_node(self.solution)
+        return [self.simulator(values, stream) for stream in streams]
 
 
 class LeanRefitter(LaplaceRefitter):
     """Refits on the kept field; see the module."""
 
-    def __init__(self, again: LaplaceAgain) -> None:
-        super().__init__(again)
+    def __init__(self, again: LaplaceAgain, simulator: Callable[..., Any] | None = None) -> None:
+        super().__init__(again, simulator)
         field = self.solution.field
         self.sums = with_responses(self.problem, field.roles)
         self.evaluator = Evaluator(self.sums.field)
