@@ -234,8 +234,7 @@ def test_percentile_intervals_cover_what_they_should():
 
     The Monte Carlo error of a coverage of 95 % is 0.69 percentage points, so a bound is 2.9 of them away; the
     intercept's own coverage is near 94.4 % (Student's t on 49 degrees of freedom in place of the normal law):
-    false alarms about 3 % for it, 0.4 % for each of the others. A REML fit's percentile limits of the
-    groups' deviation are too short from below by its bias: there the basic ones are not better, and none is asked for.
+    false alarms about 3 % for it, 0.4 % for each of the others.
     """
     rng = np.random.default_rng(1)
     groups, size, sets = 50, 5, 1000
