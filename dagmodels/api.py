@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.analysis.report import Report
     from dagmodels.analysis.separation import Independence
+    from dagmodels.bind.problem import Problem
     from dagmodels.plugin import Plan
     from dagmodels.results.fit import Fit
 
@@ -65,6 +66,13 @@ def _refuse_formula(source: object, format: str | None) -> None:
         return
     hint = "to fit it to data: dm.lmer(formula, data); the text of a model begins with `model NAME`"
     raise_all([ModelError(f"'{source.strip()}' looks like a formula", hint=hint)], "the model's source")
+
+
+def _redraw(problem: Problem) -> Callable[..., Any]:
+    """What draws new responses for a fit."""
+    from dagmodels.simulate import Redraw
+
+    return Redraw(problem)
 
 
 class Graph(Builder):
@@ -135,7 +143,7 @@ class Graph(Builder):
             raise FitError(str(plan))
         found = backends()[plan.backend].fit(known.problem, plan, {"seed": seed, **options})
         sizes = {name: plate.size for name, plate in known.problem.plates.items()}
-        return found if found.plate_sizes else replace(found, plate_sizes=sizes)
+        return replace(found, plate_sizes=found.plate_sizes or sizes, simulator=_redraw(known.problem))
 
     def check(self, data: Any = None) -> Report:
         """What is true of the model (and its data) and what is wrong with it, in sentences; print it."""

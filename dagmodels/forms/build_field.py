@@ -31,6 +31,8 @@ from dagmodels.numerics.tape import Recorder
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Element = tuple[str, int]  # a node and the flat place of one of its cells
+HELD = "\0held"  # the tape's input with the value of a coefficient that is held
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ class Response:
     pieces: list[Piece]
     y: Floats
     root_weight: Floats | float
+    places: Ints  # of the cells in the node's array
     curved: bool = False  # a predictor of a leaf that is not Normal and linear, with y = 0
 
 
@@ -104,9 +107,10 @@ class Expanded:
 class FieldBuilder:
     """Builds one field; see `build_field`."""
 
-    def __init__(self, problem: Problem, roles: Roles) -> None:
+    def __init__(self, problem: Problem, roles: Roles, held: Element | None = None) -> None:
         self.problem = problem
         self.roles = roles
+        self.held = held
         self.recorder = Recorder()
         self.functions = Functions(self.recorder)
         self.factors: dict[str, int] = {}
@@ -129,6 +133,8 @@ class FieldBuilder:
         self.vectors = vectors(problem)
         self.vector_of = vector_nodes(self.vectors)
         self.count = 0
+        self.shifted: list[Response] = []  # after `build`: responses less the provisional fit,
+        self.products: Products | None = None  # and the cross-products in elimination rows
 
     def build(self) -> Field:
         """See `build_field`."""
@@ -187,11 +193,23 @@ class FieldBuilder:
                 self.given[name] = np.nan_to_num(self.problem.values[name].reshape(-1))
             for share in cells(self.problem, name):
                 places = share.places
+                if self.held is not None and self.held[0] == name:
+                    places = places[places != self.held[1]]
                 if name in self.given and observed is not None:
                     places = places[~observed.reshape(-1)[places]]
-                kind = self._kind(share.statement)
+                kind = self._kind(name, share.statement)
                 numbers[places] = self._group(name, places.size, kind)
+            if self.held is not None and self.held[0] == name:
+                numbers[self.held[1]] = self._hold(name)
             self.elements[name] = numbers
+
+    def _hold(self, name: str) -> int:
+        """A coefficient held at an input of the tape: an element without variance, at that mean."""
+        (number,) = self._group(name, 1, SCALED)
+        source = self.recorder.start(self.recorder.input(HELD, 1))
+        self.edges.add(np.array([number]), Piece(CONSTANT, source, 1.0))
+        self.scales.append((np.array([number]), np.array([self.zero])))
+        return int(number)
 
     def _group(self, name: str, size: int, kind: int) -> Ints:
         start = self.count
@@ -199,8 +217,8 @@ class FieldBuilder:
         self.count += size
         return np.arange(start, start + size)
 
-    def _kind(self, statement: object) -> int:
-        if isinstance(statement, Parameter):
+    def _kind(self, name: str, statement: object) -> int:
+        if isinstance(statement, Parameter) or name in self.roles.profiled:
             return PROFILED
         if isinstance(statement, Stochastic) and statement.distribution.family == "Flat":
             return FREE
@@ -296,7 +314,7 @@ class FieldBuilder:
         """Registers a response on given cells; returns its number."""
         y = self.problem.values[name].reshape(-1)[places]
         pieces = aligned(self.predictor.pieces(mean, rows), rows.n, CONSTANT, self.one)
-        self.responses.append(Response(name, rows.n, pieces, y, 1.0))
+        self.responses.append(Response(name, rows.n, pieces, y, 1.0, places))
         return len(self.responses) - 1
 
     def _scalar_leaf(self, name: str, law: Distribution, places: Ints, rows: Rows) -> None:
@@ -339,7 +357,7 @@ class FieldBuilder:
         away, extra, offsets = [], [], []
         for k, (tree, at) in enumerate(found.predictors):
             pieces, offset = self.predictor.pieces_and_offset(tree, at)
-            self.responses.append(Response(name, rows.n, pieces, np.zeros(rows.n), 1.0, curved=True))
+            self.responses.append(Response(name, rows.n, pieces, np.zeros(rows.n), 1.0, places, curved=True))
             known = f.traced(recorder.constant(0.0) if offset is None else offset)
             offsets.append(known.register)
             away.append(f.traced(found.inputs[k]) - known)
@@ -455,6 +473,7 @@ class FieldBuilder:
         fit = provisional_fit(self.responses, kind, child, parent, value, source, self.one)
         child, parent, value, source = fit.edges
         products = self._products(fit.responses)
+        self.shifted, self.products = fit.responses, products
         every = np.arange(self.count)  # each row reaches the constant, so that unit loads have a place
         coupled = (
             np.concatenate([products.i, every]),
@@ -565,13 +584,15 @@ def _joined(parts: list[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
 
 
-def build_field(problem: Problem, roles: Roles) -> Field:
+def build_field(problem: Problem, roles: Roles, held: Element | None = None) -> Field:
     """The `field` form of a linear-Gaussian problem.
+
+    held : a coefficient that is fixed at the input `HELD` of the tape.
 
     Raises `NotLowered` (a `FitError`) with the reason where a part of the graph has no such form,
     such as a mean that is not linear in the block.
     """
-    return FieldBuilder(problem, roles).build()
+    return FieldBuilder(problem, roles, held).build()
 
 
 __all__ = ["Leaf", "build_field"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +19,12 @@ from dagmodels.results.ranges import bounds
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from pandas import DataFrame
+
+    from dagmodels.results.bootstrap import Bootstrap
+    from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
 
@@ -55,6 +60,8 @@ class Fit:
     plan : the plan that was followed.
     covariance_names, covariance_matrix : sampling covariance of the estimates named.
     predictor : the backend's function behind `predict`.
+    again : what the backend fits once more with: `refit`, `bootstrap`, `confint`.
+    simulator : draws responses, given estimates by node and a stream; `Graph.fit` adds it.
     draws : None for a point fit.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
@@ -78,12 +85,15 @@ class Fit:
     covariance_names: tuple[str, ...] = ()
     covariance_matrix: NDArray[np.float64] | None = None
     predictor: Callable[..., Any] | None = field(default=None, repr=False)
+    again: Again | None = field(default=None, repr=False)
+    simulator: Callable[..., Any] | None = field(default=None, repr=False)
     draws: Any = None
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_table", "covariance_names",
-        "covariance_matrix", "predictor", "_estimates", "_latents",
+        "covariance_matrix", "predictor", "again", "simulator", "targets",
+        "domains", "_estimates", "_latents",
     })  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -172,6 +182,109 @@ class Fit:
             told = ", ".join(f"{k}={v!r}" for k, v in options.items())
             raise FitError(f"predict: the '{self.backend}' backend does not take {told}") from error
         return self.predictor(new, **options)
+
+    # -- the fit once more
+
+    def refit(self, y: Any) -> Fit:
+        """The fit for other responses in the same cells: nothing but them is read anew.
+
+        y : numbers in the order (or shape) of the observed node's elements, missing ones ignored; a dict by
+            node where several are observed. `refitter()` is for many of them.
+        """
+        return self.refitter().fit(y)
+
+    def refitter(self) -> Refitter:
+        """What refits in a loop: `r.refit(y)` gives `estimates` (in the order of `r.names`), `criterion`,
+        `converged` and no tables; `r.fit(y)` the whole fit. One for each thread."""
+        if self.again is None:
+            raise FitError(f"the '{self.backend}' backend does not refit '{self.graph.name}'")
+        return self.again.refitter(self.simulator)
+
+    def bootstrap(
+        self,
+        draws: int = 999,
+        seed: int = 1,
+        statistic: Callable[[Fit], Any] | None = None,
+        executor: Executor | None = None,
+    ) -> Bootstrap:
+        """Parametric bootstrap: responses (and latents) drawn from the fit, the model fitted to each.
+
+        Parameters
+        ----------
+        draws : how many. seed : of all random numbers; the same numbers with any executor.
+        statistic : from a fit to a number, numbers or a dict of them; None for the estimates, which is far
+            faster, because no tables are made.
+        executor : any of `concurrent.futures`; other processes need a statistic that travels (no lambda).
+
+        Refits that fail are counted and told (`failures`), and left out of the intervals.
+        """
+        from dagmodels.results.bootstrap import bootstrap
+
+        return bootstrap(self, draws, seed, statistic, executor)
+
+    def confint(
+        self,
+        method: str = "wald",
+        level: float = 0.95,
+        which: str | Iterable[str] | None = None,
+        **options: Any,
+    ) -> DataFrame:
+        """Confidence intervals: name, estimate, lower, upper.
+
+        Parameters
+        ----------
+        method : "wald" (estimate and standard errors), "profile" (of the likelihood; REML fits are profiled
+            by ML, as in lme4) or "boot".
+        which : names; None for all (profiles: all estimates that are not defined by others).
+        options : for "boot" those of `bootstrap`, and `kind`, as of `Bootstrap.intervals`.
+        """
+        from dagmodels.results.intervals import confint
+
+        return confint(self, method, level, which, options)
+
+    # -- influence of the responses
+
+    def leverage(self) -> Any:
+        """Leverage of each observed cell: the derivative of its expected value in its own response, the outer
+        unknowns held; their sum is the number of parameters that the means effectively have. In the shape
+        of the observed node (a dict for several), NaN where nothing was observed. For linear Normal leaves.
+        """
+        found = self.influence().leverage()
+        return next(iter(found.values())) if len(found) == 1 else found
+
+    def cooks_distance(self, by: str | None = None) -> Any:
+        """Cook's distance of the coefficients without prior: how far they move, in the metric of their
+        covariance and divided by their number, when cells are left out (the outer unknowns held).
+
+        by : a plate, whose elements are left out one by one with all their cells; None for single cells.
+        NaN where the coefficients are not identified without these cells.
+        """
+        influence = self.influence()
+        if by is not None:
+            sets, count = influence.sets(by)
+            return influence.cooks(sets, count)
+        found = influence.cooks(None, 0)
+        return next(iter(found.values())) if len(found) == 1 else found
+
+    def influence(self) -> Influence:
+        """What `leverage` and `cooks_distance` ask: sums are made once, for sets of cells of your own too."""
+        if self.again is None:
+            raise FitError(f"the '{self.backend}' backend has no closed forms of influence")
+        return self.again.influence()
+
+    def domains(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest value that each estimate may have."""
+        lowest, highest = bounds(self.graph, self.estimate_columns["name"])
+        return np.asarray(lowest, dtype=float), np.asarray(highest, dtype=float)
+
+    def targets(self, names: Sequence[str]) -> list[Target]:
+        """Estimates as functions of the backend's own."""
+        from dagmodels.results.refitting import Target, itself
+
+        every = list(map(str, self.estimate_columns["name"]))
+        lowest, highest = self.domains()
+        at = [every.index(n) for n in names]
+        return [Target(n, (n,), itself, lowest[i], highest[i]) for n, i in zip(names, at, strict=True)]
 
     def summary(self) -> str:
         """Method, criterion, estimates, boundary and certificate as aligned text."""

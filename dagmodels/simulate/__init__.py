@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from dagmodels.simulate.again import Redraw
 from dagmodels.simulate.ancestral import simulate
 from dagmodels.simulate.simulated import Simulated
 
-__all__ = ["Simulated", "simulate"]
+__all__ = ["Redraw", "Simulated", "simulate"]

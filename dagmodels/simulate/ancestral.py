@@ -62,7 +62,7 @@ def simulate(
     except ModelErrors as found:
         raise_all([*errors, *(e for e in found.exceptions if isinstance(e, ModelError))], where)
         raise
-    prepared = _prepare(problem, values, errors)
+    prepared = prepare(problem, values, errors)
     raise_all(errors, where)
     assert prepared is not None
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
@@ -86,7 +86,7 @@ def _whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _prepare(problem: Problem, values: Mapping[str, Any], errors: list[ModelError]) -> Prepared | None:
+def prepare(problem: Problem, values: Mapping[str, Any], errors: list[ModelError]) -> Prepared | None:
     """All that the draws share; None after an error."""
     dag = problem.graph
     errors.extend(_absent_covariates(problem))

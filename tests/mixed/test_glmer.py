@@ -182,7 +182,7 @@ def test_scaled_residuals_are_pearsons(fit):
     df = data("cbpp")
     p, n = fit.predict(), df["size"].to_numpy()
     wanted = (df["incidence"] - n * p) / np.sqrt(n * p * (1 - p))
-    np.testing.assert_allclose(fit.residuals(scaled=True), wanted, rtol=1e-10)
+    np.testing.assert_allclose(fit.residuals("scaled"), wanted, rtol=1e-10)
 
 
 def test_predictions_are_probabilities(fit):

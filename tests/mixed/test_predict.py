@@ -57,7 +57,7 @@ def test_everything_at_once_is_predicted_as_the_graph_predicts_it(fit, df: pd.Da
 
 def test_scaled_residuals(fit, df: pd.DataFrame):
     wanted = (df["y"] - fit.predict()) * np.sqrt(df["w"]) / fit.sigma
-    np.testing.assert_allclose(fit.residuals(scaled=True), wanted, rtol=1e-12)
+    np.testing.assert_allclose(fit.residuals("scaled"), wanted, rtol=1e-12)
 
 
 def test_random_terms_can_be_left_out(fit, df: pd.DataFrame):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.lower import Lowering
-from dagmodels.numerics.tape import Recorder
+from dagmodels.numerics.tape import Recorder, Tape
 from dagmodels.results.limits import wald
 
 if TYPE_CHECKING:
@@ -20,39 +22,61 @@ MOST = 200  # longer deterministic nodes are predictors, not quantities that a t
 
 def defined(solution: Solution, unknowns: Unknowns, means: Floats) -> dict[str, list[Any]]:
     """Columns for deterministic nodes that depend on estimates alone (no latents, no plated data)."""
-    problem = solution.field.problem
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
-    names = [n for n in problem.graph.order if _is_quantity(solution, unknowns, n)]
-    if not names:
+    found = quantities(solution, unknowns)
+    if found is None:
         return table
-    recorder = Recorder()
-    lowering = Lowering(
-        problem, recorder, lambda n: recorder.input(n, int(np.prod(problem.shape(n) or (1,))))
-    )
-    registers = {n: lowering.node(n) for n in names}
-    for register in registers.values():
-        recorder.start(register)
-    tape = recorder.finish()
+    tape = found.tape
     w = tape.initial.copy()
     for node, (start, length) in tape.inputs.items():
         w[start : start + length] = _node_value(solution, unknowns, means, node)
     tape.forward(w)
-    for name in names:
+    for label, place in zip(found.names, found.places.tolist(), strict=True):
+        bar = np.zeros(w.size)
+        bar[place] = 1.0
+        tape.reverse(w, bar)
+        gradient = _gradient(unknowns, tape.inputs, bar)
+        used = np.flatnonzero(gradient)
+        variance = gradient[used] @ unknowns.covariance[np.ix_(used, used)] @ gradient[used]
+        se = float(root(variance)) if used.size else 0.0
+        value = float(w[place])
+        lower, upper = wald(value, se)
+        row = (label, value, se, float(lower), float(upper), "defined")
+        for key, cell in zip(table, row, strict=True):
+            table[key].append(cell)
+    return table
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Quantities:
+    """Defined quantities as a tape over estimates: their names, and their places in its workspace."""
+
+    tape: Tape
+    names: tuple[str, ...]
+    places: NDArray[np.int64]
+
+
+def quantities(solution: Solution, unknowns: Unknowns) -> Quantities | None:
+    """Of a fit; None where the graph has none."""
+    problem = solution.field.problem
+    nodes = [n for n in problem.graph.order if _is_quantity(solution, unknowns, n)]
+    if not nodes:
+        return None
+    recorder = Recorder()
+    lowering = Lowering(
+        problem, recorder, lambda n: recorder.input(n, int(np.prod(problem.shape(n) or (1,))))
+    )
+    registers = {n: lowering.node(n) for n in nodes}
+    for register in registers.values():
+        recorder.start(register)
+    tape = recorder.finish()
+    names, places = [], []
+    for name in nodes:
         at = tape.place(registers[name])
         for place in range(at.stop - at.start):
-            bar = np.zeros(w.size)
-            bar[at.start + place] = 1.0
-            tape.reverse(w, bar)
-            gradient = _gradient(unknowns, tape.inputs, bar)
-            used = np.flatnonzero(gradient)
-            variance = gradient[used] @ unknowns.covariance[np.ix_(used, used)] @ gradient[used]
-            se = float(root(variance)) if used.size else 0.0
-            value = float(w[at.start + place])
-            lower, upper = wald(value, se)
-            row = (element_label(problem, name, place), value, se, float(lower), float(upper), "defined")
-            for key, cell in zip(table, row, strict=True):
-                table[key].append(cell)
-    return table
+            names.append(element_label(problem, name, place))
+            places.append(at.start + place)
+    return Quantities(tape, tuple(names), np.array(places, dtype=np.int64))
 
 
 def root(variance: Any) -> Any:

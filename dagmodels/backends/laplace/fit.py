@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,18 +90,23 @@ def _options(options: Mapping[str, Any]) -> tuple[str, int]:
     return str(se), order
 
 
-def solve(field: Field, began: float | None = None) -> Solution:
-    """Minimise minus twice the log marginal likelihood (and prior) of a field."""
+def solve(field: Field, began: float | None = None, near: Solution | None = None) -> Solution:
+    """Minimise minus twice the log marginal likelihood (and prior) of a field.
+
+    near : the solution of a field of the same coordinates, from which the search begins.
+    """
     began = time.process_time() if began is None else began
     evaluator = ModeEvaluator(field) if field.curved else Evaluator(field)
     best: tuple[Objective, Optimum, bool, str] | None = None
     refused: list[str | None] = []
-    for start, scale in starting_points(field):
+    starts = starting_points(field) if near is None else _from(near, starting_points(field))
+    for start, scale in starts:
         f = Objective(field, evaluator, Space.of(field, scale))
         if not np.isfinite(f(start)[0]):
             refused.append(_unidentified(field, evaluator))
             continue
-        optimum = _search(field, f, start)
+        model = near.optimum.hessian if near is not None and start is near.optimum.x else None
+        optimum = _search(field, f, start, model)
         converged, message = verdict(field, f, optimum)
         if best is None or converged or (not best[2] and optimum.value < best[1].value):
             best = f, optimum, converged, message
@@ -116,11 +121,20 @@ def solve(field: Field, began: float | None = None) -> Solution:
     return Solution(field, evaluator, optimum, f.space.scale, zero, converged, message, seconds)
 
 
-def _search(field: Field, f: Objective, start: Floats) -> Optimum:
-    """The lowest optimum that is reached from a start."""
+def _from(near: Solution, others: Iterator[tuple[Floats, Floats]]) -> Iterator[tuple[Floats, Floats]]:
+    """The solution's point first, if no scale stands at zero there, then the others."""
+    if not near.zero.any() and not near.optimum.active.any() and near.converged:
+        yield near.optimum.x, near.scale
+    yield from others
+
+
+def _search(field: Field, f: Objective, start: Floats, model: Floats | None = None) -> Optimum:
+    """The lowest optimum that is reached from a start; a model says that it is near the optimum already."""
     s = f.space
-    staged = first_stage(field, start, s.scale) if field.curved else None
-    x, model = staged if staged is not None else (warm_start(field, f, start), None)
+    x = start
+    if model is None:
+        staged = first_stage(field, start, s.scale) if field.curved else None
+        x, model = staged if staged is not None else (warm_start(field, f, start), None)
     x = np.clip(x, s.lower, s.upper)
     optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model)
     if field.curved and separated(field, f.evaluator, optimum.x) is not None:

@@ -41,7 +41,7 @@ def fresh_starts(field: Field, f: Objective, optimum: Optimum) -> list[Floats]:
     a second mode) start small and large.
     """
     x, s = optimum.x, f.space
-    scales, prior = _latent_scales(field)
+    scales, prior = latent_scales(field)
     zero = scales & (np.abs(x) <= ZERO * s.scale)
     if not zero.any() and not prior.any():
         return []
@@ -90,7 +90,7 @@ def _residual_logs(field: Field, factor: float) -> Floats:
     return np.concatenate([np.zeros(0), *parts])
 
 
-def _latent_scales(field: Field) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def latent_scales(field: Field) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Coordinates that are zero where latents do not vary, and those of them that have a prior."""
     scales, prior = [], []
     for c in field.coordinates:

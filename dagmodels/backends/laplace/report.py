@@ -54,6 +54,7 @@ def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit
 
 def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
     from dagmodels.backends.laplace.predict import predictor
+    from dagmodels.backends.laplace.refit import LaplaceAgain
 
     field, evaluator = solution.field, solution.evaluator
     dag = field.problem.graph
@@ -101,6 +102,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         predictor=predictor(solution, unknowns, means),
+        again=LaplaceAgain(solution, plan, joint),
     )
 
 
@@ -232,7 +234,7 @@ def _outer(solution: Solution) -> tuple[Floats, Floats, list[str], list[str], li
             at_place.append(place)
     jacobian = np.array(rows).reshape(len(values), field.x_places.size)
     value = np.array(values)
-    flip = np.array(_symmetric(solution), dtype=bool) & (value < 0)
+    flip = np.array(symmetric(solution), dtype=bool) & (value < 0)
     value[flip] = -value[flip]  # the criterion takes either sign: report the standard deviation
     jacobian[flip] = -jacobian[flip]
     edges = set_edges(solution)
@@ -251,7 +253,7 @@ def _propagated(jacobian: Floats, inner: Floats) -> Floats:
     return total
 
 
-def _symmetric(solution: Solution) -> list[bool]:
+def symmetric(solution: Solution) -> list[bool]:
     """For each outer value whether its sign is a convention."""
     found: list[bool] = []
     for c in solution.field.coordinates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
@@ -18,6 +18,9 @@ from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+    from dagmodels.results.mixed.refitter import MixedRefitter
+    from dagmodels.results.refitting import Target
 
 
 class Design(Protocol):
@@ -147,18 +150,55 @@ class MixedFit(Fit):
         """Expected responses of the rows fitted, missing ones included."""
         return self.predict()
 
-    def residuals(self, scaled: bool = False) -> Floats:
+    def residuals(self, type: str = "response", level: int | None = None) -> Floats:
         """Responses less expected ones, NaN where missing.
 
-        scaled : divided by the standard deviation that the model gives each (Pearson residuals).
+        type : "response"; "pearson" (divided by the root of the family's variance function over the weight,
+            as in lme4); "deviance" (signed roots of the deviance's parts); "scaled" (divided by the standard
+            deviation that the model gives each response).
+        level : how many grouping factors the expected values count in, those with fewest levels first: 0
+            for fixed effects alone, None for all.
         """
+        from dagmodels.results.mixed.residuals import TYPES, residual
+
         assert self.rows.response is not None
-        mean = self.predict()
-        left = self.rows.response - mean
-        if not scaled:
-            return left
+        faults = []
+        if type not in TYPES:
+            faults.append(
+                ModelError(f"type={type!r} is unknown", hint=f"one of {', '.join(map(repr, TYPES))}")
+            )
+        factors = list(dict.fromkeys(t.factor for t in reversed(self.naming.terms)))
+        if level is not None and (not isinstance(level, int) or not 0 <= level <= len(factors)):
+            hint = f"0 to {len(factors)}: {', '.join(factors)}"
+            faults.append(ModelError(f"level={level!r} is no number of grouping factors", hint=hint))
+        raise_all(faults, "residuals")
+        used = factors if level is None else factors[:level]
+        chosen = tuple(tuple(range(len(t.effects))) if t.factor in used else () for t in self.naming.terms)
+        mean = _mean(self.naming.link, self._linear_predictor(self.rows, chosen))
         weights = 1.0 if self.rows.weights is None else self.rows.weights
-        return left / np.sqrt(_variance(self.naming.family, mean, self.sigma) / weights)
+        return residual(type, self.naming.family, self.rows.response, mean, weights, self.sigma)
+
+    def leverage(self) -> Floats:
+        """Leverage of each row (see `Fit.leverage`), as lme4 `hatvalues`; NaN for missing ones."""
+        return np.ravel(self.inner.leverage())
+
+    def cooks_distance(self, by: str | None = None) -> Any:
+        """Cook's distance of the fixed effects, the variances held (see `Fit.cooks_distance`): one a row.
+
+        by : a grouping factor, for a Series over its levels, each left out with all its rows.
+        """
+        if by is None:
+            return np.ravel(self.inner.cooks_distance())
+        from pandas import Series
+
+        factors = [t.factor for t in self.naming.terms]
+        if by not in factors:
+            hint = f"there are {', '.join(dict.fromkeys(factors))}"
+            raise_all([ModelError(f"there is no grouping factor {by!r}", hint=hint)], "Cook's distance")
+        term, (codes, _) = self.naming.terms[factors.index(by)], self.rows.random[factors.index(by)]
+        (node,) = (n.name for n in self.graph.nodes.values() if n.role == "observed")
+        found = self.inner.influence().cooks({node: codes}, len(term.levels))
+        return Series(found, index=list(term.levels), name="cooks_distance")
 
     def predict(
         self,
@@ -190,6 +230,11 @@ class MixedFit(Fit):
         if rows.new and not allow_new_levels:
             used = {t.factor for t, c in zip(self.naming.terms, chosen, strict=True) if c}
             _refuse_new({g: v for g, v in rows.new.items() if g in used})
+        eta = self._linear_predictor(rows, chosen)
+        return eta if type == "link" else _mean(self.naming.link, eta)
+
+    def _linear_predictor(self, rows: Rows, chosen: tuple[tuple[int, ...], ...]) -> Floats:
+        """With the chosen effects of each random term."""
         eta = np.zeros(rows.n) if rows.offset is None else rows.offset.copy()
         for row, column in zip(self.components, rows.fixed, strict=False):
             eta += row.estimate if column is None else row.estimate * column
@@ -199,7 +244,37 @@ class MixedFit(Fit):
                 for k in picked:
                     part = padded[codes, k]
                     eta += part if columns[k] is None else part * columns[k]
-        return eta if type == "link" else _mean(self.naming.link, eta)
+        return eta
+
+    # -- the fit once more
+
+    def refit(self, y: Any) -> MixedFit:
+        """The fit for other responses in the same rows: one a row, missing ones ignored (see `Fit.refit`).
+
+        For binomial models they are counts of successes.
+        """
+        return self.refitter().fit(y)
+
+    def refitter(self) -> MixedRefitter:
+        """What refits in a loop, under lme4's names; see `Fit.refitter`."""
+        from dagmodels.results.mixed.refitter import MixedRefitter
+
+        return MixedRefitter(self)
+
+    def domains(self) -> tuple[Floats, Floats]:
+        """Lowest and highest value that each estimate may have."""
+        kinds = [r.kind for r in self.components]
+        lowest = {"fixed": -np.inf, "cor": -1.0}
+        highest = {"cor": 1.0}
+        return np.array([lowest.get(k, 0.0) for k in kinds]), np.array(
+            [highest.get(k, np.inf) for k in kinds]
+        )
+
+    def targets(self, names: Sequence[str]) -> list[Target]:
+        """Estimates as functions of the graph's own."""
+        from dagmodels.results.mixed.refitter import component_targets
+
+        return component_targets(self, names)
 
     def _chosen(self, re_form: Any) -> tuple[tuple[int, ...], ...]:
         every = tuple(tuple(range(len(t.effects))) for t in self.naming.terms)
@@ -219,21 +294,6 @@ class MixedFit(Fit):
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return f"<pre>{escape(str(self))}</pre>"
-
-
-def _variance(family: str, mean: Floats, spread: float) -> Any:
-    """Variance of a response of weight one; `spread` is the family's parameter."""
-    match family:
-        case "binomial":
-            return mean * (1 - mean)
-        case "poisson":
-            return mean
-        case "negative.binomial":
-            return mean + mean**2 / spread
-        case "Gamma":
-            return mean**2 / spread
-        case _:
-            return spread**2
 
 
 def _mean(link: str, eta: Floats) -> Floats:

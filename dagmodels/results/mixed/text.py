@@ -53,7 +53,7 @@ def criterion(fit: MixedFit) -> str:
 
 def residuals(fit: MixedFit) -> str:
     """Quartiles of the residuals, divided by their standard deviations."""
-    scaled = fit.residuals(scaled=True)
+    scaled = fit.residuals("scaled")
     quartiles = np.quantile(scaled[~np.isnan(scaled)], [0, 0.25, 0.5, 0.75, 1])
     values = r_format(zapsmall(quartiles.tolist(), DIGITS + 1), DIGITS)
     names = ("Min", "1Q", "Median", "3Q", "Max")
