@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -63,7 +63,7 @@ class Plan:
     model : the model's name.
     method : what was asked for: "auto" or a backend's name.
     rule : the row of the policy that held.
-    text : the explanation in full, which `str` and `print` show.
+    text : the explanation in full, which `str` and `print` show, or a function of the plan that gives it.
     """
 
     backend: str | None
@@ -74,7 +74,7 @@ class Plan:
     model: str = ""
     method: str = "auto"
     rule: str = ""
-    text: str = field(default="", repr=False, compare=False)
+    text: str | Callable[[Plan], str] = field(default="", repr=False, compare=False)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -82,7 +82,8 @@ class Plan:
         return next((v for v in self.verdicts if v.backend == self.backend), None)
 
     def __str__(self) -> str:
-        return self.text or f"{self.backend or 'no backend'}: {self.reason}"
+        text = self.text(self) if callable(self.text) else self.text
+        return text or f"{self.backend or 'no backend'}: {self.reason}"
 
     def __repr__(self) -> str:
         model = f" for {self.model}" if self.model else ""

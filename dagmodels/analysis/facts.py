@@ -74,10 +74,20 @@ class Facts:
         """Which unknowns each tree depends on."""
         return Reach(self.graph) if self.problem is None else self.structure.reach
 
+    @cached_property
+    def _kept(self) -> dict[tuple[tuple[str, object], ...], tuple[str, ...]]:
+        return {}
+
     def _where(self, **wanted: object) -> tuple[str, ...]:
-        return tuple(
-            n for n, f in self.nodes.items() if all(getattr(f, key) == value for key, value in wanted.items())
-        )
+        """Nodes with these facts, none of which hangs on data."""
+        if self.problem is not None:
+            return self.structure._where(**wanted)
+        key = tuple(wanted.items())
+        if key not in self._kept:
+            self._kept[key] = tuple(
+                n for n, f in self.nodes.items() if all(getattr(f, what) == value for what, value in key)
+            )
+        return self._kept[key]
 
     @cached_property
     def stochastic(self) -> tuple[str, ...]:
@@ -107,16 +117,18 @@ class Facts:
     @cached_property
     def latent(self) -> tuple[str, ...]:
         """Stochastic nodes without data, or with missing values."""
-        return self._where(latent=True)
+        return tuple(n for n, f in self.nodes.items() if f.latent)
 
     @cached_property
     def discrete_latents(self) -> tuple[str, ...]:
         """Latent nodes with counted values."""
-        return self._where(latent=True, discrete=True)
+        return tuple(n for n in self.discrete if self.nodes[n].latent)
 
     @cached_property
     def unknowns(self) -> tuple[str, ...]:
         """Parameters and stochastic nodes that are not observed."""
+        if self.problem is not None:
+            return self.structure.unknowns
         return tuple(n for n, f in self.nodes.items() if f.prior is not None)
 
     @cached_property
@@ -150,6 +162,8 @@ class Facts:
     @cached_property
     def unknown_tables(self) -> tuple[str, ...]:
         """Nodes with a `Table` whose numbers are not stated."""
+        if self.problem is not None:
+            return self.structure.unknown_tables
         found = (
             (n, laws.distribution_of(s)) for n, node in self.graph.nodes.items() for s in node.statements
         )
@@ -158,6 +172,8 @@ class Facts:
     @cached_property
     def unknown_numbers(self) -> tuple[str, ...]:
         """What keeps a discrete network from being known: parameters, unknown tables, continuous unknowns."""
+        if self.problem is not None:
+            return self.structure.unknown_numbers
         numbers = (n for n in self.unknowns if n in self.parameters or n not in self.discrete)
         return tuple(dict.fromkeys((*numbers, *self.unknown_tables)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dagmodels.graph.expression import (
     Binary,
@@ -41,7 +42,13 @@ class LinearForm:
 
 def depends(tree: Expression, names: Set[str]) -> bool:
     """Whether any of the names occurs in the tree, inside indices too."""
-    return any(r.name in names for r in references(tree))
+    return not _named(tree).isdisjoint(names)
+
+
+@lru_cache(maxsize=4096)
+def _named(tree: Expression) -> frozenset[str]:
+    """Names in a tree; kept, because the same trees of a graph are asked about again and again."""
+    return frozenset(r.name for r in references(tree))
 
 
 def plus(left: Expression, right: Expression) -> Expression:
@@ -66,6 +73,11 @@ def linear_form(tree: Expression, names: Set[str]) -> LinearForm | None:
     Returns None where the tree is not linear in them: a product or ratio of two, a function of one,
     or an index that is one of them.
     """
+    return _linear_form(tree, frozenset(names))
+
+
+@lru_cache(maxsize=4096)
+def _linear_form(tree: Expression, names: frozenset[str]) -> LinearForm | None:
     if not depends(tree, names):
         return LinearForm(tree, ())
     match tree:

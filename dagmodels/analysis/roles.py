@@ -76,14 +76,25 @@ def roles(dag: Dag, problem: Problem | None = None) -> Roles:
     problem : its data; without them every `observed` node counts as fully given.
     """
     if problem is None:
-        return _roles(dag, None)
+        return _kept(dag, None)
     if "roles" not in problem.memo:
-        problem.memo["roles"] = _roles(dag, problem)
+        problem.memo["roles"] = _kept(dag, problem)
     return cast(Roles, problem.memo["roles"])
 
 
-def _roles(dag: Dag, problem: Problem | None) -> Roles:
+def _kept(dag: Dag, problem: Problem | None) -> Roles:
+    """The roles, worked out once for each order of the nodes' sizes and each set of nodes with gaps."""
     partly = _partly_missing(dag, problem)
+    size = {name: _size(node, dag, problem) for name, node in dag.nodes.items()}
+    by_size = tuple(sorted(size, key=lambda n: -size[n]))
+    key = ("roles", tuple(partly.items()), by_size)
+    if key not in dag.memo:
+        dag.memo[key] = _roles(dag, partly, {n: i for i, n in enumerate(by_size)})
+    return cast(Roles, dag.memo[key])
+
+
+def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Roles:
+    """See `roles`. place : of each node among all by size, the largest first."""
     tied = _vector_nodes(dag)
     apart = {n for n in partly if n in tied and not partly[n]}  # predicted from their vector afterwards
     unknown = [n for n in dag.nodes.values() if _is_unknown(n) or (n.name in partly and n.name not in apart)]
@@ -92,14 +103,13 @@ def _roles(dag: Dag, problem: Problem | None) -> Roles:
     }
     use = _uses(dag, set(candidates))
     _coefficients_of_curved_leaves(candidates, use)
-    size = {name: _size(node, dag, problem) for name, node in candidates.items()}
     ranked = sorted(
         (
             n
             for n in candidates
             if n not in use.nonlinear and not _is_outer_in_leaves(dag, candidates[n], use)
         ),
-        key=lambda n: (_rank(candidates[n]), -size[n]),
+        key=lambda n: (_rank(candidates[n]), place[n]),
     )
     block: list[str] = []
     displaced: dict[str, str] = {}

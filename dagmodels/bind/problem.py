@@ -101,7 +101,12 @@ class Problem:
 
     def shape(self, node: str) -> tuple[int, ...]:
         """Sizes of a node's plates."""
-        return tuple(self.plates[p].size for p in self.graph.nodes[node].plates)
+        key = ("shape", node)
+        found = self.memo.get(key)
+        if found is None:
+            found = tuple(self.plates[p].size for p in self.graph.nodes[node].plates)
+            self.memo[key] = found
+        return found
 
     def rows(self, plates: tuple[str, ...]) -> Rows:
         """The elements of a head with these plates, with membership in every plate bound by it."""

@@ -35,7 +35,7 @@ def make_plan(facts: Facts, method: str = "auto", options: Mapping[str, Any] | N
         plan = _automatic(rule, verdicts)
     else:
         plan = _requested(method, rule, verdicts)
-    plan = replace(
+    return replace(
         plan,
         verdicts=verdicts,
         notes=(*plan.notes, *facts.cautions),
@@ -43,8 +43,8 @@ def make_plan(facts: Facts, method: str = "auto", options: Mapping[str, Any] | N
         model=facts.graph.name,
         method=method,
         rule=rule.name,
+        text=explain,
     )
-    return replace(plan, text=explain(plan))
 
 
 def _judge(backend: Backend, facts: Facts) -> Verdict:

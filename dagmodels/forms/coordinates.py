@@ -26,6 +26,7 @@ from dagmodels.graph.statement import (
     Parameter,
     Stochastic,
 )
+from dagmodels.numerics.triangle import lower_triangle
 
 
 @remembered
@@ -131,7 +132,7 @@ def _matrix_coordinate(name: str, kind: str, shape: tuple[int, ...], start: floa
     d = shape[-1]
     batch = int(np.prod(shape[:-2], dtype=np.int64)) if shape[:-2] else 1
     if kind == "covariance":
-        i, j = np.tril_indices(d)
+        i, j = lower_triangle(d)
         diagonal = np.tile(i == j, batch)
         free = np.full(diagonal.size, np.inf)
         return Coordinate(name, "cholesky", diagonal.size, -free, free, diagonal, "matrix", d, batch, start)

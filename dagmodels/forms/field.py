@@ -179,6 +179,7 @@ class Evaluator:
         self.w = field.tape.initial.copy()
         self.evaluations = 0
         self._objective, self._value, self._gradient = kernels.objective, kernels.VALUE, kernels.GRADIENT
+        self._both = self._value | self._gradient
         self._result = np.zeros(2 + field.x_places.size)
         self._arguments = (
             *(field.x_places, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
@@ -206,8 +207,10 @@ class Evaluator:
     def value_and_gradient(self, x: Floats) -> tuple[float, Floats]:
         """The total and its gradient at x (nan where the value is infinite)."""
         self.evaluations += 1
-        total = self._run(self._value | self._gradient, x).total
-        return total, self._result[2:].copy() if math.isfinite(total) else np.full(x.size, np.nan)
+        self._objective(self._both, x, *self._arguments)
+        result = self._result
+        total = float(result[0] + result[1])
+        return (total, result[2:].copy()) if math.isfinite(total) else (math.inf, np.full(x.size, np.nan))
 
     def means(self) -> Floats:
         """Conditional means (or generalised least squares values) of the elements at the last x."""
@@ -216,6 +219,9 @@ class Evaluator:
     def covariance(self, rows: Ints) -> Floats:
         """Conditional covariance of some elements given the outer unknowns, at the last x."""
         pattern = self.field.pattern
+        if not self.field.moves and rows.size and rows.min() >= pattern.ts:
+            places = pattern.place(rows.repeat(rows.size), np.tile(rows, rows.size))
+            return self.elimination.selected_inverse()[places].reshape(rows.size, rows.size)
         by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
         every = np.unique(np.concatenate([rows, by]))
         if every.size and every.min() >= pattern.ts:

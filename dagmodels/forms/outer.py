@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.numerics.tape import Recorder, factors
+from dagmodels.numerics.triangle import lower_triangle
 
 if TYPE_CHECKING:
     from dagmodels.forms.saturated import Saturated
@@ -66,7 +67,7 @@ def register(recorder: Recorder, coordinate: Coordinate) -> tuple[int, int | Non
 
 def _lower_places(raw: int, coordinate: Coordinate) -> tuple[int, NDArray[np.int64], int]:
     d, batch = coordinate.order, coordinate.batch
-    i, j = np.tril_indices(d)
+    i, j = lower_triangle(d)
     places = (np.arange(batch)[:, None] * d * d + (i * d + j)[None, :]).reshape(-1)
     return raw, places, batch * d * d
 
@@ -104,7 +105,7 @@ def coordinates_of(coordinate: Coordinate, value: Floats) -> Floats:
         case "log":
             return np.log(flat)
         case "cholesky":
-            i, j = np.tril_indices(coordinate.order)
+            i, j = lower_triangle(coordinate.order)
             blocks = flat.reshape(-1, coordinate.order, coordinate.order)
             return factors(blocks)[:, i, j].reshape(-1)
         case "partial":

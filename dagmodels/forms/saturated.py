@@ -26,6 +26,7 @@ from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, expressions
 from dagmodels.graph.statement import Covariance, Deterministic, Domain, Parameter, Statement, Stochastic
 from dagmodels.numerics.tape import Recorder, factors
+from dagmodels.numerics.triangle import lower_triangle
 
 if TYPE_CHECKING:
     from dagmodels.forms.vectors import Vector
@@ -55,7 +56,7 @@ class Saturated:
     @property
     def places(self) -> list[tuple[int, int]]:
         """Row and column of each name's entry."""
-        i, j = np.tril_indices(self.order)
+        i, j = lower_triangle(self.order)
         return list(zip(i.tolist(), j.tolist(), strict=True))
 
 

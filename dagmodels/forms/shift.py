@@ -9,6 +9,7 @@ zero are centred first (`centre`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from dagmodels.forms.centre import Edges, Move, centred
 from dagmodels.forms.field import Leaf
 from dagmodels.forms.pieces import Piece
 from dagmodels.numerics.elimination import SCALED
+from dagmodels.numerics.triangle import inverse_of_regular
 
 if TYPE_CHECKING:
     from dagmodels.forms.build_field import Response
@@ -76,8 +78,16 @@ def provisional_fit(
         shift[free] = coefficients
     edges = _shifted_edges(child, parent, value, source, plain, shift, q)
     moved = [_shifted_response(r, shift, one, q) for r in responses]
-    leaves = [Leaf(r.node, r.n, float(np.sqrt(np.mean(r.y**2)))) for r in moved if not r.curved]
+    leaves = [Leaf(r.node, r.n, math.sqrt(r.y @ r.y / r.n)) for r in moved if not r.curved]
     return Provisional(shift, edges, moved, leaves, moves)
+
+
+def deviation(y: Floats) -> float:
+    """Standard deviation (the mean square's root, zero without values), at less cost than numpy's `std`."""
+    if not y.size:
+        return 0.0
+    centred = y - y.sum() / y.size
+    return math.sqrt(centred @ centred / y.size)
 
 
 def _propagated(q: int, free: Ints, child: Ints, parent: Ints, value: Floats) -> Floats:
@@ -110,7 +120,7 @@ def _least_squares(responses: list[Response], values: list[Floats]) -> Floats:
     """Coefficients of the free elements; responses are weighed by their spread."""
     design, target = [], []
     for r, v in zip(responses, values, strict=True):
-        spread = float(np.std(r.y)) or 1.0
+        spread = deviation(r.y) or 1.0
         weight = r.root_weight
         if isinstance(weight, np.ndarray):
             weight = (weight / (weight.mean() * spread))[:, None]
@@ -124,12 +134,18 @@ def _least_squares(responses: list[Response], values: list[Floats]) -> Floats:
     scale[scale == 0] = 1.0
     X = X / scale
     gram = X.T @ X
-    values, vectors = np.linalg.eigh(gram)
-    keep = values > 1e-12 * values[-1]
-    solve = (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
+    solve = inverse_of_regular(gram)
+    if solve is None:
+        solve = _pseudo_inverse(gram)
     b = solve @ (X.T @ y)
     b = b + solve @ (X.T @ (y - X @ b))  # one refinement gives back the digits that the Gram matrix lost
     return b / scale
+
+
+def _pseudo_inverse(gram: Floats) -> Floats:
+    values, vectors = np.linalg.eigh(gram)
+    keep = values > 1e-12 * values[-1]
+    return (vectors[:, keep] / values[keep]) @ vectors[:, keep].T
 
 
 def _shifted_edges(

@@ -104,7 +104,7 @@ class Dag:
         return printing.text(self)
 
     @cached_property
-    def memo(self) -> dict[str, object]:
+    def memo(self) -> dict[object, object]:
         """What functions of the graph alone have found, by their names; see `remembered`."""
         return {}
 

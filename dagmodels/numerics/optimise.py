@@ -7,8 +7,10 @@ outward.  Nothing is random and nothing is global here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ NEWTON_LIMIT = 40  # more coordinates than this: BFGS
 SADDLE = -1e-7  # smallest eigenvalue over the largest; redundant coordinates give zeros
 FINER = 1e-6  # steps of the second look at a Hessian that seems to be that of a saddle
 FACTORED = 12  # from so many coordinates on a Cholesky factor is cheaper than eigenvalues
+BY_HAND = 6  # up to so many it is factored in plain numbers: cheaper than any call
 LAST_STEPS = 3
 TOLERANCE = 1e-6  # on the Newton decrement sqrt(g' H^-1 g), for a criterion on the deviance scale
 
@@ -57,11 +60,11 @@ def difference_hessian(f: Objective, x: Floats, step: Floats, lower: Floats, upp
         if ahead[i] == behind[i]:  # held by equal bounds
             hessian[:, i] = 0.0
             continue
-        if not (np.isfinite(up) and np.isfinite(down)):
+        if not (math.isfinite(up) and math.isfinite(down)):
             centre = f(x)[1]
-            if np.isfinite(up):
+            if math.isfinite(up):
                 g_down, behind = centre, x
-            elif np.isfinite(down):
+            elif math.isfinite(down):
                 g_up, ahead = centre, x
         hessian[:, i] = (g_up - g_down) / (ahead[i] - behind[i])
     return 0.5 * (hessian + hessian.T)
@@ -118,9 +121,9 @@ def descend(
 
     tolerance : on the Newton decrement, at which steps end.
     """
-    x = np.clip(start, lower, upper)
+    x = _within(start, lower, upper)
     value, gradient = f(x)
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise FloatingPointError("the criterion is not finite at the starting point")
     newton = x.size <= NEWTON_LIMIT
     stale, fresh = newton and model is None, False
@@ -184,7 +187,7 @@ def certify(
     if smallest < SADDLE:
         message = "stopped at a saddle: the Hessian has a negative eigenvalue"
     for _ in range(LAST_STEPS):  # Newton steps with this better Hessian, below what the value can tell
-        new = np.clip(x + step, lower, upper)
+        new = _within(x + step, lower, upper)
         if not 1e-11 < decrement < 1e-3 or smallest <= 0 or np.array_equal(new, x):
             break
         new_value, new_gradient = f(new)
@@ -199,12 +202,12 @@ def _tested(
     hessian: Floats, gradient: Floats, free: NDArray[np.bool_], scale: Floats
 ) -> tuple[float, float, Floats]:
     """Newton decrement, smallest relative eigenvalue and Newton step over the free coordinates."""
-    at = np.flatnonzero(free)
+    at = free.nonzero()[0]
     step = np.zeros(gradient.size)
     if not at.size:
         return 0.0, 1.0, step
     d = scale[at]
-    scaled = hessian[np.ix_(at, at)] * np.outer(d, d)
+    scaled = _part(hessian, at) * (d[:, None] * d)
     if not np.isfinite(scaled).all():  # walls on both sides: nothing can be certified
         return np.inf, 1.0, step
     eigenvalues, vectors = np.linalg.eigh(scaled)
@@ -213,6 +216,11 @@ def _tested(
     safe = np.maximum(np.abs(eigenvalues), 1e-10 * top)
     step[at] = -(vectors @ (g / safe)) * d
     return float(np.sqrt(np.sum(g**2 / safe))), float(eigenvalues[0] / top), step
+
+
+def _within(x: Floats, lower: Floats, upper: Floats) -> Floats:
+    """x moved onto the bounds that it lies beyond (the quick form of numpy's `clip`)."""
+    return np.minimum(np.maximum(x, lower), upper)
 
 
 def _active(x: Floats, gradient: Floats, lower: Floats, upper: Floats) -> NDArray[np.bool_]:
@@ -233,7 +241,7 @@ def _forward_hessian(
             if not lower[i] <= near[i] <= upper[i]:
                 continue
             value, g = f(near)
-            if np.isfinite(value):
+            if math.isfinite(value):
                 hessian[:, i] = (g - gradient) / signed
                 break
         else:
@@ -246,15 +254,21 @@ def _step(
     model: Floats, gradient: Floats, free: NDArray[np.bool_], scale: Floats, radius: float
 ) -> tuple[Floats, float]:
     """A descent step with eigenvalues made positive, no longer than `radius` in units of scale."""
-    at = np.flatnonzero(free)
+    at = free.nonzero()[0]
     d = scale[at]
-    scaled = model[np.ix_(at, at)] * np.outer(d, d)
-    if at.size >= FACTORED and (found := _cholesky_step(scaled, gradient[at] * d, radius)) is not None:
+    scaled = _part(model, at) * (d[:, None] * d)
+    g = gradient[at] * d
+    found = None
+    if at.size <= BY_HAND:
+        found = _small_step(scaled.tolist(), g.tolist(), radius)
+    elif at.size >= FACTORED:
+        found = _cholesky_step(scaled, g, radius)
+    if found is not None:
         step = np.zeros(gradient.size)
         step[at] = found[0] * d
         return step, found[1]
     eigenvalues, vectors = np.linalg.eigh(scaled)
-    g = vectors.T @ (gradient[at] * d)
+    g = vectors.T @ g
     top = max(np.abs(eigenvalues).max(), 1e-300)
     positive = np.maximum(np.abs(eigenvalues), 1e-9 * top)
     along = -g / positive
@@ -266,6 +280,42 @@ def _step(
     concave = bool((eigenvalues < -1e-8 * top).any())
     decrement = float(np.sqrt(np.sum(g**2 / positive)))
     return step, max(decrement, 1e-3) if concave and decrement < 1e-3 and length > 1e-6 else decrement
+
+
+def _part(matrix: Floats, at: NDArray[np.int64]) -> Floats:
+    """The rows and columns `at` (in order) of a square matrix."""
+    return matrix if at.size == len(matrix) else matrix[at[:, None], at]
+
+
+def _small_step(
+    model: list[list[float]], gradient: list[float], radius: float
+) -> tuple[Floats, float] | None:
+    """As `_cholesky_step`, for a few coordinates."""
+    solved: list[float] = []  # L^-1 g
+    factor: list[list[float]] = []
+    pivots: list[float] = []
+    for i, (row, g) in enumerate(zip(model, gradient, strict=True)):
+        new: list[float] = []
+        for j in range(i):
+            above = factor[j]
+            new.append((row[j] - sum(map(mul, new, above))) / above[j])
+        pivot = row[i] - sum(map(mul, new, new))
+        if not pivot > 0.0:
+            return None
+        pivots.append(pivot)
+        root = math.sqrt(pivot)
+        solved.append((g - sum(map(mul, new, solved))) / root)
+        new.append(root)
+        factor.append(new)
+    if not (min(pivots) > 1e-7 * max(pivots) and math.isfinite(max(pivots))):
+        return None
+    k = len(solved)
+    step = [-z for z in solved]
+    for i in range(k - 1, -1, -1):
+        step[i] = (step[i] - sum(factor[m][i] * step[m] for m in range(i + 1, k))) / factor[i][i]
+    length = math.sqrt(sum(map(mul, step, step)))
+    share = min(1.0, radius / max(length, 1e-300))
+    return np.array(step) * share, math.sqrt(sum(map(mul, solved, solved)))
 
 
 def _cholesky_step(model: Floats, gradient: Floats, radius: float) -> tuple[Floats, float] | None:
@@ -290,10 +340,10 @@ def _search(
     fraction = 1.0
     slack = 1e-13 * max(abs(value), 1.0)
     for _ in range(40):
-        new = np.clip(x + fraction * step, lower, upper)
+        new = _within(x + (step if fraction == 1.0 else fraction * step), lower, upper)
         new_value, new_gradient = f(new)
         promised = float(gradient @ (new - x))
-        if np.isfinite(new_value) and new_value <= value + 1e-4 * min(promised, 0.0) + slack:
+        if math.isfinite(new_value) and new_value <= value + 1e-4 * min(promised, 0.0) + slack:
             return new, new_value, new_gradient, fraction
         fraction *= 0.35
         if not np.any(np.abs(fraction * step) > 1e-15 * np.maximum(np.abs(x), 1e-300)):
@@ -321,4 +371,4 @@ def _bfgs(model: Floats, s: Floats, y: Floats) -> Floats:
         return model
     theta = 1.0 if sy >= 0.2 * sms else 0.8 * sms / (sms - sy)
     r = theta * y + (1 - theta) * ms
-    return model - np.outer(ms, ms) / sms + np.outer(r, r) / float(s @ r)
+    return model - ms[:, None] * (ms / sms) + r[:, None] * (r / float(s @ r))

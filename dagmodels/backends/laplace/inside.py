@@ -106,8 +106,10 @@ def _at_zero(f: Objective, optimum: Optimum) -> Optimum:
     """Scales that ran towards zero are put there, if that is no worse: zero is an ordinary point."""
     s = f.space
     x, value = optimum.x.copy(), optimum.value
-    may_be_zero = s.symmetric | (s.lower == 0)
-    for i in np.flatnonzero(may_be_zero & (np.abs(x) < 1e-2 * s.scale) & (x != 0)):
+    near = np.flatnonzero((s.symmetric | (s.lower == 0)) & (np.abs(x) < 1e-2 * s.scale) & (x != 0))
+    if not near.size:
+        return optimum
+    for i in near:
         trial = x.copy()
         trial[i] = 0.0
         trial_value = f(trial)[0]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
 from dagmodels.backends.laplace.cost import cost
@@ -26,6 +27,15 @@ def judge(facts: Facts) -> Verdict:
     """The verdict with reasons that name nodes."""
     dag = facts.graph
     found = roles(dag, facts.problem)
+    key = ("laplace verdict", id(found))  # the roles of a graph are kept as long as it is
+    if key not in dag.memo:
+        dag.memo[key] = found, _verdict(dag, found)
+    _, verdict = cast(tuple[Roles, Verdict], dag.memo[key])
+    return replace(verdict, cost=cost(facts.problem, found)) if verdict.accepts else verdict
+
+
+def _verdict(dag: Dag, found: Roles) -> Verdict:
+    """The verdict but for its cost, which alone hangs on the sizes of the data."""
     reasons = refusals(dag, found)
     if reasons:
         return Verdict("laplace", accepts=False, because=tuple(reasons))
@@ -35,7 +45,6 @@ def judge(facts: Facts) -> Verdict:
         exact=not found.curved,
         because=(_why(dag, found),),
         method=method(dag, found),
-        cost=cost(facts.problem, found),
         roles=_roles(found),
         rewrites=_rewrites(dag, found),
     )

@@ -55,16 +55,17 @@ class Objective:
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
         key = x.tobytes()
-        if key not in self._known:
+        found = self._known.get(key)
+        if found is None:
             if len(self._known) >= REMEMBERED:
                 del self._known[next(iter(self._known))]
-            value, gradient = self.evaluator.value_and_gradient(x)
+            found = value, gradient = self.evaluator.value_and_gradient(x)
             if self._columns and np.isfinite(value) and self._singular():
                 for i in np.flatnonzero(self.space.on_edge(x)):
                     slope = self._slope(x, value, int(i))
                     gradient[i] = slope if np.isfinite(slope) else gradient[i]
-            self._known[key] = value, gradient
-        return self._known[key]
+            self._known[key] = found
+        return found
 
     def workspace(self, x: Floats) -> Floats:
         """All values on the tape at x."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.quadrature import QuadratureEvaluator
 from dagmodels.numerics.elimination import SCALED
+from dagmodels.numerics.triangle import inverse_of_regular, lower_triangle
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
 
@@ -103,6 +105,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
         covariance_matrix=unknowns.covariance,
         predictor=predictor(solution, unknowns, means),
         again=LaplaceAgain(solution, plan, joint),
+        plate_sizes={name: plate.size for name, plate in field.problem.plates.items()},
     )
 
 
@@ -208,9 +211,12 @@ def outer_covariance(solution: Solution) -> Floats:
         if not np.isfinite(inner).all():
             return full
         scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
-        full[np.ix_(free, free)] = (
-            2 * np.linalg.pinv(inner * np.outer(scale, scale), rcond=1e-10) * np.outer(scale, scale)
-        )
+        scales = scale[:, None] * scale
+        scaled = inner * scales
+        inverse = inverse_of_regular(scaled)
+        if inverse is None:
+            inverse = np.linalg.pinv(scaled, rcond=1e-10)
+        full[np.ix_(free, free)] = 2 * inverse * scales
     return full
 
 
@@ -370,13 +376,15 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
 
 def _singular(solution: Solution, node: str, order: int, x: Floats) -> list[str]:
     """Matrices with a zero direction: named by the variance that is zero, else as a whole."""
-    i, j = np.tril_indices(order)
+    i, j = lower_triangle(order)
     found = []
     for part in x.reshape(-1, i.size):
         factor = np.zeros((order, order))
         factor[i, j] = part
         variances = (factor**2).sum(axis=1)
         top = variances.max(initial=0.0)
+        if math.prod((factor.diagonal() ** 2).tolist()) > 1e-9 * top**order > 0.0:
+            continue  # the smallest eigenvalue is at least the determinant over e top^(order - 1)
         for d in np.flatnonzero(variances <= 1e-12 * max(top, 1e-300)):
             found.append(element_label(solution.field.problem, node, int(d * order + d)))
         if not found and np.linalg.eigvalsh(factor @ factor.T)[0] <= 1e-10 * top:

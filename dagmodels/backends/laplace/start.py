@@ -12,6 +12,8 @@ from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Field, Leaf
 from dagmodels.forms.outer import Coordinate
 from dagmodels.forms.saturated import CORRELATION, SCALE, Saturated
+from dagmodels.forms.shift import deviation
+from dagmodels.numerics.triangle import lower_triangle
 
 Floats = NDArray[np.float64]
 
@@ -111,7 +113,7 @@ def _cholesky_start(
         sizes = [0.5 * typical[n] for n in nodes]
     if len(sizes) < d:
         sizes = [size] * d
-    i, j = np.tril_indices(d)
+    i, j = lower_triangle(d)
     batch = c.length // i.size
     row = np.array(sizes)[i]
     return np.tile(np.where(i == j, row, 0.0), batch), np.tile(row, batch)
@@ -156,7 +158,7 @@ def _group_start(
 def _spread(field: Field, leaf: Leaf) -> float:
     """The size of a leaf's residuals; where there are none, of a tenth of the response's own spread."""
     y = field.problem.values[leaf.node][field.problem.observed[leaf.node]]
-    whole = float(np.std(y)) if y.size else 0.0
+    whole = deviation(y)
     return leaf.scale if leaf.scale > EXACT * whole else 0.1 * whole or 1.0
 
 
@@ -176,10 +178,10 @@ def _typical_sizes(field: Field) -> dict[str, float]:
     n = max(field.n_observations, 1)
     r = float(np.sqrt(sum(leaf.n * leaf.scale**2 for leaf in field.leaves) / n)) or 1.0
     found = {"": r}
-    information = np.zeros(field.pattern.size)
     _, _, _, _, h_place, *_, h_value = field.fill
-    np.add.at(information, h_place, h_value)
-    diagonal = information[field.pattern.place(np.arange(field.pattern.n), np.arange(field.pattern.n))]
+    information = np.bincount(h_place, h_value, field.pattern.size)
+    every = np.arange(field.pattern.n)
+    diagonal = information[field.pattern.place(every, every)]
     for name, rows in field.rows.items():
         rows = rows[rows >= 0]
         shape = field.problem.shape(name)

@@ -13,6 +13,7 @@ from dagmodels.backends.laplace.start import EXACT
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Field
+from dagmodels.forms.shift import deviation
 from dagmodels.graph.statement import Parameter
 from dagmodels.numerics.optimise import SADDLE, Optimum
 
@@ -105,8 +106,9 @@ def collapsed(field: Field, f: Objective, optimum: Optimum, share: float = EXACT
         smallest = _deviation(kind, np.exp(x) if c.kind == "log" else x)
         free = isinstance(field.problem.graph.nodes[c.node].statements[0], Parameter)
         for leaf in observed:
-            whole = leaf.n > 0 and leaf.scale <= _nothing(field, leaf.node, EXACT)
-            if smallest <= _nothing(field, leaf.node, share) or (free and c.length == 1 and whole):
+            spread, largest = _sizes(field, leaf.node)  # a deviation is nothing against these
+            whole = leaf.n > 0 and leaf.scale <= max(EXACT * spread, ROUNDING * largest)
+            if smallest <= max(share * spread, ROUNDING * largest) or (free and c.length == 1 and whole):
                 return Collapse(c.node, leaf.node, whole)
     return None
 
@@ -118,12 +120,10 @@ def _deviation(kind: str, values: Floats) -> float:
     return float(values.max() ** -0.5 if kind == "precision" else np.abs(values).min())
 
 
-def _nothing(field: Field, node: str, share: float) -> float:
-    """A deviation that is nothing against the spread of a response, or against its digits."""
+def _sizes(field: Field, node: str) -> tuple[float, float]:
+    """Standard deviation and largest size of a response."""
     y = field.problem.values[node][field.problem.observed[node]]
-    if not y.size:
-        return 0.0
-    return max(share * float(np.std(y)), ROUNDING * float(np.abs(y).max()))
+    return (deviation(y), float(np.abs(y).max())) if y.size else (0.0, 0.0)
 
 
 def labels(field: Field) -> list[str]:
@@ -161,12 +161,12 @@ def _bent(field: Field, f: Objective, optimum: Optimum) -> str:
 
 def _flat(field: Field, optimum: Optimum) -> str | None:
     """A residual scale or precision that the criterion does not depend on."""
-    names = labels(field)
     position = 0
     for c in field.coordinates:
-        for k in range(position, position + c.length):
-            if c.kind == "log" and np.abs(optimum.hessian[k]).max() < FLAT:
-                return names[k]
+        if c.kind == "log" and c.length:
+            steepest = np.abs(optimum.hessian[position : position + c.length]).max(axis=1)
+            if steepest.min() < FLAT:
+                return labels(field)[position + int(np.argmax(steepest < FLAT))]
         position += c.length
     return None
 

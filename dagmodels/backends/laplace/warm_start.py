@@ -19,6 +19,7 @@ from dagmodels.forms.field import Field
 from dagmodels.forms.outer import Coordinate
 from dagmodels.forms.saturated import Saturated
 from dagmodels.numerics.optimise import Objective
+from dagmodels.numerics.triangle import lower_triangle
 
 Floats = NDArray[np.float64]
 STEPS = 3
@@ -88,18 +89,19 @@ def _elements(field: Field, group: Saturated) -> int:
 
 
 def _covariance_step(x: Floats, g: Floats, d: int, m: int) -> Floats:
-    i, j = np.tril_indices(d)
+    i, j = lower_triangle(d)
     L, half = np.zeros((d, d)), np.zeros((d, d))
     L[i, j], half[i, j] = x, 0.5 * g
-    if (np.diag(L) == 0).any():
+    if (L.diagonal() == 0).any():
         return x
-    G = np.zeros((d, d))  # dc/dSigma from the lower triangle of 2 G L, last column first
+    factor, slope = L.tolist(), half.tolist()
+    G = [[0.0] * d for _ in range(d)]  # dc/dSigma from the lower triangle of 2 G L, last column first
     for col in range(d - 1, -1, -1):
         for row in (*range(col + 1, d), col):
-            G[row, col] = (half[row, col] - G[row, col + 1 :] @ L[col + 1 :, col]) / L[col, col]
-            G[col, row] = G[row, col]
-    inner = np.eye(d) - L.T @ G @ L / m
+            rest = sum(G[row][k] * factor[k][col] for k in range(col + 1, d))
+            G[row][col] = G[col][row] = (slope[row][col] - rest) / factor[col][col]
+    inner = -(L.T @ np.array(G) @ L) / m
+    inner[np.arange(d), np.arange(d)] += 1.0
     values, vectors = np.linalg.eigh(inner)
     root = L @ (vectors * np.sqrt(np.maximum(values, LEAST)))
-    factor = np.linalg.cholesky(root @ root.T)
-    return factor[i, j]
+    return np.linalg.cholesky(root @ root.T)[i, j]
