@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from dagmodels.graph.dag import expressions
 from dagmodels.graph.statement import Deterministic, Head, Parameter, Slot, Statement, Stochastic
 
 SAMPLES = (300, 10_000, None)
+FEW = 2048  # random numbers that are kept
 STEP = 1e-3  # differences of a mean that is linear are exact for any step
 TOLERANCE = 1e-9  # singular values of the scaled Jacobian below this are zero
 CLEAR = 1e-8  # eigenvalues of its cross-products above this are not: singular values above 1e-4
@@ -38,6 +40,13 @@ class Coefficient:
     node: str
     element: int
     label: str
+
+
+@lru_cache(maxsize=1)
+def _numbers() -> Array:
+    found = np.random.default_rng(20240608).uniform(size=FEW)
+    found.flags.writeable = False
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -162,10 +171,22 @@ class _Jacobian:
         self.limit = limit
         self.sampled = False
         self.values: dict[str, Array] = {}
-        self.rng = np.random.default_rng(20240607)
+        self.used = 0
         longest = max((v.size for v in problem.values.values()), default=0)
         cells = min(longest, limit or longest) * (len(coefficients) + 1)
         self.possible = bool(coefficients) and cells <= MAX_CELLS
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(20240607)
+
+    def _uniform(self, low: float, high: float, shape: tuple[int, ...]) -> Array:
+        """The next uniform numbers: the first few are kept, as setting up a generator takes its time."""
+        size = math.prod(shape)
+        self.used += size
+        if self.used > FEW:
+            return self.rng.uniform(low, high, size=shape)
+        return low + (high - low) * _numbers()[self.used - size : self.used].reshape(shape)
 
     def null_space(self) -> tuple[Collinear, ...]:
         """Directions of coefficients that move no mean, each as a group of labels."""
@@ -209,8 +230,10 @@ class _Jacobian:
         """The differences of an observed node's mean; its data become its value for its children."""
         problem = self.problem
         seen = problem.observed[name]
-        noise = self.rng.normal(size=seen.shape)
-        self.values[name] = np.where(seen, problem.values[name], noise)[..., None]
+        known = problem.values[name]
+        if not seen.all():
+            known = np.where(seen, known, self.rng.normal(size=seen.shape))
+        self.values[name] = known[..., None]
         cells = np.flatnonzero(seen)
         if self.limit is not None and len(cells) > self.limit:
             cells = self.rng.choice(cells, size=self.limit, replace=False)
@@ -231,7 +254,7 @@ class _Jacobian:
             return self.problem.values[name][..., None]
         own = [(i, c.element) for i, c in enumerate(self.coefficients) if c.node == name]
         if own or node.kind == "parameter":
-            base = self.rng.uniform(0.3, 0.7, size=(*shape, 1))
+            base = self._uniform(0.3, 0.7, (*shape, 1))
             if own:
                 base = np.repeat(base, len(self.coefficients) + 1, axis=-1)
                 for variant, element in own:
@@ -271,7 +294,7 @@ class _Jacobian:
             else:
                 part_rows = Rows(len(picked), {p: c[picked] for p, c in rows.codes.items()})
             if tree is None:  # a law without location: some value that moves with nothing
-                part = self.rng.uniform(0.5, 1.5, size=(len(picked), 1))
+                part = self._uniform(0.5, 1.5, (len(picked), 1))
             else:
                 part = evaluate(tree, part_rows, self.values, self.problem)
             width = max(result.shape[1], part.shape[1])

@@ -150,10 +150,11 @@ def _from_native(data: Any, source: str) -> Table:
     ):  # a pandas index with a name is a column
         data = data.reset_index()
     names = getattr(data, "columns", ()) if hasattr(data, "iloc") else ()
+    names = names.tolist() if hasattr(names, "tolist") else names
     if any(not isinstance(name, str) for name in names):
         data = data.set_axis([str(name) for name in names], axis=1)
     if _is_pandas(data, "DataFrame"):
-        columns = tuple(data.columns)
+        columns = tuple(data.columns.tolist())
         _refuse_duplicates(columns, source)
         return Table(columns, len(data), lambda name: _pandas_column(name, data[name]), source)
     import narwhals as nw

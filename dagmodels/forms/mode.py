@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,47 @@ class _Line:
         return _Point(eta, self.prior_end + self.slope_end * (t - 1) + bend * (t - 1) ** 2)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Flat:
+    """All curved leaves' predictors in one list, as the kernels of `mode_steps` take them.
+
+    pieces : predictor, element, place of the factor and number of each piece.
+    model : pairs of predictors with the place and multiple of their weight, predictors with the places of
+        their loads, and the place of what is known of each predictor.
+    """
+
+    pieces: tuple[Any, ...]
+    model: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, field: Field) -> _Flat:
+        lists: tuple[list[Any], ...] = ([], [], [], [], [], [], [], [], [], [], [])
+        begin = 0
+        for c in field.curved:
+            number = [begin + k * c.n + np.arange(c.n) for k in range(len(c.element))]
+            begin += len(number) * c.n
+            for k, own in enumerate(number):
+                found = (np.broadcast_to(own, c.element[k].shape), c.element[k], c.source[k], c.data[k])
+                for column, values in zip(lists[:4], found, strict=True):
+                    column.append(values)
+            for (i, j), places in c.weights.items():
+                found = (number[i], number[j], places, np.full(c.n, 1.0 if i == j else 2.0))
+                for column, values in zip(lists[4:8], found, strict=True):
+                    column.append(values)
+            for i, places in c.loads.items():
+                lists[8].append(number[i])
+                lists[9].append(places)
+            lists[10].append(c.offset)
+        numbers = (3, 7)  # which columns are no places
+        joined = tuple(
+            np.concatenate([np.ravel(a) for a in column] or [np.zeros(0)]).astype(
+                np.float64 if k in numbers else np.int64
+            )
+            for k, column in enumerate(lists)
+        )
+        return cls(joined[:4], joined[4:])
+
+
 class ModeEvaluator(Evaluator):
     """`Evaluator` for a field with curved leaves. Predictors of the last mode start the next search."""
 
@@ -83,7 +125,9 @@ class ModeEvaluator(Evaluator):
         self._typical = [0.0] * len(parts)
         self._at: Floats | None = None
         self._stale = False
-        self._coo: tuple[Ints, Ints, Ints] | None = None
+        self._flat = _Flat.of(field)
+        self._out = np.zeros(5)
+        self._after: tuple[Ints, ...] | None = None
 
     def begin_at(self, other: ModeEvaluator) -> None:
         """Start the search for modes where another evaluator of the same field ended."""
@@ -98,54 +142,12 @@ class ModeEvaluator(Evaluator):
         finite = math.isfinite(deviance + penalty)
         return Criterion(deviance, penalty) if finite else Criterion(math.inf, 0.0)
 
-    def predictors(self, u: Floats) -> Floats:
-        """Every leaf's predictors at values of the kernels' elements, in the order of the inputs."""
-        full = np.append(u, 1.0)
-        parts = [
-            (c.data[k] * self.w[c.source[k]] * full[c.element[k]]).sum(axis=0)
-            for c in self.field.curved
-            for k in range(len(c.element))
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0)
-
     def _ridge(self, value: float) -> None:
         if self.field.ridge >= 0:
             self.w[self.field.ridge] = value
 
     def _minus_twice_log_density(self) -> float:
         return -2.0 * float(self.w[self._density].sum())
-
-    def _quadratic(self, eta: Floats, step: Floats) -> tuple[float, float]:
-        """Sum of u' W u - 2 b u over the leaves as filled in, u = eta less what is known of it, and its
-        derivative along a step."""
-        total, slope, position = 0.0, 0.0, 0
-        for c in self.field.curved:
-            k = len(c.element)
-            at = slice(position, position + k * c.n)
-            position += k * c.n
-            e, d = eta[at].reshape(k, c.n) - self.w[c.offset], step[at].reshape(k, c.n)
-            for (i, j), places in c.weights.items():
-                times = 1.0 if i == j else 2.0
-                w = self.w[places]
-                total += times * float(w @ (e[i] * e[j]))
-                slope += times * float(w @ (e[i] * d[j] + d[i] * e[j]))
-            for i, places in c.loads.items():
-                b = self.w[places]
-                total -= 2.0 * float(b @ e[i])
-                slope -= 2.0 * float(b @ d[i])
-        return total, slope
-
-    def _length(self, step: Floats) -> float:
-        """Length of a step of the predictors in units of their uncertainty, or of themselves."""
-        total, position = 0.0, 0
-        for c in self.field.curved:
-            k = len(c.element)
-            part = step[position : position + k * c.n].reshape(k, c.n)
-            position += k * c.n
-            for i in range(k):
-                if (i, i) in c.weights:
-                    total += float(np.abs(self.w[c.weights[i, i]]) @ part[i] ** 2)
-        return math.sqrt(total)
 
     # -- the mode ----------------------------------------------------------------------------------
 
@@ -174,12 +176,10 @@ class ModeEvaluator(Evaluator):
                     return None
                 self._ridge(ridge)
                 value = self._expand(x, point.eta)
-            line = self._line(point)
-            length = self._length(line.step)
+            line, length, density = self._line(point)
             if length <= NEAR and ridge == 0.0:
                 return self._finished(x, point, line, length, value)
-            before = self._minus_twice_log_density()
-            merit = None if point.prior is None else point.prior + before
+            merit = None if point.prior is None else point.prior - 2.0 * density
             found = self._search(x, line, merit)
             if found is None:
                 return None
@@ -202,12 +202,18 @@ class ModeEvaluator(Evaluator):
         self.eta = point.eta
         return value
 
-    def _line(self, point: _Point) -> _Line:
-        """To the mode of the model that was eliminated last."""
-        end = self.predictors(self.elimination.mean())
-        step = end - point.eta
-        value, slope = self._quadratic(end, step)
-        return _Line(point, step, float(self.elimination.H[-1]) - value, -slope)
+    def _line(self, point: _Point) -> tuple[_Line, float, float]:
+        """To the mode of the model that was eliminated last; with its length in units of the predictors'
+        uncertainty, and the log density where it begins."""
+        from dagmodels.numerics.mode_steps import line
+
+        e, step = self.elimination, np.empty(point.eta.size)
+        line(
+            *(self.w, *self.field.pattern.arguments, e.s, e.T, e.H, e.p, point.eta),
+            *(*self._flat.pieces, *self._flat.model, self._density, step, self._out),
+        )
+        value, slope, length, density, residual = self._out.tolist()
+        return _Line(point, step, residual - value, -slope), length, density
 
     def _search(self, x: Floats, line: _Line, merit: float | None) -> tuple[_Point, Criterion] | None:
         """The first point on the way back from the line's end that is no worse than its start."""
@@ -299,57 +305,32 @@ class ModeEvaluator(Evaluator):
         e the multipliers of the elements' equations, the residual's derivatives are u u' in H, -2 e u' in T
         and -e e' in s; they change as products do.
         """
-        from dagmodels.numerics.field_kernels import fill, fill_adjoint, propagate
+        from dagmodels.numerics.mode_steps import response
 
-        field, e, w = self.field, self.elimination, self.w
-        n = field.pattern.n
-        i, j, constant = self._entries()
-        u = np.append(e.mean(), 1.0)
-        bar, load = self._loaded(moving, u)
-        fill(w, *field.fill, e.s, e.T, e.H)
-        H = e.H.copy()
-        e.H[constant] = -load
-        e.T[constant] = 0.0
-        e.H[-1] = e.T[-1] = 0.0
-        e.eliminate()
-        d = np.append(e.mean(), 0.0)
+        field, e = self.field, self.elimination
+        gradient = np.empty(field.x_places.size)
+        response(
+            *(moving, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
+            *(e.s, e.T, e.H, e.p, *self._flat.pieces, *self._entries(), field.x_places, gradient),
+        )
         self._stale = True
-        own = np.stack([-_product(H, i, j, u), np.append(load, 0.0) - _product(H, i, j, d)], axis=1)
-        child, parent, coefficient = self._ordered_parents()
-        propagate(parent, child, coefficient, own)
-        twice = np.where(i == j, 1.0, 2.0)
-        Hb = twice * (u[i] * d[j] + d[i] * u[j])
-        Tb = -2.0 * (own[i, 1] * u[j] + own[i, 0] * d[j])
-        sb = -2.0 * own[:, 0] * own[:, 1]
-        fill_adjoint(w, *field.fill, sb[:n], Tb, Hb, bar)
-        field.tape.reverse(w, bar)
-        return bar[field.x_places]
+        return gradient
 
-    def _entries(self) -> tuple[Ints, Ints, Ints]:
-        """Rows (low, high) of every place of H, and the places of (element, constant)."""
-        if self._coo is None:
-            i, j = self.field.pattern.entries()
-            rows = np.arange(self.field.pattern.n - 1)
-            self._coo = i, j, self.field.pattern.place(rows, np.full(rows.size, rows.size))
-        return self._coo
-
-    def _ordered_parents(self) -> tuple[Ints, Ints, Floats]:
-        """Entries of T among elements, children first."""
-        child, parent, value = self.field.parent_entries(self.w)
-        inner = np.flatnonzero(parent != self.field.pattern.n - 1)
-        inner = inner[np.argsort(child[inner], kind="stable")]
-        return child[inner], parent[inner], value[inner]
-
-    def _loaded(self, moving: Floats, u: Floats) -> tuple[Floats, Floats]:
-        """Adjoints of the workspace from -2 moving' predictors, and the loads on the elements."""
-        bar, load, position = np.zeros(self.w.size), np.zeros(u.size), 0
-        for c in self.field.curved:
-            for k in range(len(c.element)):
-                part = moving[position : position + c.n] * c.data[k]
-                position += c.n
-                bar += np.bincount(c.source[k].ravel(), (-2.0 * part * u[c.element[k]]).ravel(), bar.size)
-                load += np.bincount(c.element[k].ravel(), (part * self.w[c.source[k]]).ravel(), u.size)
-        return bar, load[:-1]
+    def _entries(self) -> tuple[Any, ...]:
+        """Rows (low, high) of every place of H, the places of (element, constant), and the entries of T
+        among elements, children first: child, parent, place of the factor and coefficient."""
+        if self._after is None:
+            field = self.field
+            last = field.pattern.n - 1
+            rows = np.arange(last)
+            child, parent = field.parents
+            _, _, source, value, *_ = field.fill
+            inner = np.flatnonzero(parent != last)
+            inner = inner[np.argsort(child[inner], kind="stable")]
+            constant = field.pattern.place(rows, np.full(last, last))
+            entries = (*field.pattern.entries(), constant, *(a[inner] for a in (child, parent, source)))
+            self._after = (*(np.ascontiguousarray(a, dtype=np.int64) for a in entries), value[inner])
+        return self._after
 
     def means(self) -> Floats:
         """Modes of the elements at the last x."""
@@ -357,9 +338,3 @@ class ModeEvaluator(Evaluator):
             self._expand(self._at, self.eta)
             self._stale = False
         return super().means()
-
-
-def _product(H: Floats, i: Ints, j: Ints, u: Floats) -> Floats:
-    """H u, H symmetric with each pair stored once."""
-    off = i != j
-    return np.bincount(i, H * u[j], u.size) + np.bincount(j[off], (H * u[i])[off], u.size)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+SMALL = 200_000  # rows times pairs of columns up to which products are formed all at once
+_FIRST = np.zeros(1, dtype=np.int64)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Piece:
@@ -103,6 +106,9 @@ def cross_products(first: list[Piece], second: list[Piece] | None, weight: Ints 
     columns = [_column(p, n) for p in first]
     others = columns if second is None else [_column(p, n) for p in second]
     weights = _codes(weight)
+    if second is None and weights[0] is None and n * len(columns) ** 2 <= SMALL:
+        parts = _together(columns, weights, n)
+        return Products(*(np.concatenate([getattr(p, f) for p in parts]) for f in Products.__slots__))
     parts = []
     for a, left in enumerate(columns):
         for b, right in enumerate(others):
@@ -110,6 +116,61 @@ def cross_products(first: list[Piece], second: list[Piece] | None, weight: Ints 
                 continue
             parts.append(_pair(left, right, weights, n, square=second is None and a == b))
     return Products(*(np.concatenate([getattr(p, f) for p in parts]) for f in Products.__slots__))
+
+
+def _together(columns: list[_Column], weights: tuple[Ints | None, Ints], n: int) -> list[Products]:
+    """The squares' products for a few rows of one weight: columns whose entries change together at once."""
+    table = np.empty((len(columns), n))
+    for row, column in zip(table, columns, strict=True):
+        row[:] = column.data
+    plain = [k for k, c in enumerate(columns) if c.codes is None]
+    groups: list[list[int]] = []
+    for k, column in enumerate(columns):
+        if column.codes is not None:
+            own = next((g for g in groups if _same(columns[g[0]].codes, column.codes)), None)  # type: ignore[arg-type]
+            if own is None:
+                groups.append([k])
+            else:
+                own.append(k)
+    parts = []
+    if plain:
+        a, b = np.triu_indices(len(plain)) if len(plain) > 1 else (_FIRST, _FIRST)
+        rows = table[plain]
+        element = np.array([columns[k].element[0] for k in plain])
+        source = np.array([columns[k].source[0] for k in plain])
+        value = (rows @ rows.T)[a, b]
+        value = np.where((a != b) & (element[a] == element[b]), 2 * value, value)
+        weight = np.full(a.size, weights[1][0])
+        parts.append(Products(element[a], element[b], weight, source[a], source[b], value))
+    for number, group in enumerate(groups):
+        codes = columns[group[0]].codes
+        assert codes is not None
+        pairs = [(a, b) for k, a in enumerate(group) for b in (*group[k:], *plain)]
+        left, right = (np.array(x) for x in zip(*pairs, strict=True))
+        count = np.bincount(codes)
+        levels = count.size
+        key = codes + (np.arange(left.size) * levels)[:, None]
+        sums = np.bincount(key.ravel(), (table[left] * table[right]).ravel(), levels * left.size)
+        keep = count.nonzero()[0]
+        sums = sums.reshape(left.size, levels)[:, keep].ravel()
+        i, j, from_left, from_right = (
+            np.concatenate([_at(getattr(columns[k], what), keep) for k in which])
+            for what in ("element", "source")
+            for which in (left, right)
+        )
+        sums = np.where((i == j) & (left != right).repeat(keep.size), 2 * sums, sums)
+        parts.append(Products(i, j, np.full(i.size, weights[1][0]), from_left, from_right, sums))
+        for other in groups[number + 1 :]:
+            parts += [
+                _pair(columns[min(a, b)], columns[max(a, b)], weights, n, square=False)
+                for a in group
+                for b in other
+            ]
+    return parts
+
+
+def _at(values: Ints, codes: Ints) -> Ints:
+    return values[codes] if values.size > 1 else values.repeat(codes.size)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -195,12 +256,14 @@ def _grouped(key: Ints | int, value: Floats, size: int) -> tuple[Ints, Floats]:
     """Sums of values by key, zero sums left out."""
     if not isinstance(key, np.ndarray):
         return np.zeros(1, np.int64), np.array([value.sum()])
-    if size <= max(4 * value.size, 65536):
+    if size <= max(4 * value.size, 4096):
         total = np.bincount(key, weights=value, minlength=1)
         keep = np.flatnonzero(np.bincount(key, minlength=1))
         return keep, total[keep]
-    unique, codes = np.unique(key, return_inverse=True)
-    return unique, np.bincount(codes.reshape(-1), weights=value)
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    at = np.concatenate([[0], 1 + np.flatnonzero(ordered[1:] != ordered[:-1])])
+    return ordered[at], np.add.reduceat(value[order], at)
 
 
 def merged(products: list[Products]) -> Products:
