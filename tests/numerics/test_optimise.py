@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dagmodels.numerics import optimise
 from dagmodels.numerics.optimise import NEWTON_LIMIT, certify, difference_hessian, minimise
 
 INF = np.inf
@@ -334,3 +337,24 @@ def test_nothing_is_changed_outside() -> None:
     start, lower, upper = np.array([0.5, 0.5]), np.zeros(2), np.ones(2)
     minimise(rosenbrock, start, np.ones(2), lower, upper)
     np.testing.assert_array_equal(np.concatenate([start, lower, upper]), [0.5, 0.5, 0, 0, 1, 1])
+
+
+@given(st.integers(0, 10_000), st.integers(1, optimise.BY_HAND), st.floats(0.01, 10))
+def test_a_step_in_plain_numbers_is_that_of_the_eigenvalues(seed: int, k: int, radius: float) -> None:
+    """Within the radius both are Newton's step; beyond it both have its direction and the radius' length."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(k, k + 3))
+    model, gradient, scale = rows @ rows.T, rng.normal(size=k), rng.uniform(0.5, 2, k)
+    step, decrement = optimise._step(model, gradient, np.ones(k, bool), scale, radius)
+    newton = -np.linalg.solve(model, gradient)
+    length = np.sqrt(((newton / scale) ** 2).sum())
+    np.testing.assert_allclose(step, newton * min(1.0, radius / length), rtol=1e-7, atol=1e-12)
+    assert decrement == pytest.approx(np.sqrt(-gradient @ newton), rel=1e-7)
+
+
+def test_a_model_that_bends_down_is_left_to_eigenvalues() -> None:
+    assert optimise._small_step([[1.0, 2.0], [2.0, 1.0]], [1.0, 0.0], 1.0) is None
+    step, _ = optimise._step(
+        np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([1.0, 0.0]), np.ones(2, bool), np.ones(2), 9.0
+    )
+    assert step @ np.array([1.0, 0.0]) < 0  # a descent all the same
