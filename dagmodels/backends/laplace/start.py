@@ -176,10 +176,10 @@ def _typical_sizes(field: Field) -> dict[str, float]:
     n = max(field.n_observations, 1)
     r = float(np.sqrt(sum(leaf.n * leaf.scale**2 for leaf in field.leaves) / n)) or 1.0
     found = {"": r}
-    information = np.zeros(field.pattern.size)
     _, _, _, _, h_place, *_, h_value = field.fill
-    np.add.at(information, h_place, h_value)
-    diagonal = information[field.pattern.place(np.arange(field.pattern.n), np.arange(field.pattern.n))]
+    low, high = field.pattern.rows_of(h_place)
+    own = low == high
+    diagonal = np.bincount(low[own], h_value[own], minlength=field.pattern.n)
     for name, rows in field.rows.items():
         rows = rows[rows >= 0]
         shape = field.problem.shape(name)
