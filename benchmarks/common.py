@@ -86,6 +86,22 @@ def child_cpu(arguments: list[str], repeats: int = 5, env: Mapping[str, str] | N
     return statistics.median(times)
 
 
+def peak_of(script: str) -> float:
+    """Peak resident memory in GiB of a Python process of its own; RuntimeError when it fails."""
+    told = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script}; {told}"],
+        cwd=ROOT,
+        env={**os.environ, **ONE_THREAD},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-500:])
+    return int(done.stdout.split()[-1]) / 2**20
+
+
 def _children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

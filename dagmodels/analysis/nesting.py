@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from dagmodels.bind.problem import Codes, Problem
+from dagmodels.data.distinct import count_distinct
 from dagmodels.graph.dag import Dag
 
 DENSE_CELLS = 20_000_000  # up to so many cells the table of pairs is counted, not sorted
@@ -92,7 +93,7 @@ def _crossing(dag: Dag, problem: Problem | None, first: str, second: str, where:
         return _cells(problem, first, second, where, possible, aliased)
     codes = problem.rows((where,)).codes
     pairs = count_pairs(codes[first], codes[second], sizes)
-    used = (len(np.unique(codes[first])), len(np.unique(codes[second])))
+    used = (count_distinct(codes[first]), count_distinct(codes[second]))
     if pairs == used[0] < possible and used[1] > 1:
         return Crossing(first, second, where, "nested", pairs, possible, aliased)
     if pairs == used[1] < possible and used[0] > 1:
@@ -118,4 +119,4 @@ def count_pairs(first: Codes, second: Codes, sizes: tuple[int, int]) -> int:
     cells = first * sizes[1] + second
     if sizes[0] * sizes[1] <= DENSE_CELLS:
         return int(np.count_nonzero(np.bincount(cells, minlength=1)))
-    return len(np.unique(cells))
+    return count_distinct(cells)

@@ -15,6 +15,7 @@ from dagmodels.bind.previous import previous
 from dagmodels.bind.problem import BoundPlate, Codes
 from dagmodels.bind.sources import suggest
 from dagmodels.bind.spread import spread
+from dagmodels.data.distinct import count_distinct
 from dagmodels.data.levels import canonical
 from dagmodels.graph.plate import Plate
 
@@ -167,7 +168,7 @@ def _from_rows(
         return None
     sizes = [work.plates[p].size for p in parents] + [len(words)]
     key = combine([*parents.values(), codes], sizes)
-    if len(np.unique(key)) < n:
+    if count_distinct(key) < n:
         _, first, counts = np.unique(key, return_index=True, return_counts=True)
         row = int(first[counts > 1].min())
         work.fail(

@@ -11,6 +11,7 @@ from dagmodels.bind.convert import expected, numbers, sizes_of
 from dagmodels.bind.problem import Codes, Values
 from dagmodels.bind.sources import suggest
 from dagmodels.data.column import Column
+from dagmodels.data.distinct import count_distinct
 from dagmodels.data.frames import Table
 from dagmodels.graph.dag import Node
 
@@ -87,7 +88,7 @@ def constant_within(
         hint = f"if each row has its own value, declare a plate for the rows: `plate row in {inside}`"
     else:
         hint = "put it on a plate"
-    count = len(np.unique(cells[differs]))
+    count = count_distinct(cells[differs])
     work.complain(
         f"{table.source}: {node.name!r} is not constant within {element}{others(count)}: "
         f"{column.value(first)!r} in row {first + 1}, {column.value(second)!r} in row {second + 1}",

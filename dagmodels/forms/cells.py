@@ -147,3 +147,11 @@ def plate_label(problem: Problem, plate: str, code: int) -> str:
     if base in problem.labels:
         return problem.labels[base][code]
     return str(problem.plates[plate].levels[code])
+
+
+def plate_labels(problem: Problem, plate: str) -> tuple[str, ...]:
+    """How all elements of a plate are written in results."""
+    for name in (plate, problem.plates[plate].base):
+        if name and name in problem.labels:
+            return tuple(problem.labels[name])
+    return tuple(map(str, problem.plates[plate].levels))

@@ -178,24 +178,33 @@ class Evaluator:
         self.elimination = e = Elimination(field.pattern)
         self.w = field.tape.initial.copy()
         self.evaluations = 0
+        self._last = b""
         self._objective, self._value, self._gradient = kernels.objective, kernels.VALUE, kernels.GRADIENT
         self._both = self._value | self._gradient
         self._result = np.zeros(2 + field.x_places.size)
         self._arguments = (
             *(field.x_places, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
             *(e.s, e.T, e.H, e.p, field.linear_places, field.linear_counts),
-            *(field.prior_places, field.prior_counts, field.constant, np.zeros(self.w.size), self._result),
+            *(field.prior_places, field.prior_counts, field.constant),
+            *(np.zeros(e.H.size), np.zeros(self.w.size), self._result),
         )
 
     def _run(self, want: int, x: Floats) -> Criterion:
+        self._last = b""
         self._objective(want, x, *self._arguments)
         deviance, penalty = float(self._result[0]), float(self._result[1])
         if not math.isfinite(deviance + penalty):
             return Criterion(math.inf, 0.0)
+        self._last = x.tobytes()
         return Criterion(deviance, penalty)
 
     def criterion(self, x: Floats) -> Criterion:
-        """Value at x; infinite where the point is not admissible."""
+        """Value at x; infinite where the point is not admissible.
+
+        Costs nothing where the last evaluation was at x: its factor is still there.
+        """
+        if x.tobytes() == self._last:
+            return Criterion(float(self._result[0]), float(self._result[1]))
         self.evaluations += 1
         return self._run(self._value, x)
 
@@ -218,13 +227,15 @@ class Evaluator:
 
     def covariance(self, rows: Ints) -> Floats:
         """Conditional covariance of some elements given the outer unknowns, at the last x."""
+        from dagmodels.numerics.tail_kernels import LONG
+
         pattern = self.field.pattern
         if not self.field.moves and rows.size and rows.min() >= pattern.ts:
             places = pattern.place(rows.repeat(rows.size), np.tile(rows, rows.size))
             return self.elimination.selected_inverse()[places].reshape(rows.size, rows.size)
         by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
         every = np.unique(np.concatenate([rows, by]))
-        if every.size and every.min() >= pattern.ts:
+        if every.size and every.min() >= pattern.ts >= pattern.n - LONG:
             i, j = np.meshgrid(every, every, indexing="ij")
             places = pattern.place(i.ravel(), j.ravel())
             inner = self.elimination.selected_inverse()[places].reshape(every.size, every.size)
@@ -257,22 +268,9 @@ class Evaluator:
 
     def columns(self, rows: Ints) -> Floats:
         """Columns of the kernels' covariance: the response of all means to a unit load on each row."""
-        from dagmodels.numerics.field_kernels import fill
-
-        field = self.field
-        pattern = field.pattern
-        e = Elimination(pattern)
-        constant = np.full(pattern.n, pattern.n - 1)
-        known = pattern.place_or_none(np.arange(pattern.n), constant)
-        out = np.zeros((pattern.n - 1, rows.size))
-        for b, row in enumerate(rows):
-            fill(self.w, *field.fill, e.s, e.T, e.H)
-            e.H[known[known >= 0]] = 0.0
-            e.T[known[known >= 0]] = 0.0
-            e.H[known[row]] = -1.0
-            e.eliminate()
-            out[:, b] = e.mean()
-        return out
+        loads = np.zeros((rows.size, self.field.pattern.n - 1))
+        loads[np.arange(rows.size), rows] = -1.0
+        return self.elimination.responses(loads).T
 
     def sensitivity(self, x: Floats, direction: Floats, normals: Floats | None = None) -> Sensitivity:
         """Exact derivatives at x, along a direction of x, of every answer about the elements."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from dagmodels.numerics import tail_kernels
 from dagmodels.numerics.compiled import kernel
-from dagmodels.numerics.dense_products import PANEL, STRIP, apply, pulled, row_adjoint, twice
+from dagmodels.numerics.dense_products import PANEL, STRIP, apply, pulled, pulled_few, row_adjoint, twice
 from dagmodels.numerics.tail_kernels import ADJOINT, ELIMINATE, FAST, FREE, RANK, SCALED
 
 
@@ -143,10 +143,10 @@ def adjoint_tail(ts, nt, base, kind, haspar, s, T, H, p, seed, Hb, Tb, sb, spare
             rest = q0 - p0  # the strip's share in the panel's rows before it
             if rest > 0:
                 pulled(wh, H, row, rest, Hb, base, nt, q0, q1, q1, nt, spare)
-                pulled(wh, H, row, rest, Hb, base, nt, q0, nt, q0, q1, spare)
+                pulled_few(wh, H, row, rest, Hb, base, nt, q0, q1)
             if rest > 0 and parents:
                 pulled(wt, T, row, rest, Hb, base, nt, q0, q1, q1, nt, spare)
-                pulled(wt, T, row, rest, Hb, base, nt, q0, nt, q0, q1, spare)
+                pulled_few(wt, T, row, rest, Hb, base, nt, q0, q1)
 
 
 tail_kernels.long.provide(eliminate_tail)

@@ -17,7 +17,7 @@ from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
 from dagmodels.numerics.tail_kernels import FAST, SCALED, SPARE
 
-PANEL, STRIP = 32, 8  # rows whose update is one product, and the rows inside that are eliminated singly
+PANEL, STRIP = 64, 8  # rows whose update is one product, and the rows inside that are eliminated singly
 WIDTH = SPARE  # columns of a product done at a time: four rows of them fit the first cache
 
 _ONE = "f8[::1]"
@@ -132,6 +132,39 @@ def pull(W, P, at, count, V, base, nt, a0, a1, b0, b1, spare):
 
 
 pulled = linked(pull)
+
+
+@kernel(f"void({_ONE}, {_ONE}, i8, i8, {_ONE}, i8, i8, i8, i8)", **FAST)
+def pull_few(W, P, at, count, V, base, nt, b0, b1):
+    """`pull` for a = b0 .. nt and few b, b0 <= b < b1: products of rows, because V is symmetric.
+
+    Rows b0 .. b1 of V must be complete from column b0 on.
+    """
+    for b in range(b0, b1):
+        V0 = V[base + b * nt + b0 : base + (b + 1) * nt]
+        diagonal = V0[b - b0]
+        for k in range(0, count, 4):
+            last = count - 1 - k
+            k1, k2, k3 = k + min(1, last), k + min(2, last), k + min(3, last)
+            P0, P1 = P[at + k * nt + b0 : at + (k + 1) * nt], P[at + k1 * nt + b0 : at + (k1 + 1) * nt]
+            P2, P3 = P[at + k2 * nt + b0 : at + (k2 + 1) * nt], P[at + k3 * nt + b0 : at + (k3 + 1) * nt]
+            x0, x1, x2, x3 = 0.0, 0.0, 0.0, 0.0
+            for a in range(V0.size):
+                v = V0[a]
+                x0 += P0[a] * v
+                x1 += P1[a] * v
+                x2 += P2[a] * v
+                x3 += P3[a] * v
+            W[k * nt + b] += x0 + P0[b - b0] * diagonal
+            if last > 0:
+                W[k1 * nt + b] += x1 + P1[b - b0] * diagonal
+            if last > 1:
+                W[k2 * nt + b] += x2 + P2[b - b0] * diagonal
+            if last > 2:
+                W[k3 * nt + b] += x3 + P3[b - b0] * diagonal
+
+
+pulled_few = linked(pull_few)
 
 
 @kernel(f"void({_ONE}, {_ONE}, {_ONE})", **FAST)

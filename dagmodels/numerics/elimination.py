@@ -44,7 +44,7 @@ class Pattern:
     n : elements and the constant. ts : first row of the dense tail.
     kind : SCALED, FREE (counted in the log determinant) or PROFILED (not counted), by row.
     size : length of the flat arrays H and T.
-    arguments : what the kernels take, in order.
+    arguments : what the kernels take, in order. work : nanoseconds of one elimination, roughly.
     """
 
     n: int
@@ -53,6 +53,7 @@ class Pattern:
     size: int
     arguments: tuple[Any, ...]
     keys: Ints
+    work: float
 
     def place(self, i: Ints, j: Ints) -> Ints:
         """Places in H (or T) of entries (i, j), either order; they must belong to the pattern."""
@@ -63,6 +64,16 @@ class Pattern:
         at = np.searchsorted(self.keys, low * self.n + high)
         sparse = np.where(low == high, low, self.ts + at)
         return np.where(low >= self.ts, dense, sparse)
+
+    def rows_of(self, places: Ints) -> tuple[Ints, Ints]:
+        """Rows (low, high) of some places of H."""
+        at = places.astype(np.int64)
+        nt = self.n - self.ts
+        base = self.size - nt * nt
+        keys = self.keys[np.clip(at - self.ts, 0, self.keys.size - 1)] if self.keys.size else at
+        row, column = np.divmod(at - base, nt)
+        low = np.where(at < self.ts, at, np.where(at < base, keys // self.n, row + self.ts))
+        return low, np.where(at < self.ts, at, np.where(at < base, keys % self.n, column + self.ts))
 
     def entries(self) -> tuple[Ints, Ints]:
         """Rows (low, high) of every place of H; in the dense tail both orders of a pair are listed."""
@@ -118,6 +129,7 @@ def pattern(kind: NDArray[np.uint8], i: Ints, j: Ints, child: Ints, parent: Ints
         size=base + nt * nt,
         arguments=(n, ts, keep_ptr, nbr, base, pstart, pwhere, kinds, haspar),
         keys=rows * n + nbr,
+        work=_work(degree, first, ts),
     )
 
 
@@ -222,7 +234,9 @@ class Elimination:
 
         Below the diagonal of the dense tail, and where nothing was filled in, they mean nothing.
         """
-        Hb, Tb, sb = np.zeros_like(self.H), np.zeros_like(self.T), np.zeros_like(self.s)
+        Hb, Tb, sb = (
+            np.zeros(a.size, a.dtype) for a in (self.H, self.T, self.s)
+        )  # untouched pages cost nothing
         seed = self._counted if seed is None else seed
         self._kernels().adjoint(*self._arguments, self.s, self.T, self.H, self.p, seed, quad, Hb, Tb, sb)
         return Hb, Tb, sb
@@ -242,6 +256,19 @@ class Elimination:
         self._kernels().substitute(n, ts, ptr, nbr, base, kind, haspar, self.s, self.T, self.H, self.p, z, u)
         return u[:-1]
 
+    def responses(self, loads: Floats) -> Floats:
+        """Elements' means when the constant's column of H is each row of `loads` (elements by row), T's zero.
+
+        Of the elimination done last, by its factor: the constants filled in then play no part.
+        """
+        from dagmodels.numerics.right_sides import respond
+
+        n, ts, ptr, nbr, base, _, _, kind, haspar = self.pattern.arguments
+        u = np.zeros((loads.shape[0], n))
+        u[:, :-1] = loads
+        respond(n, ts, ptr, nbr, base, kind, haspar, self.s, self.T, self.H, self.p, u)
+        return u[:, :-1]
+
     def selected_inverse(self, given_free: bool = False) -> Floats:
         """Covariances of the elements at the places of H (off-diagonal entries once).
 
@@ -249,13 +276,17 @@ class Elimination:
         Profiled elements are never counted in the criterion, yet have a covariance: it is included
         unless `given_free`.
         """
+        return self.covariances(given_free)[0]
+
+    def covariances(self, given_free: bool = False) -> tuple[Floats, Floats]:
+        """`selected_inverse`, and for each element 1/s less the variance of its shock's share over s^2."""
         seed = np.ones(self.pattern.n)
         if given_free:
             seed = (self.pattern.kind == SCALED).astype(np.float64)
-        cov, _, _ = self.adjoint(seed, 0.0)
+        cov, _, sb = self.adjoint(seed, 0.0)
         cov *= 0.5
         n, ts = self.pattern.n, self.pattern.ts
         nt = n - ts
         cov[:ts] *= 2.0
         cov[cov.size - nt * nt :: nt + 1] *= 2.0
-        return cov
+        return cov, sb

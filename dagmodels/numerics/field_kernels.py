@@ -9,10 +9,14 @@ _FILL = "f8[::1], i8[::1], i4[::1], i8[::1], f8[::1], i4[::1], i4[::1], i4[::1],
 
 @kernel(f"void({_FILL}, f8[::1], f8[::1], f8[::1])")
 def fill(w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, s, T, H):
-    """s_i = w[s_from], T[place] += value w[from], H[place] += value w[weight] w[left] w[right]."""
+    """s_i = w[s_from], T[place] += value w[from], H[place] += value w[weight] w[left] w[right].
+
+    T is zero elsewhere: what nobody writes is never touched, which in a long tail is nearly all of it.
+    """
     for i in range(s.size):
         s[i] = w[s_from[i]]
-    T[:] = 0.0
+    for k in range(t_place.size):
+        T[t_place[k]] = 0.0
     H[:] = 0.0
     for k in range(t_place.size):
         T[t_place[k]] += t_value[k] * w[t_from[k]]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+Modes = Mapping[str, tuple[tuple[tuple[str, ...], ...], NDArray[np.float64]]]
 
 
 class UnknownName(DagmodelsError, KeyError):
@@ -51,6 +52,8 @@ class Fit:
         beyond a domain (a variance below zero, a correlation above 1) stop at its edge.
     latent_columns : columns of `latents`: name, estimate, sd; None without latents; or a function that
         gives them when they are asked for.
+    latent_modes : gives the latents' departures from their means alone, by node: labels along each plate, and
+        an array of the node's shape; None where a backend has no cheaper way than `latent_columns`.
     log_likelihood : the maximised (restricted) log likelihood with all constants; None for draws.
     n_parameters, n_observations : as aic and bic count them.
     measures : by the field's names; aic and bic are added.
@@ -74,6 +77,7 @@ class Fit:
     message: str
     estimate_columns: Columns
     latent_columns: Columns | Callable[[], Columns | None] | None = None
+    latent_modes: Callable[[], Modes] | None = field(default=None, repr=False)
     log_likelihood: float | None = None
     n_parameters: int = 0
     n_observations: int = 0
@@ -91,7 +95,7 @@ class Fit:
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
-        "INSIDE", "estimate_columns", "latent_columns", "latent_table", "covariance_names",
+        "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
         "covariance_matrix", "predictor", "again", "simulator", "targets",
         "domains", "_estimates", "_latents",
     })  # fmt: skip

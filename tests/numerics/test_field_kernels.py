@@ -27,7 +27,8 @@ def problem(seed: int):
 
 
 def filled(w, n, size, lists):
-    s, T, H = np.full(n, 9.0), np.full(size, 9.0), np.full(size, 9.0)
+    s, T, H = np.full(n, 9.0), np.zeros(size), np.full(size, 9.0)
+    T[lists[1]] = 9.0  # what was filled in before; T is zero elsewhere
     fill(w, *lists, s, T, H)
     return s, T, H
 

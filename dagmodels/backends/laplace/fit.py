@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.laplace.first_stage import first_stage
+from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
 from dagmodels.backends.laplace.separation import separated
 from dagmodels.backends.laplace.start import starting_points
 from dagmodels.backends.laplace.verdict import collapsed, verdict
-from dagmodels.backends.laplace.warm_start import warm_start
+from dagmodels.backends.laplace.warm_start import em_step, warm_start
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
@@ -131,6 +132,11 @@ def _from(near: Solution, others: Iterator[tuple[Floats, Floats]]) -> Iterator[t
 def _search(field: Field, f: Objective, start: Floats, model: Floats | None = None) -> Optimum:
     """The lowest optimum that is reached from a start; a model says that it is near the optimum already."""
     s = f.space
+    if f.curvature is not None:
+        x = fixed_point(field, f.evaluator, f, start, em_step(field)) if model is None else start
+        x = np.clip(x, s.lower, s.upper)
+        optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model, curvature=f.curvature)
+        return best_of(field, f, settled(f, optimum))
     x = start
     if model is None:
         staged = first_stage(field, start, s.scale) if field.curved else None

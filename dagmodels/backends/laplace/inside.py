@@ -30,7 +30,7 @@ def settled(f: Objective, optimum: Optimum) -> Optimum:
             start = off
         else:
             break
-        optimum = minimise(f, start, s.scale, s.lower, s.upper)
+        optimum = minimise(f, start, s.scale, s.lower, s.upper, curvature=f.curvature)
     return optimum
 
 

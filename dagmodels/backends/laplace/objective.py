@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.field import Evaluator, Field
+from dagmodels.forms.information import average_information, has_average_information, is_costly
 from dagmodels.numerics.tape import CODES, Tape
 
 Floats = NDArray[np.float64]
@@ -52,6 +53,9 @@ class Objective:
         self.evaluator = evaluator
         self._known: dict[bytes, tuple[float, Floats]] = {}
         self._columns = _last_columns(field.tape)
+        self._field = field
+        informed = is_costly(field) and has_average_information(field)
+        self.curvature = self._curvature if informed else None
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
         key = x.tobytes()
@@ -66,6 +70,13 @@ class Objective:
                     gradient[i] = slope if np.isfinite(slope) else gradient[i]
             self._known[key] = found
         return found
+
+    def _curvature(self, x: Floats) -> Floats | None:
+        """A model of the Hessian at x for steps: see `forms.information`."""
+        _, gradient = self(x)
+        if not np.array_equal(self.evaluator.w[self._field.x_places], x):
+            self.evaluator.criterion(x)
+        return average_information(self.evaluator, x, gradient)
 
     def workspace(self, x: Floats) -> Floats:
         """All values on the tape at x."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dagmodels.backends.laplace.defined import defined, root
 from dagmodels.backends.laplace.edges import below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
+from dagmodels.backends.laplace.modes import departures, modes
 from dagmodels.backends.laplace.restricted import measure, method
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
@@ -84,6 +85,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
         message=solution.message,
         estimate_columns=columns,
         latent_columns=partial(_quiet_latents, solution, means),
+        latent_modes=partial(modes, solution),
         log_likelihood=-0.5 * criterion.deviance,
         n_parameters=_parameter_count(solution),
         n_observations=field.n_observations,
@@ -302,17 +304,17 @@ def _positive(solution: Solution) -> set[str]:
 
 def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
     """Every element of the block that is not a coefficient: conditional mean and standard deviation."""
-    field, e = solution.field, solution.evaluator.elimination
+    field = solution.field
     names = [n for n in field.rows if not is_coefficient(solution, n)]
     if not names:
         return None
     variances = solution.evaluator.variances()
-    cov_given = e.selected_inverse(given_free=True)
+    every_deviation, every_deviation_sd = _deviations(solution)
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "deviation", "deviation_sd")}
     for name in names:
         rows = field.rows[name]
         at = np.flatnonzero(rows >= 0)
-        deviation, deviation_sd = _deviations(solution, rows[at], means, cov_given)
+        deviation, deviation_sd = every_deviation[rows[at]], every_deviation_sd[rows[at]]
         none = below_zero(solution)[rows[at]]  # means are ratios of covariances; variances are not there
         variance = np.where(none, np.nan, variances[rows[at]])
         deviation_sd = np.where(none, np.nan, deviation_sd)
@@ -324,22 +326,14 @@ def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
     return table
 
 
-def _deviations(
-    solution: Solution, rows: NDArray[np.int64], means: Floats, cov: Floats
-) -> tuple[Floats, Floats]:
+def _deviations(solution: Solution) -> tuple[Floats, Floats]:
     """Each element's departure from its own mean (lme4's conditional modes), and its standard deviation
     given the coefficients; nan for flat elements, which have no mean of their own."""
     field, e = solution.field, solution.evaluator.elimination
-    q = field.pattern.n - 1
-    seed = (field.pattern.kind == SCALED).astype(float)
-    _, _, sb = e.adjoint(seed, 0.0)
+    cov, sb = e.covariances(given_free=True)
     s = e.s
-    shifted = e.mean()
-    mean, child, parent, coefficient = np.zeros(q), *field.parent_entries(solution.evaluator.w)
+    child, parent, coefficient = field.parent_entries(solution.evaluator.w)
     shock = field.is_shock
-    own = np.where(parent == q, 1.0, np.append(shifted, 1.0)[parent]) * coefficient
-    np.add.at(mean, child[~shock[parent]], own[~shock[parent]])
-    deviation = shifted - mean
     variance = np.maximum(s[:-1] - s[:-1] ** 2 * sb[:-1], 0.0)
     to_shock = shock[parent]
     c, p, v = child[to_shock], parent[to_shock], coefficient[to_shock]
@@ -352,10 +346,8 @@ def _deviations(
         ok = partner < end
         a, b = np.arange(c.size)[ok], partner[ok]
         np.add.at(variance, c[a], v[a] * v[b] * cov[field.pattern.place(p[a], p[b])])
-    own = field.pattern.kind[rows] == SCALED
-    return np.where(own, deviation[rows], np.nan), np.where(
-        own, np.sqrt(np.maximum(variance[rows], 0.0)), np.nan
-    )
+    own = field.pattern.kind[:-1] == SCALED
+    return departures(field, solution.evaluator), np.where(own, np.sqrt(np.maximum(variance, 0.0)), np.nan)
 
 
 def _boundary(solution: Solution) -> tuple[str, ...]:

@@ -33,14 +33,26 @@ def warm_start(field: Field, f: Objective, x: Floats) -> Floats:
     if not updates or not np.isfinite(value):
         return x
     for _ in range(STEPS):
-        new = x.copy()
-        for part, update in updates:
-            new[part] = update(x[part], gradient[part])
+        new = _stepped(updates, x, gradient)
         new_value, new_gradient = f(new)
         if not (np.isfinite(new_value) and new_value < value):
             break
         x, value, gradient = new, new_value, new_gradient
     return x
+
+
+def em_step(field: Field) -> Callable[[Floats, Floats], Floats]:
+    """One EM step from a point and its gradient; coordinates without one stay."""
+    return partial(_stepped, _updates(field))
+
+
+def _stepped(
+    updates: list[tuple[slice, Callable[[Floats, Floats], Floats]]], x: Floats, gradient: Floats
+) -> Floats:
+    new = x.copy()
+    for part, update in updates:
+        new[part] = update(x[part], gradient[part])
+    return new
 
 
 def _updates(field: Field) -> list[tuple[slice, Callable[[Floats, Floats], Floats]]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.data.distinct import count_distinct
 from dagmodels.errors import ModelError
 from dagmodels.readers.formula.columns import Column
 from dagmodels.readers.formula.design import Collector
@@ -35,7 +36,7 @@ def check_groups(
     for name, levels in groups.items():
         count = len(levels.labels)
         if seen is not None:
-            count = len(np.unique(levels.codes[seen]))
+            count = count_distinct(levels.codes[seen])
         if count < 2:
             faults.add(
                 ModelError(

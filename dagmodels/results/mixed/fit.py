@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.fit import Columns, Fit
@@ -124,24 +125,39 @@ class MixedFit(Fit):
         from pandas import DataFrame, concat
 
         found: dict[str, list[DataFrame]] = {}
-        for term, values in zip(self.naming.terms, self._modes["sd" if sd else "mode"], strict=True):
+        for term, values in zip(self.naming.terms, self._spreads if sd else self._modes, strict=True):
             frame = DataFrame(values, index=list(term.levels), columns=list(term.effects))
             found.setdefault(term.factor, []).append(frame)
         return {g: parts[0] if len(parts) == 1 else concat(parts, axis=1) for g, parts in found.items()}
 
     @cached_property
-    def _modes(self) -> dict[str, list[Floats]]:
-        """Modes and conditional standard deviations of each term, levels by effects."""
+    def _modes(self) -> list[Floats]:
+        """Modes of each term, levels by effects."""
+        if self.inner.latent_modes is None:
+            return self._of_table("deviation", "estimate")
+        modes = self.inner.latent_modes()
+        found = []
+        for term in self.naming.terms:
+            labels, values = modes[term.node]
+            wanted = (term.levels,) if term.structure == "scalar" else (term.levels, term.effects)
+            at = [_places(have, want) for have, want in zip(labels, wanted, strict=True)]
+            found.append(values[np.ix_(*at)].reshape(len(term.levels), len(term.effects)))
+        return found
+
+    @cached_property
+    def _spreads(self) -> list[Floats]:
+        """Conditional standard deviations of each term's modes, levels by effects."""
+        return self._of_table("deviation_sd", "sd")
+
+    def _of_table(self, column: str, otherwise: str) -> list[Floats]:
         columns = self.inner.latent_table
         place = {name: i for i, name in enumerate(columns["name"])}
-        mode = np.asarray(columns.get("deviation", columns["estimate"]), dtype=float)
-        spread = np.asarray(columns.get("deviation_sd", columns["sd"]), dtype=float)
-        found: dict[str, list[Floats]] = {"mode": [], "sd": []}
+        values = np.asarray(columns.get(column, columns[otherwise]), dtype=float)
+        found = []
         for term in self.naming.terms:
             effects = range(len(term.effects))
             at = np.array([[place[term.element(level, k)] for k in effects] for level in term.levels])
-            found["mode"].append(mode[at])
-            found["sd"].append(spread[at])
+            found.append(values[at])
         return found
 
     # -- expected values
@@ -239,7 +255,7 @@ class MixedFit(Fit):
         for row, column in zip(self.components, rows.fixed, strict=False):
             eta += row.estimate if column is None else row.estimate * column
         if any(chosen):
-            for modes, (codes, columns), picked in zip(self._modes["mode"], rows.random, chosen, strict=True):
+            for modes, (codes, columns), picked in zip(self._modes, rows.random, chosen, strict=True):
                 padded = np.vstack([modes, np.zeros(modes.shape[1])])  # -1, a new level, is the last row
                 for k in picked:
                     part = padded[codes, k]
@@ -294,6 +310,14 @@ class MixedFit(Fit):
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return f"<pre>{escape(str(self))}</pre>"
+
+
+def _places(have: tuple[str, ...], want: tuple[str, ...]) -> NDArray[np.int64]:
+    """Where wanted labels stand."""
+    if have == tuple(want):
+        return np.arange(len(have))
+    place = {label: i for i, label in enumerate(have)}
+    return np.array([place[label] for label in want])
 
 
 def _mean(link: str, eta: Floats) -> Floats:
