@@ -43,7 +43,7 @@ def fixed_terms(
 
 
 def _treatment(term: Term, values: Mapping[str, Value], full: frozenset[str]) -> list[int]:
-    """Places, among columns for all levels, of those of treatment contrasts; the first variable is fastest."""
+    """Places, among columns for all levels, of those of treatment contrasts; first variable fastest."""
     found, step = [0], 1
     for name in term:
         value = values[name]
