@@ -212,6 +212,50 @@ def test_glmer_has_walds_chi_square():
     assert three["Df"].tolist() == [2, 1, 1, 2]
 
 
+def test_expected_mean_squares_of_a_split_plot():
+    """Cochran and Cox's table; equating mean squares to them gives REML's variances of a balanced design."""
+    fit = dm.lmer("y ~ a*b + (1 | block/a)", split_plot())
+    told = fit.mean_squares()
+    assert told.columns.tolist() == ["Df", "Sum Sq", "Mean Sq", "fixed", "block", "a:block", "Residual"]
+    want = {
+        "a": (2, "Q(a)", 0, 4, 1),
+        "b": (3, "Q(b)", 0, 0, 1),
+        "a:b": (6, "Q(a:b)", 0, 0, 1),
+        "block": (5, "", 12, 4, 1),
+        "a:block": (10, "", 0, 4, 1),
+        "Residual": (45, "", 0, 0, 1),
+    }
+    assert told.index.tolist() == list(want)
+    for name, row in want.items():
+        assert tuple(told.loc[name, ["Df", "fixed", "block", "a:block", "Residual"]]) == row
+    assert told["Sum Sq"].sum() == pytest.approx(((split_plot().y - split_plot().y.mean()) ** 2).sum())
+    for name, by in (("a", "a:block"), ("b", "Residual"), ("a:b", "Residual")):
+        F = told.loc[name, "Mean Sq"] / told.loc[by, "Mean Sq"]
+        assert fit.anova().loc[name, "F value"] == pytest.approx(F, rel=1e-5)
+    parts = ["block", "a:block", "Residual"]
+    solved = np.linalg.solve(told.loc[parts, parts].to_numpy(), told.loc[parts, "Mean Sq"].to_numpy())
+    v = fit.VarCorr().set_index("grp")["vcov"]
+    np.testing.assert_allclose(solved, v[parts], rtol=1e-5)
+
+
+def test_expected_mean_squares_of_a_ragged_one_way_layout():
+    """The coefficient between groups is (n - sum n_i^2 / n) / (a - 1) (Searle et al., section 3.6)."""
+    sizes = np.array([1, 2, 3, 4, 10])
+    g = np.repeat(np.arange(5), sizes)
+    fit = dm.lmer("y ~ 1 + (1 | g)", {"y": np.sin(np.arange(20.0)) + np.array([0.0, 2, -1, 3, 1])[g], "g": g})
+    assert fit.mean_squares().loc["g", "g"] == pytest.approx((20 - (sizes**2).sum() / 20) / 4)
+
+
+def test_mean_squares_are_refused_where_they_have_no_expectation_here():
+    with refused("'(Intercept), Days' varies by 'Subject'"):
+        dm.lmer("Reaction ~ Days + (Days | Subject)", data("sleepstudy")).mean_squares()
+    with refused("mean squares are for fits of lmer"):
+        counts().mean_squares()
+    weighted = dm.lmer("Reaction ~ Days + (1 | Subject)", data("sleepstudy"), weights=np.arange(1.0, 181))
+    with refused("mean squares are for rows of equal weight"):
+        weighted.mean_squares()
+
+
 def test_what_is_refused():
     fit = dm.lmer("Reaction ~ Days + (1 | Subject)", data("sleepstudy"))
     with refused("type='IV' is unknown"):

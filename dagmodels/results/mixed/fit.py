@@ -175,6 +175,20 @@ class MixedFit(Fit):
 
         return anova(self, type, self._ddf(ddf))
 
+    def mean_squares(self) -> DataFrame:
+        """Sequential mean squares of fixed terms, random factors and rest, with what each is expected to be:
+        in the columns of the variances, how often each counts; `fixed` names the quadratic form beside them.
+
+        Two rows whose columns differ in `fixed` alone make an exact F. For random intercepts.
+
+        Raises
+        ------
+        ModelErrors : random slopes, weights, a fit of `glmer`, designs too large for dense matrices.
+        """
+        from dagmodels.results.mixed.mean_squares import mean_squares
+
+        return mean_squares(self)
+
     def r2(self) -> dict[str, float]:
         """Shares of the variance explained: "marginal" by the fixed effects, "conditional" by the random ones
         too (Nakagawa, Johnson and Schielzeth 2017), on the scale of the link."""

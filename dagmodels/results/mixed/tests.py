@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 def p_value(statistic: float, df: float) -> float:
     """The two-sided probability under Student's law; Normal where df is infinite."""
-    from scipy import stats
-
     if math.isnan(statistic) or math.isnan(df):
         return math.nan
     if math.isinf(df):
         return math.erfc(abs(statistic) / math.sqrt(2))
+    from scipy import stats
+
     return float(2 * stats.t.sf(abs(statistic), df))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from dagmodels.results.mixed.ddf import method_name
 from dagmodels.results.mixed.rformat import abbreviate, r_format, r_pvalues, zapsmall
+from dagmodels.results.mixed.tests import contrast_columns
 
 if TYPE_CHECKING:
     from dagmodels.results.mixed.fit import MixedFit
@@ -104,22 +105,20 @@ def fixed_effects(fit: MixedFit, ddf: str | None = None) -> str:
     """Coefficients as lme4 prints them; with degrees of freedom as lmerTest does."""
     names = ["", *fit.naming.coefficients]
     is_lmer = fit.naming.call == "lmer"
-    told = fit.tests(ddf)
-    spread = [told["estimate"].tolist(), told["se"].tolist()]
-    if ddf is not None:
-        spread.append(told["df"].tolist())
+    rows = len(fit.naming.coefficients)
+    told = contrast_columns(fit.judge(ddf), fit.beta, np.eye(rows))
+    spread = [told["estimate"], told["se"], *([] if ddf is None else [told["df"]])]
     every = [v for column in spread for v in column]
     sizes = [abs(v) for v in every if math.isfinite(v) and v != 0]
     least = 1 + math.floor(math.log10(min(sizes))) if sizes else 0
     texts = r_format([round(v, max(1, DIGITS - least)) for v in every], DIGITS)
-    rows = len(fit.naming.coefficients)
     heads = ("Estimate", "Std. Error", "df")
     columns = [[heads[i], *texts[i * rows : (i + 1) * rows]] for i in range(len(spread))]
     ratio = r_format([round(v, DIGITS - 1) for v in told["statistic"]], DIGITS)
     columns.append(["t value" if is_lmer else "z value", *ratio])
     if is_lmer and ddf is None:
         return "Fixed effects:\n" + "\n".join(_right(names, columns))
-    p = told["p"].tolist()
+    p = told["p"]
     columns.append(["Pr(>|t|)" if is_lmer else "Pr(>|z|)", *r_pvalues(p, DIGITS - 1)])
     lines = [f"{line} {_stars(v)}" for line, v in zip(_right(names, columns), [math.nan, *p], strict=True)]
     legend = "---\nSignif. codes:  0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
