@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.builder import First
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
-    from dagmodels.mixed import glmer, lmer
+    from dagmodels.mixed import anova, glmer, lmer
 
 __version__ = "0.1.0"
 
@@ -45,6 +45,7 @@ _HOMES = {
     "equal": "dagmodels.graph.expression",
     "unequal": "dagmodels.graph.expression",
     "functions": "dagmodels.graph.functions:tree",
+    "anova": "dagmodels.mixed",
     "glmer": "dagmodels.mixed",
     "lmer": "dagmodels.mixed",
 }
@@ -58,6 +59,7 @@ __all__ = [
     "ModelError",
     "ModelErrors",
     "PluginWarning",
+    "anova",
     "equal",
     "functions",
     "glmer",

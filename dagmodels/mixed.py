@@ -6,14 +6,17 @@ the fit comes back under lme4's names (`results.mixed`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from dagmodels.api import Graph
 from dagmodels.data.frames import Table
-from dagmodels.errors import ModelError, raise_all
+from dagmodels.errors import FitWarning, ModelError, raise_all
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from dagmodels.analysis.facts import Facts
     from dagmodels.readers.formula import Reading
     from dagmodels.results.fit import Fit
@@ -94,6 +97,54 @@ def glmer(
     if nAGQ != 1:
         options["quadrature"] = nAGQ
     return found.fit(**options)  # type: ignore[return-value]
+
+
+def anova(*fits: MixedFit, refit: bool = True) -> DataFrame:
+    """Likelihood-ratio tests between mixed models, as lme4's `anova(fit0, fit1)`.
+
+    Parameters
+    ----------
+    fits : of the same data, each nested in the next larger one; the order does not matter.
+    refit : fits by REML are fitted again by ML, with a warning that says so. False compares their restricted
+        likelihoods, which is right only where all have the same fixed part.
+
+    Returns
+    -------
+    A table, smaller models first: npar, AIC, BIC, logLik, deviance, Chisq, Df, Pr(>Chisq);
+    `attrs["models"]` has the formulas. One fit gives its own `anova()`.
+
+    Raises
+    ------
+    ModelErrors : fits that are none of `lmer` or `glmer`, or not of the same data.
+
+    Warns
+    -----
+    FitWarning : fits were repeated by ML.
+    """
+    from dagmodels.results.mixed.fit import MixedFit
+    from dagmodels.results.mixed.likelihood_ratio import comparison, refuse_unlike
+
+    wrong = [type(f).__name__ for f in fits if not isinstance(f, MixedFit)]
+    if wrong or not fits:
+        told = f"{wrong[0]} is no fit of lmer or glmer" if wrong else "there is no fit"
+        raise_all([ModelError(told, hint="dm.anova(fit0, fit1)")], "the comparison of fits")
+    if len(fits) == 1:
+        return fits[0].anova()
+    refuse_unlike(fits)
+    used = list(fits)
+    by_reml = [i for i, f in enumerate(fits) if f.naming.reml]
+    if by_reml and refit:
+        warnings.warn("refitting model(s) with ML (instead of REML)", FitWarning, stacklevel=2)
+        for i in by_reml:
+            used[i] = MixedModel.of_reading(fits[i].design.by_ml()).fit()  # type: ignore[attr-defined]
+    elif by_reml and not _same_fixed_part(fits):
+        told = "restricted likelihoods of models with different fixed parts cannot be compared"
+        raise_all([ModelError(told, hint="refit=True")], "the comparison of fits")
+    return comparison(used, [f"fit{i + 1}" for i in range(len(fits))])
+
+
+def _same_fixed_part(fits: Sequence[MixedFit]) -> bool:
+    return len({(f.naming.coefficients, f.naming.reml) for f in fits}) == 1
 
 
 def read_model(formula: str, data: Any = None, **options: Any) -> MixedModel:

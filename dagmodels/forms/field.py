@@ -230,11 +230,10 @@ class Evaluator:
         from dagmodels.numerics.tail_kernels import LONG
 
         pattern = self.field.pattern
-        if not self.field.moves and rows.size and rows.min() >= pattern.ts:
+        if not self.field.moves and rows.size and rows.min() >= pattern.ts >= pattern.n - LONG:
             places = pattern.place(rows.repeat(rows.size), np.tile(rows, rows.size))
             return self.elimination.selected_inverse()[places].reshape(rows.size, rows.size)
-        by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
-        every = np.unique(np.concatenate([rows, by]))
+        every, chosen = self._with_moves(rows)
         if every.size and every.min() >= pattern.ts >= pattern.n - LONG:
             i, j = np.meshgrid(every, every, indexing="ij")
             places = pattern.place(i.ravel(), j.ravel())
@@ -242,13 +241,6 @@ class Evaluator:
         else:
             inner = self.columns(every)[every]
             inner = 0.5 * (inner + inner.T)
-        back = np.eye(every.size)
-        at = {int(row): k for k, row in enumerate(every)}
-        for move in self.field.moves:
-            for row, weight in zip(move.rows, move.weights, strict=True):
-                if int(row) in at:
-                    back[at[int(row)], at[move.by]] -= weight
-        chosen = back[[at[int(r)] for r in rows]]
         return chosen @ inner @ chosen.T
 
     def variances(self) -> Floats:
@@ -276,20 +268,7 @@ class Evaluator:
         """Exact derivatives at x, along a direction of x, of every answer about the elements."""
         field = self.field
         step = 1e-30
-        raw: dict[str, NDArray[Any]] = {
-            name: self.w[start : start + length] for name, (start, length) in field.tape.inputs.items()
-        }
-        position = 0
-        for c in field.coordinates:
-            part = slice(position, position + c.length)
-            raw[c.node] = x[part] + 1j * step * direction[part]
-            position += c.length
-        w = field.tape.values(raw)
-        s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = field.fill
-        e = Elimination(field.pattern, complex_steps=True)
-        e.s[:] = w[s_from]
-        np.add.at(e.T, t_place, t_value * w[t_from])
-        np.add.at(e.H, h_place, h_value * w[h_weight] * w[h_left] * w[h_right])
+        e, w = self._stepped(x, step * direction)
         logdet, residual = e.eliminate()
         rows = np.arange(field.pattern.n - 1)
         z = np.zeros(rows.size) if normals is None else normals
@@ -297,3 +276,57 @@ class Evaluator:
         answers = (deviance, e.mean(), e.sample(z), e.selected_inverse()[field.pattern.place(rows, rows)])
         logs, means, draw, variances = (np.imag(a) / step for a in answers)
         return Sensitivity(float(logs), field.restored(means), field.restored(draw), variances)
+
+    def covariance_slope(self, x: Floats, direction: Floats, rows: Ints) -> Floats:
+        """Exact derivative of `covariance(rows)` at x along a direction of x."""
+        step = 1e-30
+        pattern = self.field.pattern
+        every, back = self._with_moves(rows)
+        if every.size and every.min() >= pattern.ts:
+            e, _ = self._stepped(x, step * direction)
+            e.eliminate()
+            i, j = np.meshgrid(every, every, indexing="ij")
+            places = pattern.place(i.ravel(), j.ravel())
+            inner = e.selected_inverse()[places].imag.reshape(every.size, every.size) / step
+        else:
+            known = pattern.place_or_none(np.arange(pattern.n), np.full(pattern.n, pattern.n - 1))
+            inner = np.zeros((every.size, every.size))
+            for b, row in enumerate(every):
+                e, _ = self._stepped(x, step * direction)
+                e.H[known[known >= 0]] = 0.0
+                e.T[known[known >= 0]] = 0.0
+                e.H[known[row]] = -1.0
+                e.eliminate()
+                inner[:, b] = e.mean()[every].imag / step
+        return back @ (0.5 * (inner + inner.T)) @ back.T
+
+    def _stepped(self, x: Floats, step: Floats) -> tuple[Elimination, NDArray[np.complex128]]:
+        """The system at x + i*step, filled in, and the workspace behind it."""
+        field = self.field
+        raw: dict[str, NDArray[Any]] = {
+            name: self.w[start : start + length] for name, (start, length) in field.tape.inputs.items()
+        }
+        position = 0
+        for c in field.coordinates:
+            part = slice(position, position + c.length)
+            raw[c.node] = x[part] + 1j * step[part]
+            position += c.length
+        w = field.tape.values(raw)
+        s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = field.fill
+        e = Elimination(field.pattern, complex_steps=True)
+        e.s[:] = w[s_from]
+        np.add.at(e.T, t_place, t_value * w[t_from])
+        np.add.at(e.H, h_place, h_value * w[h_weight] * w[h_left] * w[h_right])
+        return e, w
+
+    def _with_moves(self, rows: Ints) -> tuple[Ints, Floats]:
+        """The kernels' rows that some of the graph's elements are made of, and by which numbers."""
+        by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
+        every = np.unique(np.concatenate([rows, by]))
+        back = np.eye(every.size)
+        at = {int(row): k for k, row in enumerate(every)}
+        for move in self.field.moves:
+            for row, weight in zip(move.rows, move.weights, strict=True):
+                if int(row) in at:
+                    back[at[int(row)], at[move.by]] -= weight
+        return every, back[[at[int(r)] for r in rows]]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from dagmodels.results.bootstrap import Bootstrap
+    from dagmodels.results.coefficients import CoefficientSpread
     from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -65,6 +66,7 @@ class Fit:
     predictor : the backend's function behind `predict`.
     again : what the backend fits once more with: `refit`, `bootstrap`, `confint`.
     simulator : draws responses, given estimates by node and a stream; `Graph.fit` adds it.
+    spread : the backend's function for the coefficients' covariance and its slopes, where they are exact.
     draws : None for a point fit.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
@@ -91,13 +93,14 @@ class Fit:
     predictor: Callable[..., Any] | None = field(default=None, repr=False)
     again: Again | None = field(default=None, repr=False)
     simulator: Callable[..., Any] | None = field(default=None, repr=False)
+    spread: Callable[[], CoefficientSpread] | None = field(default=None, repr=False)
     draws: Any = None
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
         "covariance_matrix", "predictor", "again", "simulator", "targets",
-        "domains", "_estimates", "_latents",
+        "domains", "spread", "_estimates", "_latents",
     })  # fmt: skip
 
     def __post_init__(self) -> None:

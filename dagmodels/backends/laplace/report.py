@@ -20,6 +20,7 @@ from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.quadrature import QuadratureEvaluator
 from dagmodels.numerics.elimination import SCALED
 from dagmodels.numerics.triangle import inverse_of_regular, lower_triangle
+from dagmodels.results.coefficients import CoefficientSpread
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
 
@@ -108,7 +109,33 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
         predictor=predictor(solution, unknowns, means),
         again=LaplaceAgain(solution, plan, joint),
         plate_sizes={name: plate.size for name, plate in field.problem.plates.items()},
+        spread=None if field.curved else partial(_spread, solution, tuple(unknowns.names)),
     )
+
+
+def _spread(solution: Solution, names: tuple[str, ...]) -> CoefficientSpread:
+    """The coefficients' covariance with its exact slopes in the coordinates."""
+    evaluator, x = solution.evaluator, solution.optimum.x
+    rows = coefficient_rows(solution)
+    evaluator.criterion(x)
+    covariance = evaluator.covariance(rows)
+    outer = outer_covariance(solution)
+    free = np.flatnonzero(~np.isnan(np.diag(outer)))
+    slopes = np.zeros((x.size, rows.size, rows.size))
+    for k in free:
+        slopes[k] = evaluator.covariance_slope(x, np.eye(x.size)[k], rows)
+    return CoefficientSpread(names[: rows.size], covariance, slopes, np.where(np.isnan(outer), 0.0, outer))
+
+
+def coefficient_rows(solution: Solution) -> NDArray[np.int64]:
+    """Elimination rows of all coefficients, in the order of the estimates' covariance."""
+    field = solution.field
+    found = [
+        field.rows[name][field.rows[name] >= 0]
+        for name in field.problem.graph.nodes
+        if name in field.rows and is_coefficient(solution, name)
+    ]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 
 def _quiet_latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:

@@ -24,24 +24,38 @@ def columns(terms: Terms, values: Mapping[str, Value], memo: dict[object, list[C
     values : of the variables.
     memo : coded variables, shared by the parts of one model.
     """
+    return [column for part in by_term(terms, values, memo) for column in part]
+
+
+def by_term(
+    terms: Terms, values: Mapping[str, Value], memo: dict[object, list[Column]], whole: bool = False
+) -> list[list[Column]]:
+    """Columns of the intercept (none, if there is no intercept), then of each term.
+
+    whole : a column for every level of every factor, instead of contrasts where these say the same.
+    """
     factors = frozenset(name for name, value in values.items() if isinstance(value, Levels))
-    found: list[Column] = [(INTERCEPT, None)] if terms.intercept else []
-    for term, whole in zip(terms.terms, _whole(terms.terms, terms.intercept, factors), strict=True):
-        parts = [_coded(name, values[name], name in whole, memo) for name in term]
+    found: list[list[Column]] = [[(INTERCEPT, None)] if terms.intercept else []]
+    ways = [factors] * len(terms.terms) if whole else whole_factors(terms.terms, terms.intercept, factors)
+    for term, full in zip(terms.terms, ways, strict=True):
+        parts = [_coded(name, values[name], name in full, memo) for name in term]
         if len(parts) == 1:
-            found.extend(parts[0])
+            found.append(parts[0])
             continue
+        found.append([])
         for chosen in product(*reversed(parts)):  # the first variable varies fastest
             names = ":".join(name for name, _ in reversed(chosen))
             total = chosen[-1][1]
             for _, column in reversed(chosen[:-1]):
                 total = total * column  # type: ignore[operator]
-            found.append((names, total))
+            found[-1].append((names, total))
     return found
 
 
 @lru_cache(maxsize=256)
-def _whole(terms: tuple[Term, ...], intercept: bool, factors: frozenset[str]) -> tuple[frozenset[str], ...]:
+def whole_factors(
+    terms: tuple[Term, ...], intercept: bool, factors: frozenset[str]
+) -> tuple[frozenset[str], ...]:
     """For each term its factors that take a column for every level, not contrasts.
 
     A factor takes contrasts where the rest of its term is contained in an earlier term, or is empty;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from dagmodels.readers.formula.design import Collector, Columns, as_table, make
 from dagmodels.readers.formula.evaluate import Evaluator
 from dagmodels.readers.formula.family import Family, find
 from dagmodels.readers.formula.formula import Formula, read_formula
-from dagmodels.readers.formula.graph import graph
+from dagmodels.readers.formula.graph import Layout, graph
+from dagmodels.readers.formula.grid import Raw, raw_columns, reference_grid
+from dagmodels.readers.formula.hypotheses import fixed_terms
 from dagmodels.readers.formula.response import Response, response
 from dagmodels.readers.formula.syntax import Call, Name, Node, Op, refuse
 from dagmodels.readers.formula.translate import Part, Translation
 from dagmodels.readers.formula.values import Floats, Levels, Value
-from dagmodels.results.mixed.naming import Naming, Rows
+from dagmodels.results.mixed.naming import FixedTerm, Grid, Naming, Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,8 @@ class Reading:
     states : what was learned from the data: levels, knots, means.
     values : of the variables, by name.
     contrasts, weights, offset : as given.
+    layout : what the graph was made from.
+    raw : columns of the data behind the fixed part.
     """
 
     formula: Formula
@@ -50,8 +54,23 @@ class Reading:
     states: dict[str, Any]
     values: Mapping[str, Value]
     contrasts: Mapping[str, Any]
+    layout: Layout
+    raw: Mapping[str, Raw]
     weights: Any = None
     offset: Any = None
+
+    def by_ml(self) -> Reading:
+        """The same model and data with coefficients that are maximised, not integrated."""
+        dag = graph(replace(self.layout, flat=False))
+        return replace(self, dag=dag, naming=replace(self.naming, reml=False))
+
+    def fixed_terms(self) -> tuple[FixedTerm, ...]:
+        """The terms of the fixed part."""
+        return fixed_terms(self.formula.fixed, self.values, self.kept, self.rows.n)
+
+    def grid(self, at: Mapping[str, Sequence[Any]], rows: Any) -> Grid:
+        """Combinations of the variables of the fixed part; see `grid.reference_grid`."""
+        return reference_grid(self, at, rows)
 
     @property
     def family(self) -> Family:
@@ -239,6 +258,8 @@ def _reading(work: Translation, dropped: tuple[str, ...], weights: Any, offset: 
         states=work.evaluator.states,
         values=work.evaluator.seen,
         contrasts=work.evaluator.contrasts,
+        layout=work.layout,
+        raw=raw_columns(work.formula, work.evaluator),
         weights=weights,
         offset=offset,
     )

@@ -90,3 +90,36 @@ class Rows:
     response: Floats | None = None
     weights: Floats | None = None
     new: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FixedTerm:
+    """One term of the fixed part.
+
+    name : as R prints it, `a:b`.
+    places : its coefficients among those of the fit.
+    within : places of the terms that contain it: the same numeric variables, and its factors with more.
+    whole : its columns with one for every level of its factors, for the rows fitted.
+    treatment : places of those of them that treatment contrasts have.
+    """
+
+    name: str
+    places: tuple[int, ...]
+    within: tuple[int, ...]
+    whole: Floats
+    treatment: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Combinations of values of the variables in the fixed part.
+
+    levels : values of each column of the data, in order; combinations have the last one fastest.
+    factors : which columns are factors.
+    fixed : design rows of the combinations, (combinations, coefficients); NaN where the data cannot tell
+        the expected value, because columns were dropped.
+    """
+
+    levels: dict[str, tuple[object, ...]]
+    factors: frozenset[str]
+    fixed: Floats

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dagmodels.results.mixed.ddf import method_name
 from dagmodels.results.mixed.rformat import abbreviate, r_format, r_pvalues, zapsmall
+from dagmodels.results.mixed.tests import contrast_columns
 
 if TYPE_CHECKING:
     from dagmodels.results.mixed.fit import MixedFit
@@ -17,20 +19,23 @@ DIGITS = 4
 MOST_CORRELATED = 12  # lme4 prints correlations of at most so many coefficients
 
 
-def summary(fit: MixedFit) -> str:
+def summary(fit: MixedFit, ddf: str | None = None) -> str:
     """Header, criterion, scaled residuals, random effects, fixed effects, and what is to be known."""
-    parts = [header(fit), criterion(fit), residuals(fit), random_effects(fit)]
+    parts = [header(fit, method_name(ddf)), criterion(fit), residuals(fit), random_effects(fit)]
     if fit.naming.coefficients:
-        parts.append(fixed_effects(fit))
+        parts.append(fixed_effects(fit, ddf))
         if 1 < len(fit.naming.coefficients) <= MOST_CORRELATED:
             parts.append(correlations(fit))
     return "\n\n".join(p for p in (*parts, endings(fit)) if p)
 
 
-def header(fit: MixedFit) -> str:
+def header(fit: MixedFit, ddf: str | None = None) -> str:
     naming = fit.naming
     if naming.call == "lmer":
         how = "REML" if naming.reml else "maximum likelihood "
+        if ddf is not None:
+            told = f"Linear mixed model fit by {how.strip()}. t-tests use {ddf}'s method ['lmerModLmerTest']"
+            return f"{told}\nFormula: {naming.formula}"
         return f"Linear mixed model fit by {how} ['lmerMod']\nFormula: {naming.formula}"
     title = "Generalized linear mixed model fit by maximum likelihood (Laplace\n  Approximation)"
     if "Laplace" not in fit.method:
@@ -96,27 +101,25 @@ def random_effects(fit: MixedFit) -> str:
     return text
 
 
-def fixed_effects(fit: MixedFit) -> str:
-    rows = [r for r in fit.components if r.kind == "fixed"]
-    estimate = [r.estimate for r in rows]
-    se = [float(v) for v in np.sqrt(np.diag(fit.sampling_covariance))[: len(rows)]]
-    statistic = [e / s if s > 0 else math.nan for e, s in zip(estimate, se, strict=True)]
-    sizes = [abs(v) for v in (*estimate, *se) if math.isfinite(v) and v != 0]
+def fixed_effects(fit: MixedFit, ddf: str | None = None) -> str:
+    """Coefficients as lme4 prints them; with degrees of freedom as lmerTest does."""
+    names = ["", *fit.naming.coefficients]
+    is_lmer = fit.naming.call == "lmer"
+    rows = len(fit.naming.coefficients)
+    told = contrast_columns(fit.judge(ddf), fit.beta, np.eye(rows))
+    spread = [told["estimate"], told["se"], *([] if ddf is None else [told["df"]])]
+    every = [v for column in spread for v in column]
+    sizes = [abs(v) for v in every if math.isfinite(v) and v != 0]
     least = 1 + math.floor(math.log10(min(sizes))) if sizes else 0
-    decimals = max(1, DIGITS - least)
-    both = r_format([round(v, decimals) for v in (*estimate, *se)], DIGITS)
-    ratio = r_format([round(v, DIGITS - 1) for v in statistic], DIGITS)
-    what = "t value" if fit.naming.call == "lmer" else "z value"
-    columns = [
-        ["Estimate", *both[: len(rows)]],
-        ["Std. Error", *both[len(rows) :]],
-        [what, *ratio],
-    ]
-    names = ["", *(r.name for r in rows)]
-    if fit.naming.call == "lmer":
+    texts = r_format([round(v, max(1, DIGITS - least)) for v in every], DIGITS)
+    heads = ("Estimate", "Std. Error", "df")
+    columns = [[heads[i], *texts[i * rows : (i + 1) * rows]] for i in range(len(spread))]
+    ratio = r_format([round(v, DIGITS - 1) for v in told["statistic"]], DIGITS)
+    columns.append(["t value" if is_lmer else "z value", *ratio])
+    if is_lmer and ddf is None:
         return "Fixed effects:\n" + "\n".join(_right(names, columns))
-    p = [math.erfc(abs(z) / math.sqrt(2)) for z in statistic]
-    columns.append(["Pr(>|z|)", *r_pvalues(p, DIGITS - 1)])
+    p = told["p"]
+    columns.append(["Pr(>|t|)" if is_lmer else "Pr(>|z|)", *r_pvalues(p, DIGITS - 1)])
     lines = [f"{line} {_stars(v)}" for line, v in zip(_right(names, columns), [math.nan, *p], strict=True)]
     legend = "---\nSignif. codes:  0 '***' 0.001 '**' 0.01 '*' 0.05 '.' 0.1 ' ' 1"
     return "\n".join(("Fixed effects:", *(line.rstrip() for line in lines), legend))
