@@ -196,7 +196,9 @@ covariate x[r], w[r]
 parameter b0, b1
 parameter s, s0, s1 > 0
 parameter rho in (-1, 1)
-u[g], v[g] ~ MvNormal(0, [[s0**2, rho*s0*s1], [rho*s0*s1, s1**2]])
+u[g] ~ Normal(0, s0)
+v[g] ~ Normal(0, s1)
+u[g] ~~ v[g] = rho*s0*s1
 observed y[r] ~ Normal(b0 + b1*x + u[g] + v[g]*x, s/sqrt(w))
 """
 
