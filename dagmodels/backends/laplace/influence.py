@@ -41,13 +41,13 @@ class FieldInfluence:
                 "what is integrated, and depend on no other observed node; this model is not such"
             )
         self.responses = with_responses(field.problem, field.roles)
-        precisions = self.responses.precisions(solution.evaluator.w)
+        self.evaluator = e = Evaluator(self.responses.field)
+        e.criterion(solution.optimum.x)
+        precisions = self.responses.precisions(e.w)
         if any(len(members) > 1 for members, _ in precisions):
             raise FitError(
                 "leverage and Cook's distance are for scalar observations, not for observed vectors"
             )
-        self.evaluator = e = Evaluator(self.responses.field)
-        e.criterion(solution.optimum.x)
         self.pattern = e.field.pattern
         q = self.pattern.n - 1
         y = np.concatenate([r.y for r in self.responses.predictors])

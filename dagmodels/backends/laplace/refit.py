@@ -10,8 +10,9 @@ Other graphs are lowered again.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator
+from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.forms.quadrature import QuadratureEvaluator
 from dagmodels.forms.responses import response_alone, with_responses
 from dagmodels.results.refitting import Limits, Refitted, Target, responses
@@ -80,7 +82,20 @@ class LaplaceAgain:
         """See `profile`."""
         from dagmodels.backends.laplace.profile import profiles
 
-        return profiles(self.solution, targets, level)
+        return profiles(apart(self.solution), targets, level)
+
+
+def apart(solution: Solution) -> Solution:
+    """The same with a workspace of its own, so that threads, and a fit's latents, do not meet in one."""
+    field, e = solution.field, solution.evaluator
+    if isinstance(e, QuadratureEvaluator):
+        own: Evaluator = QuadratureEvaluator(field, e.order)
+    else:
+        own = ModeEvaluator(field) if isinstance(e, ModeEvaluator) else Evaluator(field)
+    if isinstance(e, ModeEvaluator) and isinstance(own, ModeEvaluator):
+        own.begin_at(e)
+    own.criterion(solution.optimum.x)
+    return replace(solution, evaluator=own)
 
 
 class LaplaceRefitter:
@@ -91,7 +106,7 @@ class LaplaceRefitter:
 
         self.again = again
         self.simulator = simulator
-        self.solution = again.solution
+        self.solution = apart(again.solution)
         self.layout = layout(self.solution)
         self.problem = self.solution.field.problem
 
@@ -115,8 +130,6 @@ class LaplaceRefitter:
         field = build_field(self.problem_with(responses(y, self.again.shapes)), self.solution.field.roles)
         found = solve(field, near=self.solution)
         if isinstance(self.solution.evaluator, QuadratureEvaluator):
-            import time
-
             from dagmodels.backends.laplace.quadrature import by_quadrature
 
             found = by_quadrature(found, self.solution.evaluator.order, time.process_time())
@@ -135,12 +148,11 @@ class LaplaceRefitter:
 
     def fit(self, y: Any) -> Fit:
         """The whole fit for other responses."""
-        from dataclasses import replace
-
         from dagmodels.backends.laplace.report import report
 
         fit = report(self.solve(y), self.again.plan, joint=self.again.joint)
-        return replace(fit, plate_sizes={name: plate.size for name, plate in self.problem.plates.items()})
+        sizes = {name: plate.size for name, plate in self.problem.plates.items()}
+        return replace(fit, plate_sizes=sizes, simulator=self.simulator)
 
     def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:
         """Responses drawn from the fit, new latents included; one set a stream."""

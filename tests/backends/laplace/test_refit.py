@@ -168,6 +168,55 @@ def test_draws_have_the_moments_of_the_model(name):
     assert np.abs((y.var(axis=0) / variance - 1) / np.sqrt(2 / 4000)).max() < 5
 
 
+def test_latents_are_those_of_the_fit_whatever_was_done_since():
+    fit = dm.read(SLOPES).fit_quietly(slopes_data())
+    fit.confint("profile", which="s")
+    fit.bootstrap(3)
+    fit.leverage()
+    fit.refit(slopes_data(9)["y"] if np.isnan(slopes_data(9)["y"]).sum() == 2 else slopes_data()["y"])
+    wanted = dm.read(SLOPES).fit_quietly(slopes_data()).latents
+    np.testing.assert_array_equal(fit.latents["estimate"], wanted["estimate"])
+    np.testing.assert_array_equal(fit.latents["sd"], wanted["sd"])
+
+
+def test_a_refit_by_quadrature_is_a_fit_by_quadrature():
+    data = counts_data()
+    g = dm.read(COUNTS)
+    fit = g.fit(data, quadrature=7)
+    new = counts_data(8)["y"]
+    wanted = g.fit({**data, "y": new}, quadrature=7)
+    assert fit.refitter().refit(new).criterion == pytest.approx(-2 * wanted.log_likelihood, abs=1e-7)
+    assert fit.refit(new).bootstrap(3).failures == ()
+
+
+SEPARATE = """model separate
+plate g
+plate r in g
+covariate x[r], w[r]
+parameter b0, b1
+parameter s, s0, s1 > 0
+parameter rho in (-1, 1)
+u[g] ~ Normal(0, s0)
+v[g] ~ Normal(0, s1)
+u[g] ~~ v[g] = rho*s0*s1
+observed y[r] ~ Normal(b0 + b1*x + u[g] + v[g]*x, s/sqrt(w))
+"""
+
+
+def test_profiles_do_not_depend_on_how_a_covariance_is_written():
+    """Deviations and a correlation as parameters, and their squares as entries of a matrix."""
+    data = slopes_data()
+    one, other = dm.read(SEPARATE).fit(data), dm.read(SLOPES).fit(data)
+    found = one.confint("profile").set_index("name")
+    wanted = other.confint("profile").set_index("name")
+    for name, entry in (("s0", "Sigma[a, a]"), ("s1", "Sigma[b, b]")):
+        ends = found.loc[name, ["lower", "upper"]].astype(float) ** 2
+        np.testing.assert_allclose(ends, wanted.loc[entry, ["lower", "upper"]].astype(float), rtol=1e-4)
+    for name, entry in (("b1", "beta[b]"), ("s", "s")):
+        for end in ("lower", "upper"):
+            assert found.loc[name, end] == pytest.approx(wanted.loc[entry, end], rel=1e-4)
+
+
 def test_responses_that_do_not_fit_are_told():
     fit = dm.read(TWO).fit_quietly(two_data())
     with pytest.raises(dm.ModelErrors) as caught:
