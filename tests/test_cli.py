@@ -18,6 +18,7 @@ import pytest
 
 from dagmodels import cli
 from tests.fake_backend import Mean, install
+from tests.processes import interruptible
 
 SMALL = """model small
 plate g
@@ -252,6 +253,7 @@ def test_ctrl_c_in_a_process(folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interruptible,
     )
     time.sleep(2)
     assert running.poll() is None

@@ -14,6 +14,8 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
+from tests.processes import interruptible
+
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "examples" / "demo.py"
 
@@ -138,6 +140,7 @@ def test_interrupt_ends_cleanly(tmp_path: Path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=interruptible,
     )
     assert process.stdout is not None
     while "919 houses" not in process.stdout.readline():

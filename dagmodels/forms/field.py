@@ -219,7 +219,11 @@ class Evaluator:
         self._objective(self._both, x, *self._arguments)
         result = self._result
         total = float(result[0] + result[1])
-        return (total, result[2:].copy()) if math.isfinite(total) else (math.inf, np.full(x.size, np.nan))
+        if not math.isfinite(total):
+            self._last = b""
+            return math.inf, np.full(x.size, np.nan)
+        self._last = x.tobytes()
+        return total, result[2:].copy()
 
     def means(self) -> Floats:
         """Conditional means (or generalised least squares values) of the elements at the last x."""

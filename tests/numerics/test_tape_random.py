@@ -16,7 +16,7 @@ SMOOTH = ("neg", "expit", "softplus", "Phi", "icloglog")
 GUARDED = (
     *("log", "sqrt", "log1p", "lgamma", "digamma", "/", "**", "log_Phi", "abs", "exp", "expm1"),
     *("logit", "cloglog", "probit"),
-    *("sin", "cos"),
+    *("sin", "cos", "binet", "binet1", "binet2"),
 )
 KINDS = (
     *("unary", "binary", "safe", "if_else", "gather", "sum", "put", "pick", "constant", "softmax"),
