@@ -30,6 +30,7 @@ NEAR = (
 )
 MOST_STEPS = 100
 MOST_ROUGH = 60
+FIRST = (0.0, 1.0, -1.0)  # predictors that a search from the data begins with
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -246,7 +247,11 @@ class ModeEvaluator(Evaluator):
 
     def _rough_start(self, x: Floats) -> Floats:
         """Predictors that suit each row by itself, shrunk to zero: damped Newton steps on the densities."""
-        eta = np.zeros(self._eta_places.size)
+        for first in FIRST:  # some laws (a mean of eta**2, of 1/eta) have no density at zero
+            eta = np.full(self._eta_places.size, first)
+            self._expand(x, eta)
+            if math.isfinite(self._minus_twice_log_density()):
+                break
         for _ in range(MOST_ROUGH):
             self._expand(x, eta)
             step = np.zeros(eta.size)

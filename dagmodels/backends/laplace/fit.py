@@ -103,6 +103,8 @@ def solve(field: Field, began: float | None = None, near: Solution | None = None
     starts = starting_points(field) if near is None else _from(near, starting_points(field))
     for start, scale in starts:
         f = Objective(field, evaluator, Space.of(field, scale))
+        if field.curved and not np.isfinite(f(start)[0]) and (staged := first_stage(field, start, scale)):
+            start = staged[0]  # coefficients of zero may be no start: a mean of their square, its inverse
         if not np.isfinite(f(start)[0]):
             refused.append(_unidentified(field, evaluator))
             continue

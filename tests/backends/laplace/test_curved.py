@@ -388,3 +388,17 @@ def test_rasch_against_brute_force_integrals() -> None:
     assert fit.log_likelihood == pytest.approx(exact, abs=1e-2 * persons)
     assert fit.log_likelihood != pytest.approx(exact, abs=1e-7)  # it is an approximation, and says so
     assert "Laplace" in fit.method
+
+
+def test_a_law_without_density_at_zero_coefficients_is_fitted() -> None:
+    """A Poisson mean of a square: at coefficients of zero the mean is zero, where counts are impossible."""
+    rng = np.random.default_rng(1)
+    group, x = np.repeat(np.arange(12), 10), rng.uniform(0, 1, 120)
+    u = 0.3 * rng.normal(size=12)[group]
+    data = pd.DataFrame({"grp": group, "x": x, "y": rng.poisson((1.5 + x + u) ** 2)})
+    fit = dm.read(HEAD + "observed y[row] ~ Poisson((b0 + b1*x + u)**2)\n").fit(data)
+    assert fit.converged
+    # within four standard errors of the truth: false alarm 1e-4
+    se = fit.estimates.set_index("name")["se"]
+    assert abs(fit["b0"] - 1.5) < 4 * se["b0"]
+    assert abs(fit["b1"] - 1.0) < 4 * se["b1"]
