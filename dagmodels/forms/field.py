@@ -178,7 +178,7 @@ class Evaluator:
         self.elimination = e = Elimination(field.pattern)
         self.w = field.tape.initial.copy()
         self.evaluations = 0
-        self._last = b""
+        self._last: bytes | None = None
         self._objective, self._value, self._gradient = kernels.objective, kernels.VALUE, kernels.GRADIENT
         self._both = self._value | self._gradient
         self._result = np.zeros(2 + field.x_places.size)
@@ -190,7 +190,7 @@ class Evaluator:
         )
 
     def _run(self, want: int, x: Floats) -> Criterion:
-        self._last = b""
+        self._last = None
         self._objective(want, x, *self._arguments)
         deviance, penalty = float(self._result[0]), float(self._result[1])
         if not math.isfinite(deviance + penalty):
@@ -208,6 +208,10 @@ class Evaluator:
         self.evaluations += 1
         return self._run(self._value, x)
 
+    def forget(self) -> None:
+        """What was evaluated last holds no longer: the field's data or held inputs were changed."""
+        self._last = None
+
     def gradient(self) -> Floats:
         """Exact gradient of the total at the last x, by the adjoints of elimination and tape."""
         self._objective(self._gradient, self._result[2:], *self._arguments)
@@ -220,7 +224,7 @@ class Evaluator:
         result = self._result
         total = float(result[0] + result[1])
         if not math.isfinite(total):
-            self._last = b""
+            self._last = None
             return math.inf, np.full(x.size, np.nan)
         self._last = x.tobytes()
         return total, result[2:].copy()

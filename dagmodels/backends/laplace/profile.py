@@ -319,6 +319,7 @@ def _held_profile(best: Solution, target: Target, order: int) -> Profile:
 
     def at(wanted: float, edge: bool) -> Point:
         evaluator.w[at_place] = wanted
+        evaluator.forget()
         f = Objective(field, evaluator, Space.of(field, best.scale))
         s = f.space
         if optimum.x.size:

@@ -280,6 +280,7 @@ class LeanRefitter(LaplaceRefitter):
     def draw(self, streams: Sequence[np.random.SeedSequence]) -> Floats:
         """Stacked responses, one a column."""
         evaluator = self.solution.evaluator
+        evaluator.forget()
         evaluator.criterion(self._x)
         sampler = self.sums.sampler(evaluator.w, evaluator.elimination.mean())
         z = np.stack([np.random.default_rng(s).standard_normal(sampler.normals) for s in streams], axis=1)
