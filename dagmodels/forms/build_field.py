@@ -1,4 +1,5 @@
-"""Problem + Roles -> Field: elements, parents, leaves, cross-products, order, shift."""
+"""Problem + Roles -> Field: elements, parents, leaves, cross-products, order, shift (over 500 lines: one
+builder, whose steps share its registers and elements)."""
 
 from __future__ import annotations
 

@@ -310,18 +310,25 @@ class Evaluator:
 
     def _stepped(self, x: Floats, step: Floats) -> tuple[Elimination, NDArray[np.complex128]]:
         """The system at x + i*step, filled in, and the workspace behind it."""
-        field = self.field
+        return self._complex_system(self._complex_inputs(x, step))
+
+    def _complex_inputs(self, x: Floats, step: Floats) -> dict[str, NDArray[Any]]:
+        """The tape's inputs at x + i*step; others than coordinates as they stand."""
         raw: dict[str, NDArray[Any]] = {
-            name: self.w[start : start + length] for name, (start, length) in field.tape.inputs.items()
+            name: self.w[start : start + length] for name, (start, length) in self.field.tape.inputs.items()
         }
         position = 0
-        for c in field.coordinates:
+        for c in self.field.coordinates:
             part = slice(position, position + c.length)
             raw[c.node] = x[part] + 1j * step[part]
             position += c.length
-        w = field.tape.values(raw)
-        s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = field.fill
-        e = Elimination(field.pattern, complex_steps=True)
+        return raw
+
+    def _complex_system(self, raw: Mapping[str, NDArray[Any]]) -> tuple[Elimination, NDArray[np.complex128]]:
+        """The system at complex inputs, filled in, and the workspace behind it."""
+        w = self.field.tape.values(dict(raw))
+        s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = self.field.fill
+        e = Elimination(self.field.pattern, complex_steps=True)
         e.s[:] = w[s_from]
         np.add.at(e.T, t_place, t_value * w[t_from])
         np.add.at(e.H, h_place, h_value * w[h_weight] * w[h_left] * w[h_right])

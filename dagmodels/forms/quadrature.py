@@ -60,16 +60,15 @@ class QuadratureEvaluator(ModeEvaluator):
         w : workspace at the mode. e : eliminated there. at : the workspace at other predictors.
         """
         ratios = np.zeros((self._log_weights.size, self._n_groups), dtype=w.dtype)
-        base = [(w[c.density], w) for c in self.field.curved]
         for k, normals in enumerate(self._normals):
             moved = _predictors(self.field, w, e.sample(normals))
             there = at(moved)
             position = 0
-            for c, (density, _), group in zip(self.field.curved, base, self._row_group, strict=True):
+            for c, group in zip(self.field.curved, self._row_group, strict=True):
                 size = len(c.element)
                 d = (moved - eta)[position : position + size * c.n].reshape(size, c.n)
                 position += size * c.n
-                r = there[c.density] - density
+                r = there[c.density] - w[c.density]
                 for i, places in c.slopes.items():
                     r = r - w[places] * d[i]
                 for (i, j), places in c.weights.items():
@@ -108,43 +107,25 @@ class QuadratureEvaluator(ModeEvaluator):
         return super().gradient() + more
 
     def _slope(self, x: Floats, direction: Floats) -> float:
-        raw = self._raw(x, direction)
-        still = self._eliminated(raw, self.eta)
-        moving = _predictors(self.field, still[0], still[1].mean()).imag / STEP
+        raw = self._complex_inputs(x, STEP * direction)
+        e, w = self._complex_system(self._moved(raw, self.eta))
+        e.eliminate()
+        moving = _predictors(self.field, w, e.mean()).imag / STEP
         eta = self.eta + 1j * STEP * moving
-        w, e = self._eliminated(raw, eta)
-        return float(np.imag(self._correction(w, e, eta, lambda at: self._values(raw, at))) / STEP)
+        e, w = self._complex_system(self._moved(raw, eta))
+        e.eliminate()
+        values = self.field.tape.values
+        return float(np.imag(self._correction(w, e, eta, lambda at: values(self._moved(raw, at)))) / STEP)
 
-    def _raw(self, x: Floats, direction: Floats) -> dict[str, Array]:
-        raw: dict[str, Array] = {
-            name: self.w[start : start + length] for name, (start, length) in self.field.tape.inputs.items()
-        }
-        position = 0
-        for c in self.field.coordinates:
-            part = slice(position, position + c.length)
-            raw[c.node] = x[part] + 1j * STEP * direction[part]
-            position += c.length
-        return raw
-
-    def _values(self, raw: dict[str, Array], eta: Array) -> Array:
-        """The workspace at complex unknowns and predictors."""
+    def _moved(self, raw: dict[str, Array], eta: Array) -> dict[str, Array]:
+        """The tape's inputs with the leaves expanded at eta."""
         inputs, position = dict(raw), 0
         names = {start: name for name, (start, _) in self.field.tape.inputs.items()}
         for c in self.field.curved:
             for row in c.eta:
                 inputs[names[int(row[0])]] = eta[position : position + c.n]
                 position += c.n
-        return self.field.tape.values(inputs)
-
-    def _eliminated(self, raw: dict[str, Array], eta: Array) -> tuple[Array, Elimination]:
-        w = self._values(raw, eta)
-        s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = self.field.fill
-        e = Elimination(self.field.pattern, complex_steps=True)
-        e.s[:] = w[s_from]
-        np.add.at(e.T, t_place, t_value * w[t_from])
-        np.add.at(e.H, h_place, h_value * w[h_weight] * w[h_left] * w[h_right])
-        e.eliminate()
-        return w, e
+        return inputs
 
 
 def _predictors(field: Field, w: Array, u: Array) -> Array:

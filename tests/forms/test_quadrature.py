@@ -120,15 +120,7 @@ def test_cbpp_as_lme4(order: int) -> None:
     """lme4 leaves a constant of the data out of its log likelihood here; ours includes it."""
     fits = m.reference("cbpp")["fits"]
     reference, other = fits[f"nAGQ{order}"]["reference"], fits["nAGQ9"]["reference"]
-    data = m.data("cbpp")
-    for k in (2, 3, 4):
-        data[f"p{k}"] = (data["period"] == k).astype(float)
-    text = (
-        "model cbpp\nplate herd\nplate row in herd\ncovariate size[row], p2[row], p3[row], p4[row]\n"
-        "b[herd] ~ Normal(0, tau)\nparameter tau > 0\nparameter b1, b2, b3, b4\n"
-        "observed incidence[row] ~ Binomial(size, expit(b1 + b2*p2 + b3*p3 + b4*p4 + b[herd]))\n"
-    )
-    g = dm.read(text)
+    g, data = dm.read(m.CBPP), m.cbpp()
     fit = g.fit(data, quadrature=order)
     assert fit.converged
     assert f"{order} nodes" in fit.method

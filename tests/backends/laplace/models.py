@@ -112,6 +112,23 @@ observed y[school] ~ Normal(theta, sigma)
 """
 
 
+CBPP = """model cbpp
+plate herd
+plate row in herd
+covariate size[row], p2[row], p3[row], p4[row]
+b[herd] ~ Normal(0, tau)
+parameter tau > 0
+parameter b1, b2, b3, b4
+observed incidence[row] ~ Binomial(size, expit(b1 + b2*p2 + b3*p3 + b4*p4 + b[herd]))
+"""
+
+
+def cbpp() -> pd.DataFrame:
+    """The data of `CBPP`: periods as columns of zeros and ones."""
+    found = data("cbpp")
+    return found.assign(**{f"p{k}": (found["period"] == k).astype(float) for k in (2, 3, 4)})
+
+
 def maximum_likelihood(text: str) -> str:
     """The same model with its flat coefficients as parameters."""
     lines = []

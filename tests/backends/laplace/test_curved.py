@@ -262,15 +262,7 @@ def test_order_of_rows_and_start_do_not_matter(name: str) -> None:
 def test_cbpp_reaches_the_best_known_optimum() -> None:
     """lme4's default stops 5.7e-4 above it; reference at tight tolerances, itself 1e-8 above ours."""
     reference = m.reference("cbpp")["fits"]["laplace"]["reference"]
-    data = m.data("cbpp")
-    for k in (2, 3, 4):
-        data[f"p{k}"] = (data["period"] == k).astype(float)
-    text = (
-        "model cbpp\nplate herd\nplate row in herd\ncovariate size[row], p2[row], p3[row], p4[row]\n"
-        "b[herd] ~ Normal(0, tau)\nparameter tau > 0\nparameter b1, b2, b3, b4\n"
-        "observed incidence[row] ~ Binomial(size, expit(b1 + b2*p2 + b3*p3 + b4*p4 + b[herd]))\n"
-    )
-    fit = dm.read(text).fit(data)
+    fit = dm.read(m.CBPP).fit(m.cbpp())
     assert fit.converged
     assert not fit.exact
     assert fit.diagnostics["gradient_norm"] < 1e-5
