@@ -93,7 +93,7 @@ def test_commands_of_the_readme(command: str, copy: Path, capsys: pytest.Capture
 
     with pytest.raises(SystemExit) as end:
         app(shlex.split(command)[1:])
-    expected = 1 if "plan specs/pump.dag" in command else 0
+    expected = 1 if "plan specs/asia.dag" in command else 0
     assert end.value.code == expected, capsys.readouterr()
 
 

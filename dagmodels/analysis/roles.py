@@ -8,9 +8,12 @@ not Gaussian is outer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
+from dagmodels.analysis.collapsed import collapsed
+from dagmodels.analysis.conjugacy import Conjugate
+from dagmodels.analysis.reach import Reach
 from dagmodels.bind.problem import Problem
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, Node, distribution_expressions
@@ -39,6 +42,7 @@ class Roles:
     curved : observed nodes in which integrated nodes do not enter linearly with Normal noise, with the
         reason: their integrals are Laplace approximations.
     predicted : observed vector nodes with missing cells, which their patterns leave out.
+    collapsed : latents integrated in closed form before anything else, with their children.
     """
 
     integrated: Mapping[str, str]
@@ -47,6 +51,12 @@ class Roles:
     refused: Mapping[str, str]
     predicted: tuple[str, ...] = ()
     curved: Mapping[str, str] = field(default_factory=dict)
+    collapsed: Mapping[str, Conjugate] = field(default_factory=dict)
+
+    @property
+    def collapsed_children(self) -> frozenset[str]:
+        """Observed nodes whose laws are in the integrals of `collapsed`."""
+        return frozenset(c.node for pair in self.collapsed.values() for c in pair.children)
 
     @property
     def block(self) -> tuple[str, ...]:
@@ -98,6 +108,9 @@ def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Ro
     tied = _vector_nodes(dag)
     apart = {n for n in partly if n in tied and not partly[n]}  # predicted from their vector afterwards
     unknown = [n for n in dag.nodes.values() if _is_unknown(n) or (n.name in partly and n.name not in apart)]
+    pairs, spoilt = _collapsed(dag, unknown, partly, place)
+    within = {c.node for pair in pairs.values() for c in pair.children}
+    unknown = [n for n in unknown if n.name not in pairs and n.name not in within]
     candidates = {
         n.name: n for n in unknown if _is_candidate(n) and not (n.name in partly and n.name in tied)
     }
@@ -112,8 +125,10 @@ def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Ro
         key=lambda n: (_rank(candidates[n]), place[n]),
     )
     block: list[str] = []
-    displaced: dict[str, str] = {}
+    displaced = _beside(dag, pairs)
     for name in ranked:
+        if name in displaced:
+            continue
         rival = next((b for b in block if frozenset((name, b)) in use.products), None)
         if rival is None:
             block.append(name)
@@ -122,7 +137,30 @@ def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Ro
     for name in partly:
         if name in tied and partly[name]:
             displaced[name] = "it belongs to a vector node"
-    return _assemble(dag, unknown, block, displaced, use, partly, apart)
+    found = _assemble(dag, unknown, block, displaced, use, partly, apart)
+    refused = {n: f"{why}; {spoilt[n]}" if n in spoilt else why for n, why in found.refused.items()}
+    return replace(found, refused=refused, collapsed=pairs)
+
+
+def _collapsed(
+    dag: Dag, unknown: list[Node], partly: Mapping[str, bool], place: Mapping[str, int]
+) -> tuple[dict[str, Conjugate], dict[str, str]]:
+    """See `collapsed`; missing cells that nothing depends on are no latents."""
+    latent = [n for n in unknown if not (n.name in partly and not partly[n.name])]
+    dependent = {n.name: _has_unknown_prior(dag, n, unknown) for n in latent}
+    return collapsed(dag, sorted(latent, key=lambda n: place[n.name]), dependent)
+
+
+def _beside(dag: Dag, pairs: Mapping[str, Conjugate]) -> dict[str, str]:
+    """Unknowns that laws inside closed integrals depend on: they cannot be integrated with the rest."""
+    found: dict[str, str] = {}
+    reach = Reach(dag) if pairs else None
+    for name, pair in pairs.items():
+        assert reach is not None
+        for node in (name, *(c.node for c in pair.children)):
+            for parent in sorted(reach.unknowns_of(node) - {name}):
+                found[parent] = f"it stands beside '{name}', which is integrated in closed form"
+    return found
 
 
 def _assemble(

@@ -47,6 +47,40 @@ class Support:
 
 
 @dataclass(frozen=True, slots=True)
+class Conjugacy:
+    """One parameter in which the family's density has the form of a kernel (`_conjugate.KERNELS`).
+
+    With r = argument**power the log density is a log r - b r + c ("gamma") or, power being one,
+    a log r + b log(1 - r) + c ("beta").
+
+    argument : name of the parameter. kernel : of the two.
+    terms : formula `(f, x, *others)` returning (a, b, c), `others` being the parameters left, in order.
+    signature : the parametrisation that argument and others belong to; empty for the canonical one.
+    """
+
+    argument: str
+    kernel: str
+    terms: Formula
+    power: float = 1.0
+    signature: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConjugatePrior:
+    """A family as the law of a latent that conjugate children share.
+
+    kernel : that latent**power has the law of; see `_conjugate.KERNELS`.
+    parameters : formula `(f, *parameters)` returning the kernel's two. conditional : the family, with these
+        two as its parameters, that the latent has given its children.
+    """
+
+    kernel: str
+    parameters: Formula
+    conditional: str
+    power: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A family of distributions.
 
@@ -66,6 +100,8 @@ class Family:
         through the canonical parameters would lose digits (logit_p) or work (tau, chol).
     log_cdf, log_survival : `(f, x, *parameters)`; None where no closed form is carried.
     mean, variance : `(f, *parameters)`; None where they do not exist in closed form.
+    conjugacies : parameters whose latent can be integrated in closed form.
+    conjugate_prior : the kernel that a latent of this family has; None for families without.
     """
 
     name: str
@@ -82,4 +118,6 @@ class Family:
     log_survival: Formula | None = None
     mean: Formula | None = None
     variance: Formula | None = None
+    conjugacies: tuple[Conjugacy, ...] = ()
+    conjugate_prior: ConjugatePrior | None = None
     doc: str = ""

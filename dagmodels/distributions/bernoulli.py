@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, batch
 
 
@@ -24,6 +24,10 @@ def draw(rng: Any, p: Any, size: Any = None) -> Any:
     return (rng.random(batch(size, p)) < p).astype(np.int64)
 
 
+def success_terms(f: Any, x: Any) -> Any:
+    return x, 1 - x, f.where(f.equal(x, 0) + f.equal(x, 1), 0.0, NEVER)
+
+
 FAMILY = Family(
     name="Bernoulli",
     parameters=(Argument("p", "probability"),),
@@ -37,5 +41,6 @@ FAMILY = Family(
     log_survival=lambda f, x, p: f.where(x >= 1, NEVER, f.where(x >= 0, f.log(p), 0.0)),
     mean=lambda f, p: p + 0.0,
     variance=lambda f, p: p * (1 - p),
+    conjugacies=(Conjugacy("p", "beta", success_terms),),
     doc="One with probability p, else zero.",
 )

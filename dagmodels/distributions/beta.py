@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, ConjugatePrior, Family, Support
 from dagmodels.distributions._shared import NEVER, xlog1py, xlogy
 
 
@@ -40,5 +40,6 @@ FAMILY = Family(
     log_survival=lambda f, x, alpha, beta: log_cdf(f, 1 - x, beta, alpha),
     mean=lambda f, alpha, beta: alpha / (alpha + beta),
     variance=lambda f, alpha, beta: alpha * beta / ((alpha + beta) ** 2 * (alpha + beta + 1)),
+    conjugate_prior=ConjugatePrior("beta", lambda f, alpha, beta: (alpha, beta), "Beta"),
     doc="Beta with shapes alpha and beta.",
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, count, log_choose, xlog1py, xlogy
 
 
@@ -34,6 +34,10 @@ def draw(rng: Any, n: Any, p: Any, size: Any = None) -> Any:
     return rng.binomial(np.asarray(n).astype(np.int64), p, size)
 
 
+def success_terms(f: Any, x: Any, n: Any) -> Any:
+    return x, n - x, f.where(count(f, x) * count(f, n) * (x <= n), log_choose(f, n, x), NEVER)
+
+
 FAMILY = Family(
     name="Binomial",
     parameters=(Argument("n", "count"), Argument("p", "probability")),
@@ -47,5 +51,6 @@ FAMILY = Family(
     log_survival=log_survival,
     mean=lambda f, n, p: n * p,
     variance=lambda f, n, p: n * p * (1 - p),
+    conjugacies=(Conjugacy("p", "beta", success_terms),),
     doc="Successes in n independent trials of probability p.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, ConjugatePrior, Family, Support
 from dagmodels.distributions._shared import NEVER, batch, log1mexp
 
 
@@ -27,5 +27,7 @@ FAMILY = Family(
     log_survival=lambda f, x, lam: f.where(x > 0, -lam * x, 0.0),
     mean=lambda f, lam: 1 / lam,
     variance=lambda f, lam: 1 / lam**2,
+    conjugacies=(Conjugacy("lam", "gamma", lambda f, x: (1.0, x, f.where(x >= 0, 0.0, NEVER))),),
+    conjugate_prior=ConjugatePrior("gamma", lambda f, lam: (1.0, lam), "Gamma"),
     doc="Exponential with rate lam.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, count, log1mexp, xlog1py
 
 
@@ -22,6 +22,10 @@ def draw(rng: Any, p: Any, size: Any = None) -> Any:
     return rng.geometric(p, size)
 
 
+def success_terms(f: Any, x: Any) -> Any:
+    return 1.0, x - 1, f.where(count(f, x) * (x >= 1), 0.0, NEVER)
+
+
 FAMILY = Family(
     name="Geometric",
     parameters=(Argument("p", "probability"),),
@@ -33,5 +37,6 @@ FAMILY = Family(
     log_survival=log_survival,
     mean=lambda f, p: f.where(p > 0, 1 / p, math.inf),
     variance=lambda f, p: f.where(p > 0, (1 - p) / p**2, math.inf),
+    conjugacies=(Conjugacy("p", "beta", success_terms),),
     doc="Number of the first success in independent trials of probability p, counted from 1.",
 )

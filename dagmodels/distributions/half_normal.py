@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import LOG_2, LOG_2PI, NEVER
 
 
@@ -27,6 +27,10 @@ def draw(rng: Any, sigma: Any, size: Any = None) -> Any:
     return abs(rng.normal(0.0, sigma, size))
 
 
+def precision_terms(f: Any, x: Any) -> Any:
+    return 0.5, 0.5 * x**2, f.where(x >= 0, 0.5 * math.log(2 / math.pi), NEVER)
+
+
 FAMILY = Family(
     name="HalfNormal",
     parameters=(Argument("sigma", "positive"),),
@@ -38,5 +42,6 @@ FAMILY = Family(
     log_survival=log_survival,
     mean=lambda f, sigma: sigma * math.sqrt(2 / math.pi),
     variance=lambda f, sigma: sigma**2 * (1 - 2 / math.pi),
+    conjugacies=(Conjugacy("sigma", "gamma", precision_terms, power=-2.0),),
     doc="Normal(0, sigma) folded at zero.",
 )

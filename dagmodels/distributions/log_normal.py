@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import LOG_2PI, NEVER
 
 
@@ -19,6 +19,11 @@ def draw(rng: Any, mu: Any, sigma: Any, size: Any = None) -> Any:
     return rng.lognormal(mu, sigma, size)
 
 
+def precision_terms(f: Any, x: Any, mu: Any) -> Any:
+    y = f.log(x)
+    return 0.5, 0.5 * (y - mu) ** 2, f.where(x > 0, -y - 0.5 * LOG_2PI, NEVER)
+
+
 FAMILY = Family(
     name="LogNormal",
     parameters=(Argument("mu"), Argument("sigma", "positive")),
@@ -30,5 +35,6 @@ FAMILY = Family(
     log_survival=lambda f, x, mu, sigma: f.where(x > 0, f.log_Phi((mu - f.log(x)) / sigma), 0.0),
     mean=lambda f, mu, sigma: f.exp(mu + 0.5 * sigma**2),
     variance=lambda f, mu, sigma: f.expm1(sigma**2) * f.exp(2 * mu + sigma**2),
+    conjugacies=(Conjugacy("sigma", "gamma", precision_terms, power=-2.0),),
     doc="Exponential of a Normal with mean mu and standard deviation sigma.",
 )

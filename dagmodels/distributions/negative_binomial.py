@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, batch, count, xlogy
 
 NEAR = 1e-4  # the series' first missing term is the fourth power of this, times x
@@ -56,6 +56,10 @@ def draw(rng: Any, mu: Any, alpha: Any, size: Any = None) -> Any:
     return rng.poisson(mu * (rng.standard_gamma(alpha, shape) / alpha))
 
 
+def success_terms(f: Any, x: Any, n: Any) -> Any:
+    return n, x, f.where(count(f, x) * (n > 0), -f.lbeta(n, x + 1) - f.log(n + x), NEVER)
+
+
 FAMILY = Family(
     name="NegativeBinomial",
     parameters=(Argument("mu", "nonnegative"), Argument("alpha", "positive")),
@@ -72,5 +76,6 @@ FAMILY = Family(
     log_survival=log_survival,
     mean=lambda f, mu, alpha: mu + 0 * alpha,
     variance=lambda f, mu, alpha: mu + mu**2 / alpha,
+    conjugacies=(Conjugacy("p", "beta", success_terms, signature=("n", "p")),),
     doc="Counts with mean mu; a Poisson whose mean is Gamma distributed with shape alpha.",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import LOG_2PI, NEVER
 
 
@@ -21,6 +21,10 @@ def draw(rng: Any, mu: Any, sigma: Any, size: Any = None) -> Any:
     return rng.normal(mu, sigma, size)
 
 
+def precision_terms(f: Any, x: Any, mu: Any) -> Any:
+    return 0.5, 0.5 * (x - mu) ** 2, -0.5 * LOG_2PI
+
+
 FAMILY = Family(
     name="Normal",
     parameters=(Argument("mu"), Argument("sigma", "positive")),
@@ -33,5 +37,6 @@ FAMILY = Family(
     log_survival=lambda f, x, mu, sigma: f.log_Phi((mu - x) / sigma),
     mean=lambda f, mu, sigma: mu + 0 * sigma,
     variance=lambda f, mu, sigma: sigma**2 + 0 * mu,
+    conjugacies=(Conjugacy("sigma", "gamma", precision_terms, power=-2.0),),
     doc="Gaussian with mean mu and standard deviation sigma.",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, batch, log1mexp
 
 
@@ -33,6 +33,10 @@ def variance(f: Any, alpha: Any, m: Any) -> Any:
     return f.where(alpha > 2, m**2 * alpha / ((alpha - 1) ** 2 * (alpha - 2)), math.inf)
 
 
+def index_terms(f: Any, x: Any, m: Any) -> Any:
+    return 1.0, log_ratio(f, x, m), f.where((x >= m) * (m > 0), -f.log(x), NEVER)
+
+
 FAMILY = Family(
     name="Pareto",
     parameters=(Argument("alpha", "positive"), Argument("m", "positive")),
@@ -43,5 +47,6 @@ FAMILY = Family(
     log_survival=lambda f, x, alpha, m: f.where(x > m, -alpha * log_ratio(f, x, m), 0.0),
     mean=mean,
     variance=variance,
+    conjugacies=(Conjugacy("alpha", "gamma", index_terms),),
     doc="Pareto with tail index alpha and smallest value m.",
 )

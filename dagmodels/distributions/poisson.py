@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, count, xlogy
 
 
@@ -27,6 +27,10 @@ def draw(rng: Any, mu: Any, size: Any = None) -> Any:
     return rng.poisson(mu, size)
 
 
+def mean_terms(f: Any, x: Any) -> Any:
+    return x, 1.0, f.where(count(f, x), -f.lgamma(x + 1), NEVER)
+
+
 FAMILY = Family(
     name="Poisson",
     parameters=(Argument("mu", "nonnegative"),),
@@ -38,5 +42,6 @@ FAMILY = Family(
     log_survival=log_survival,
     mean=lambda f, mu: mu + 0.0,
     variance=lambda f, mu: mu + 0.0,
+    conjugacies=(Conjugacy("mu", "gamma", mean_terms),),
     doc="Counts with mean mu.",
 )

@@ -13,7 +13,8 @@ from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import FitError
 from dagmodels.forms import coordinates as co
 from dagmodels.forms.cells import cells
-from dagmodels.forms.field import Curved, Field, Leaf
+from dagmodels.forms.collapse import Collapsed, collapse, shapes
+from dagmodels.forms.field import Conditional, Curved, Field, Leaf
 from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.jets import Jets
 from dagmodels.forms.leaf import Expansion, LeafReader
@@ -117,6 +118,7 @@ class FieldBuilder:
         self.factors: dict[str, int] = {}
         self.coordinates: dict[str, Coordinate] = {}
         self.use = co.uses(problem.graph)
+        self.shapes = shapes(problem.graph, roles)
         self.lowering = Lowering(problem, self.recorder, self._outer)
         self.one = self.recorder.start(self.recorder.constant(1.0))
         self.zero = self.recorder.start(self.recorder.constant(0.0))
@@ -130,6 +132,7 @@ class FieldBuilder:
         self.expanded: list[Expanded] = []
         self.linear: list[tuple[Ints, Floats]] = []
         self.prior: list[tuple[Ints, Floats]] = []
+        self.collapsed: list[Collapsed] = []
         self.constant = 0.0
         self.vectors = vectors(problem)
         self.vector_of = vector_nodes(self.vectors)
@@ -152,6 +155,8 @@ class FieldBuilder:
             if vector.components[0].node in self.elements and not vector.observed:
                 self._latent_vector(vector)
         self._leaves()
+        for pair in self.roles.collapsed.values():
+            self._collapse(collapse(self.lowering, self.functions, pair))
         for name in self.roles.outer:
             for place, times in co.log_prior(self.lowering, self.functions, name):
                 start, length = self.recorder.start(place), self.recorder.length(place)
@@ -168,7 +173,8 @@ class FieldBuilder:
             self.factors.update(dict.fromkeys(group.names, factor))
             self.lowering._registers.update(values)  # the whole set at once
             return values[name]
-        c = co.coordinate(self.problem, name, self.use.get(name, ("other", ()))[0])
+        use = self.use.get(name, ("other", ()))[0]
+        c = co.coordinate(self.problem, name, "shape" if use == "other" and name in self.shapes else use)
         self.coordinates[name] = c
         value, factor = register(self.recorder, c)
         if factor is not None:
@@ -297,8 +303,9 @@ class FieldBuilder:
 
     def _leaves(self) -> None:
         done: set[int] = set()
+        apart = self.roles.collapsed_children
         for node in self.problem.graph.nodes.values():
-            if node.role != "observed" or node.name not in self.problem.observed:
+            if node.role != "observed" or node.name not in self.problem.observed or node.name in apart:
                 continue
             vector = self.vector_of.get(node.name)
             if vector is None:
@@ -310,6 +317,27 @@ class FieldBuilder:
             elif id(vector) not in done:
                 done.add(id(vector))
                 self._vector_leaf(vector)
+
+    def _collapse(self, found: Collapsed) -> None:
+        """A latent's closed integral joins the criterion; its conditional law keeps a place."""
+        self.collapsed.append(found)
+        for part in (found.log_marginal, *found.constants):
+            known = self.recorder.constant_value(part)
+            if known is not None:
+                self.constant -= 2.0 * float(known.sum())
+                continue
+            start, length = self.recorder.start(part), self.recorder.length(part)
+            self.linear.append((np.arange(start, start + length), np.full(length, -2.0)))
+        for part in (*found.prior, *found.sums):
+            self.recorder.start(part)
+
+    def _conditional(self, found: Collapsed) -> Conditional:
+        def places(register: int) -> Ints:
+            start, length = self.recorder.start(register), self.recorder.length(register)
+            return start + np.arange(length)
+
+        prior, sums = (tuple(places(r) for r in pair) for pair in (found.prior, found.sums))
+        return Conditional(found.pair, prior, sums)  # type: ignore[arg-type]
 
     def _response(self, name: str, mean: ex.Expression, places: Ints, rows: Rows) -> int:
         """Registers a response on given cells; returns its number."""
@@ -516,13 +544,18 @@ class FieldBuilder:
             rows={name: np.where(numbers < 0, -1, row[numbers]) for name, numbers in self.elements.items()},
             shift=fit.shift,
             moves=tuple(fit.moves),
-            leaves=(*fit.leaves, *(Leaf(e.node, e.n, e.scale) for e in self.expanded)),
+            leaves=(
+                *fit.leaves,
+                *(Leaf(e.node, e.n, e.scale) for e in self.expanded),
+                *(Leaf(*row) for c in self.collapsed for row in c.rows),
+            ),
             group_names=tuple(g.name for g in self.groups),
             group_rows=tuple(row[g.start : g.start + g.size] for g in self.groups),
             outer_registers={name: self.lowering.node(name) for name in self.coordinates},
             parents=(child, parent),
             curved=tuple(self._curved(e, fit.responses) for e in self.expanded),
             ridge=tape.inputs.get("\0ridge", (-1, 0))[0],
+            collapsed=tuple(self._conditional(c) for c in self.collapsed),
         )
 
     def _curved(self, e: Expanded, responses: list[Response]) -> Curved:

@@ -95,7 +95,10 @@ def _references(value: object) -> Iterator[ex.Reference]:
 
 
 def coordinate(problem: Problem, name: str, use: str) -> Coordinate:
-    """The coordinates of one outer node."""
+    """The coordinates of one outer node.
+
+    use : as `uses` has it, or "shape": of the law of a latent that is not Gaussian, which has none at zero.
+    """
     node = problem.graph.nodes[name]
     shape = problem.shape(name)
     domain, start = _domain(problem, name)
@@ -106,7 +109,7 @@ def coordinate(problem: Problem, name: str, use: str) -> Coordinate:
         raise NotLowered(f"'{name}' is {domain.kind}: no coordinates for that yet")
     positive = domain.lower == 0 and domain.upper == math.inf
     symmetric = positive and use == "scale" and only_a_scale(problem.graph, name)
-    kind = "log" if positive and use in ("residual", "precision") else "identity"
+    kind = "log" if positive and use in ("residual", "precision", "shape") else "identity"
     prior = node.kind == "stochastic"  # a prior's density stands on one side only: keep the bound
     lower = -math.inf if kind == "log" or (symmetric and not prior) else domain.lower
     return Coordinate(

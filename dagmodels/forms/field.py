@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.conjugacy import Conjugate
 from dagmodels.analysis.roles import Roles
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.centre import Move
@@ -74,6 +75,19 @@ class Curved:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Conditional:
+    """A latent that was integrated in closed form; see `collapse`.
+
+    pair : the latent and its children. prior, sums : places in the workspace of the kernel's two parameters
+        and of what the children add to them, one an element each.
+    """
+
+    pair: Conjugate
+    prior: tuple[Ints, Ints]
+    sums: tuple[Ints, Ints]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Field:
     """See the module. Frozen; `Evaluator` holds the workspaces.
 
@@ -88,6 +102,7 @@ class Field:
     parents : child and parent rows of the entries that fill T.
     curved : leaves whose quadratic expansion is filled in; the form's mode is looked for (`mode`).
     ridge : place of the weight of a proximal term on their predictors.
+    collapsed : latents that were integrated in closed form and are no elements.
     shift : what was taken off each element (elimination order).
     moves : columns that were centred: the kernels' elements are not the graph's, see `restored`.
     """
@@ -114,6 +129,7 @@ class Field:
     parents: tuple[Ints, Ints]
     curved: tuple[Curved, ...] = ()
     ridge: int = -1
+    collapsed: tuple[Conditional, ...] = ()
 
     @property
     def is_shock(self) -> NDArray[np.bool_]:

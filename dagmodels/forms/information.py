@@ -37,7 +37,7 @@ def is_costly(field: Field) -> bool:
 def has_average_information(field: Field) -> bool:
     """Whether there are only scalar Normal observations, unknowns without priors, and no curved leaves."""
     nodes = field.problem.graph.nodes
-    if field.curved or field.prior_places.size:
+    if field.curved or field.collapsed or field.prior_places.size:
         return False
     if any(nodes[n].role == "observed" for g in field.group_names for n in g.split("#")[0].split("+")):
         return False

@@ -32,11 +32,11 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def response_alone(problem: Problem, curved: Mapping[str, str]) -> bool:
+def response_alone(problem: Problem, roles: Roles) -> bool:
     """Whether observed nodes are responses of Gaussian leaves and nothing else: then only sums change."""
     dag = problem.graph
     observed = [n.name for n in dag.nodes.values() if n.role == "observed"]
-    return not curved and not any(dag.children[name] for name in observed)
+    return not roles.curved and not roles.collapsed and not any(dag.children[name] for name in observed)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

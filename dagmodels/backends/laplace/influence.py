@@ -35,7 +35,7 @@ class FieldInfluence:
     def __init__(self, solution: Solution) -> None:
         field = solution.field
         self.problem = field.problem
-        if not response_alone(field.problem, field.roles.curved):
+        if not response_alone(field.problem, field.roles):
             raise FitError(
                 "leverage and Cook's distance have closed forms where observed nodes are Normal, linear in "
                 "what is integrated, and depend on no other observed node; this model is not such"

@@ -60,6 +60,8 @@ def refusals(dag: Dag, found: Roles) -> list[str]:
             observed += 1
             law = statement.distribution.family
             name = statement.head.name if isinstance(statement, Stochastic) else statement.names[0]
+            if name in found.collapsed_children:
+                continue
             if law not in GAUSSIAN and name not in block and law not in LEAVES:
                 reasons.append(f"'{name}' is {law}, whose density has no second derivatives here yet")
             elif law == "Simultaneous":
@@ -94,15 +96,26 @@ def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
 
 
 def _why(dag: Dag, found: Roles) -> str:
-    observed = [n.name for n in dag.nodes.values() if n.role == "observed" and n.name not in found.curved]
+    observed = [n for n in _observed(dag, found) if n not in found.curved]
+    told = "; ".join(f"'{name}' is integrated {pair.why}" for name, pair in found.collapsed.items())
+    if told and not observed and not found.curved:
+        return told
+    if told:
+        told += "; "
     if found.curved:
         curved = "; ".join(
             f"'{leaf}' is not Normal and linear in {why}" for leaf, why in found.curved.items()
         )
-        return f"{_names(found.block)} are integrated by Laplace's approximation: {curved}"
+        return f"{told}{_names(found.block)} are integrated by Laplace's approximation: {curved}"
     given = f" given {_names(found.outer)}" if found.outer else ""
     verb = "is" if len(observed) == 1 else "are"
-    return f"{_names(observed)} {verb} Normal and linear in {_names(found.block)}{given}"
+    return f"{told}{_names(observed)} {verb} Normal and linear in {_names(found.block)}{given}"
+
+
+def _observed(dag: Dag, found: Roles) -> list[str]:
+    """Observed nodes that are no part of a closed integral."""
+    apart = found.collapsed_children
+    return [n.name for n in dag.nodes.values() if n.role == "observed" and n.name not in apart]
 
 
 def _names(names: object) -> str:
@@ -114,11 +127,19 @@ def _names(names: object) -> str:
 
 def _roles(found: Roles) -> tuple[Role, ...]:
     parts = (("integrated", found.integrated), ("profiled", found.profiled), ("outer", found.outer))
-    return tuple(Role(name, role, why) for role, group in parts for name, why in group.items())
+    closed = (Role(name, "integrated", pair.why) for name, pair in found.collapsed.items())
+    return (*closed, *(Role(name, role, why) for role, group in parts for name, why in group.items()))
 
 
 def _rewrites(dag: Dag, found: Roles) -> tuple[Rewrite, ...]:
     rewrites = []
+    for name, pair in found.collapsed.items():
+        children = _names({c.node: None for c in pair.children}) if pair.children else "no children"
+        rewrites.append(
+            Rewrite(
+                "collapse", f"'{name}' is integrated in closed form, by sums over {children} of each element"
+            )
+        )
     if found.block:
         rewrites.append(
             Rewrite(
@@ -128,7 +149,7 @@ def _rewrites(dag: Dag, found: Roles) -> tuple[Rewrite, ...]:
                 else f"{_names(found.block)} enter linearly and are integrated or solved in closed form",
             )
         )
-    if any(n.role == "observed" and n.name not in found.curved for n in dag.nodes.values()):
+    if any(n not in found.curved for n in _observed(dag, found)):
         rewrites.append(
             Rewrite(
                 "compress",

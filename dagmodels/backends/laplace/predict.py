@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.expected import Expected
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
@@ -43,6 +44,8 @@ def predictor(solution: Solution, unknowns: Unknowns, means: Floats) -> Predicti
         fitted[c.node] = np.where(np.isnan(estimates), solution.evaluator.w[place], estimates)
     for name, rows in field.rows.items():
         fitted[name] = np.where(rows >= 0, np.append(means, np.nan)[rows], np.nan)
+    for found in field.collapsed:
+        fitted[found.pair.name] = conditional_law(found, solution.evaluator.w).mean
     ends = np.cumsum([c.length for c in field.coordinates], dtype=np.int64)
     parts = np.split(solution.optimum.x.copy(), ends[:-1]) if field.coordinates else []
     outer = {c.node: part for c, part in zip(field.coordinates, parts, strict=True)}

@@ -63,7 +63,7 @@ class LaplaceAgain:
     def refitter(self, simulator: Callable[..., Any] | None = None) -> LaplaceRefitter:
         """A new one: the lean one where only sums change."""
         field = self.solution.field
-        lean = response_alone(field.problem, field.roles.curved)
+        lean = response_alone(field.problem, field.roles)
         return LeanRefitter(self, simulator) if lean else LaplaceRefitter(self, simulator)
 
     def refuses(self, target: Target) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.defined import defined, root
 from dagmodels.backends.laplace.edges import below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
@@ -330,14 +331,18 @@ def _positive(solution: Solution) -> set[str]:
 
 
 def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
-    """Every element of the block that is not a coefficient: conditional mean and standard deviation."""
+    """Every element of the block that is not a coefficient, and those integrated in closed form:
+    conditional mean and standard deviation."""
     field = solution.field
     names = [n for n in field.rows if not is_coefficient(solution, n)]
-    if not names:
+    if not names and not field.collapsed:
         return None
+    table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "deviation", "deviation_sd")}
+    _add_closed(solution, table)
+    if not names:
+        return table
     variances = solution.evaluator.variances()
     every_deviation, every_deviation_sd = _deviations(solution)
-    table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "deviation", "deviation_sd")}
     for name in names:
         rows = field.rows[name]
         at = np.flatnonzero(rows >= 0)
@@ -351,6 +356,16 @@ def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
         table["deviation"].extend(deviation.tolist())
         table["deviation_sd"].extend(deviation_sd.tolist())
     return table
+
+
+def _add_closed(solution: Solution, table: dict[str, list[Any]]) -> None:
+    """Rows of latents that were integrated in closed form, by their conditional laws."""
+    for found in solution.field.collapsed:
+        law = conditional_law(found, solution.evaluator.w)
+        name, departure = found.pair.name, law.mean - law.expected
+        table["name"].extend(element_label(solution.field.problem, name, i) for i in range(law.mean.size))
+        for key, column in zip(list(table)[1:], (law.mean, law.sd, departure, law.sd), strict=True):
+            table[key].extend(np.where(np.isfinite(column), column, np.nan).tolist())
 
 
 def _deviations(solution: Solution) -> tuple[Floats, Floats]:

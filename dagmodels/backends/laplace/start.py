@@ -93,6 +93,8 @@ def _coordinate_start(
     own = value
     if c.start is not None:
         value = float(c.start)
+    if value is None and c.kind == "log":
+        value = 1.0
     if value is None:
         value = _inside(float(c.lower[0]), float(c.upper[0]))
     if c.kind == "log":
