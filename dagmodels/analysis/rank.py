@@ -68,6 +68,11 @@ def mean_coefficients(reach: Reach) -> tuple[str, ...]:
             spoiled |= _spoiled(reach, statement, latent)
     for covariance in dag.covariances:
         spoiled |= set(reach.of(covariance.expression))
+    waiting = [n for n in spoiled if n in latent]
+    while waiting:  # what moves a latent that acts otherwise than on means does so too
+        behind = reach.unknowns_of(waiting.pop()) - spoiled
+        spoiled |= behind
+        waiting.extend(behind & latent)
     return tuple(n for n in dag.nodes if n in free - spoiled)
 
 

@@ -13,6 +13,7 @@ from typing import cast
 
 from dagmodels.analysis.collapsed import collapsed
 from dagmodels.analysis.conjugacy import Conjugate
+from dagmodels.analysis.general import IDENTITY, WORDS, general_latents, why_not
 from dagmodels.analysis.reach import Reach
 from dagmodels.bind.problem import Problem
 from dagmodels.graph import expression as ex
@@ -43,6 +44,7 @@ class Roles:
         reason: their integrals are Laplace approximations.
     predicted : observed vector nodes with missing cells, which their patterns leave out.
     collapsed : latents integrated in closed form before anything else, with their children.
+    general : integrated nodes whose law is not Gaussian, with the scale they are worked on (`general`).
     """
 
     integrated: Mapping[str, str]
@@ -52,6 +54,12 @@ class Roles:
     predicted: tuple[str, ...] = ()
     curved: Mapping[str, str] = field(default_factory=dict)
     collapsed: Mapping[str, Conjugate] = field(default_factory=dict)
+    general: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bent(self) -> frozenset[str]:
+        """Integrated nodes that are a function of what is worked on."""
+        return frozenset(n for n, scale in self.general.items() if scale != IDENTITY)
 
     @property
     def collapsed_children(self) -> frozenset[str]:
@@ -70,11 +78,15 @@ class _Use:
 
     nonlinear : those that no integral here can take, with a reason. curved : those that are nonlinear in
         observed nodes only, with these nodes and a reason. products : pairs multiplied in a Normal mean.
+    general : candidates that are not Gaussian, with their scales; their own laws count as observed nodes' do.
+    must : those that have to be integrated.
     """
 
     nonlinear: dict[str, str] = field(default_factory=dict)
     curved: dict[str, dict[str, str]] = field(default_factory=dict)
     products: set[frozenset[str]] = field(default_factory=set)
+    general: dict[str, str] = field(default_factory=dict)
+    must: set[str] = field(default_factory=set)
 
 
 def roles(dag: Dag, problem: Problem | None = None) -> Roles:
@@ -114,7 +126,11 @@ def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Ro
     candidates = {
         n.name: n for n in unknown if _is_candidate(n) and not (n.name in partly and n.name in tied)
     }
-    use = _uses(dag, set(candidates))
+    must = [n for n in unknown if n.role == "latent" and _has_unknown_prior(dag, n, unknown)]
+    gaussian = {n.name for n in must if n.name in candidates and not _families(n) <= set(FLAT)}
+    general = general_latents(dag, must, gaussian - tied)
+    candidates |= {n.name: n for n in must if n.name in general}
+    use = _uses(dag, set(candidates), general, gaussian | set(general))
     _coefficients_of_curved_leaves(candidates, use)
     ranked = sorted(
         (
@@ -139,7 +155,8 @@ def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Ro
             displaced[name] = "it belongs to a vector node"
     found = _assemble(dag, unknown, block, displaced, use, partly, apart)
     refused = {n: f"{why}; {spoilt[n]}" if n in spoilt else why for n, why in found.refused.items()}
-    return replace(found, refused=refused, collapsed=pairs)
+    kept = {n: scale for n, scale in use.general.items() if n in block}
+    return replace(found, refused=refused, collapsed=pairs, general=kept)
 
 
 def _collapsed(
@@ -184,12 +201,16 @@ def _assemble(
             elif _families(node) <= set(FLAT):
                 how = "by Laplace's method" if name in use.curved else "that enters means linearly"
                 integrated[name] = f"a flat coefficient {how}"
+            elif name in use.general:
+                how = f"integrated by Laplace's method{WORDS[use.general[name]]}"
+                integrated[name] = f"{min(_families(node))}; {how}"
             elif name in use.curved:
                 integrated[name] = "Gaussian; integrated by Laplace's method"
             else:
                 integrated[name] = "Gaussian and linear in every mean"
             continue
-        reason = displaced.get(name) or use.nonlinear.get(name) or _why_curved(name, use) or _why_outer(node)
+        reason = displaced.get(name) or use.nonlinear.get(name) or _why_curved(name, use)
+        reason = reason or why_not(node) or _why_outer(node)
         if node.values_in is not None or _families(node) & _DISCRETE:
             refused[name] = "it is discrete and unknown"
         elif name in partly:
@@ -352,13 +373,18 @@ def _size(node: Node, dag: Dag, problem: Problem | None) -> float:
     return size
 
 
-def _uses(dag: Dag, names: set[str]) -> _Use:
-    use = _Use()
+def _uses(dag: Dag, names: set[str], general: dict[str, str], must: set[str]) -> _Use:
+    use = _Use(general=general, must=must)
+    for name in general:
+        law = min(_families(dag.nodes[name]))
+        if law != "LogNormal":  # its logarithm is Gaussian
+            use.curved[name] = {name: f"its law is {law}"}
     caches: dict[str | None, dict[str, Monomials]] = {}
     for statement in dag.statements:
         match statement:
             case Stochastic(distribution=d, head=head, observed=observed):
-                leaf = head.name if observed and d.family not in GAUSSIAN[1:] else None
+                own = observed or (head.name in general and d.family != "LogNormal")
+                leaf = head.name if own and d.family not in GAUSSIAN[1:] else None
                 _distribution_use(dag, d, names, use, caches.setdefault(leaf, {}), leaf)
             case Joint(distribution=d):
                 _distribution_use(dag, d, names, use, caches.setdefault(None, {}), None)
@@ -374,9 +400,18 @@ def _distribution_use(
 ) -> None:
     for key, value in d.arguments:
         trees: Iterable[ex.Expression]
-        if d.family in GAUSSIAN and key == "mu" and isinstance(value, ex.Expression):
+        if (
+            (d.family in GAUSSIAN or (d.family == "LogNormal" and leaf is None))
+            and key == "mu"
+            and isinstance(value, ex.Expression)
+        ):
             for tree in value.items if isinstance(value, ex.Vector) else (value,):
                 for monomial in _monomials(dag, tree, names, use, cache, leaf):
+                    if leaf is not None and len(monomial & use.must) > 1:
+                        for name in monomial & use.must:
+                            why = f"it multiplies {_quoted(monomial & use.must - {name})}"
+                            use.curved.setdefault(name, {}).setdefault(leaf, why)
+                        continue
                     use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
             continue
         if isinstance(value, ex.Expression):
@@ -384,6 +419,10 @@ def _distribution_use(
         else:
             trees = tuple(distribution_expressions(Distribution(d.family, ((key, value),))))
         _mark(dag, trees, names, use, f"it stands in {key} of {d.family}", leaf)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{n}'" for n in sorted(names))
 
 
 def _mark(
@@ -435,6 +474,10 @@ def _monomials(
         case ex.Reference(name, indices):
             inside = tuple(i.reference for i in indices or () if isinstance(i, ex.NodeIndex))
             _mark(dag, inside, names, use, "it is used as an index")
+            if use.general.get(name, IDENTITY) != IDENTITY:
+                why = f"it is integrated{WORDS[use.general[name]]}"
+                _mark(dag, (ex.Reference(name, ()),), names, use, why, leaf)
+                return _ONE
             if name in names:
                 return frozenset((frozenset((name,)),))
             if name in dag.nodes and dag.nodes[name].kind == "deterministic":

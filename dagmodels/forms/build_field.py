@@ -104,6 +104,7 @@ class Expanded:
     extra: list[int]
     offsets: list[int]
     scale: float
+    latent: bool
 
 
 class FieldBuilder:
@@ -146,7 +147,12 @@ class FieldBuilder:
             self.lowering.node(name)
         self._number_elements()
         self.predictor = Predictor(
-            self.lowering, set(self.roles.block), set(self.roles.outer), self.elements, self.given
+            self.lowering,
+            set(self.roles.block),
+            set(self.roles.outer),
+            self.elements,
+            self.given,
+            self.roles.general,
         )
         for name in self.roles.block:
             if name not in self.vector_of:
@@ -174,7 +180,8 @@ class FieldBuilder:
             self.lowering._registers.update(values)  # the whole set at once
             return values[name]
         use = self.use.get(name, ("other", ()))[0]
-        c = co.coordinate(self.problem, name, "shape" if use == "other" and name in self.shapes else use)
+        shape = use in ("other", "scale") and name in self.shapes
+        c = co.coordinate(self.problem, name, "shape" if shape else use)
         self.coordinates[name] = c
         value, factor = register(self.recorder, c)
         if factor is not None:
@@ -220,15 +227,17 @@ class FieldBuilder:
 
     def _group(self, name: str, size: int, kind: int) -> Ints:
         start = self.count
-        self.groups.append(Group(name, start, size, kind))
+        self.groups.append(Group(name, start, size, kind, early=name in self.roles.general))
         self.count += size
         return np.arange(start, start + size)
 
     def _kind(self, name: str, statement: object) -> int:
         if isinstance(statement, Parameter) or name in self.roles.profiled:
             return PROFILED
-        if isinstance(statement, Stochastic) and statement.distribution.family == "Flat":
-            return FREE
+        if isinstance(statement, Stochastic):
+            law = statement.distribution.family
+            if law == "Flat" or (name in self.roles.general and law != "LogNormal"):
+                return FREE  # flat, or with a law that is a term of its own
         return SCALED
 
     # -- latents ----------------------------------------------------------------------------------
@@ -241,7 +250,11 @@ class FieldBuilder:
             if isinstance(statement, Deterministic):
                 self._parents(child, statement.expression, rows)
                 self._scale(child, None, 0.0, rows)
-            elif isinstance(statement, Stochastic) and statement.distribution.family == "Normal":
+            elif not isinstance(statement, Stochastic):
+                continue
+            elif name in self.roles.general and statement.distribution.family != "LogNormal":
+                self._curved_leaf(name, statement.distribution, share.places, rows, latent=True)
+            elif statement.distribution.family in ("Normal", "LogNormal"):
                 if name in self.given:
                     keep = child >= 0
                     child, rows = child[keep], _subset(rows, np.flatnonzero(keep))
@@ -372,16 +385,23 @@ class FieldBuilder:
         source = self.predictor.source(Value(weight, value.key), rows)
         self.observations.append(Observation(number, None, source))
 
-    def _curved_leaf(self, name: str, law: Distribution, places: Ints, rows: Rows) -> None:
+    def _curved_leaf(
+        self, name: str, law: Distribution, places: Ints, rows: Rows, *, latent: bool = False
+    ) -> None:
         """The quadratic expansion of a log density g at any predictors eta~, as Gaussian loads.
 
         With W = -g'', d = eta~ less what is known of eta, and u the rest of eta:
         -2 g ~ u' W u - 2 (g' + W d) u + (-2 g + 2 g' d + d' W d).
+
+        latent : the law is that of a latent on its unconstrained scale, not of data.
         """
         f, recorder = self.functions, self.recorder
         reader = LeafReader(self.predictor, Jets(f), name, len(self.expanded), rows)
-        y = self.problem.values[name].reshape(-1)[places]
-        found = reader.expansion(law, y)
+        if latent:
+            y, found = np.zeros(rows.n), reader.prior(law)
+        else:
+            y = self.problem.values[name].reshape(-1)[places]
+            found = reader.expansion(law, y)
         first = len(self.responses)
         away, extra, offsets = [], [], []
         for k, (tree, at) in enumerate(found.predictors):
@@ -418,7 +438,9 @@ class FieldBuilder:
             recorder.start(register)
         scale = float(np.std(y)) or 1.0 if law.family in _LOCATIONS else 1.0
         inputs = [x.register for x in extra]
-        self.expanded.append(Expanded(name, rows.n, first, found, loads, weights, inputs, offsets, scale))
+        self.expanded.append(
+            Expanded(name, rows.n, first, found, loads, weights, inputs, offsets, scale, latent)
+        )
 
     def _curvatures(self, found: Expansion) -> dict[tuple[int, int], int]:
         """Registers of W by pair of predictors, the ridge on the diagonal included."""
@@ -499,7 +521,11 @@ class FieldBuilder:
                 )
                 for p in response.pieces
             ]
-        fit = provisional_fit(self.responses, kind, child, parent, value, source, self.one)
+        bound = kind.copy()  # elements with a law of their own are not for least squares to find
+        for group in self.groups:
+            if group.early:
+                bound[row[group.start : group.start + group.size]] = SCALED
+        fit = provisional_fit(self.responses, bound, child, parent, value, source, self.one)
         child, parent, value, source = fit.edges
         products = self._products(fit.responses)
         self.shifted, self.products = fit.responses, products
@@ -546,7 +572,7 @@ class FieldBuilder:
             moves=tuple(fit.moves),
             leaves=(
                 *fit.leaves,
-                *(Leaf(e.node, e.n, e.scale) for e in self.expanded),
+                *(Leaf(e.node, e.n, e.scale) for e in self.expanded if not e.latent),
                 *(Leaf(*row) for c in self.collapsed for row in c.rows),
             ),
             group_names=tuple(g.name for g in self.groups),
@@ -584,6 +610,7 @@ class FieldBuilder:
             element=tuple(element),
             source=tuple(source),
             data=tuple(data),
+            latent=e.latent,
         )
 
     def _products(self, responses: list[Response]) -> Products:

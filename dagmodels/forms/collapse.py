@@ -27,7 +27,7 @@ from dagmodels.forms.jets import Jet, Jets
 from dagmodels.forms.lower import Lowering
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag
-from dagmodels.graph.statement import Stochastic
+from dagmodels.graph.statement import Distribution, Stochastic
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -53,10 +53,15 @@ class Collapsed:
 
 def shapes(dag: Dag, roles: Roles) -> set[str]:
     """Unknowns in the laws of latents that are not Gaussian."""
-    if not roles.collapsed:
+    smooth = [n for n in roles.general if "LogNormal" not in {d.family for d in _laws(dag, n)}]
+    if not roles.collapsed and not smooth:
         return set()
     reach = Reach(dag)
-    return {n for name in roles.collapsed for n in reach.unknowns_of(name)}
+    return {n for name in (*roles.collapsed, *smooth) for n in reach.unknowns_of(name)}
+
+
+def _laws(dag: Dag, name: str) -> list[Distribution]:
+    return [s.distribution for s in dag.nodes[name].statements if isinstance(s, Stochastic)]
 
 
 def collapse(lowering: Lowering, functions: Functions, pair: Conjugate) -> Collapsed:

@@ -27,7 +27,7 @@ from dagmodels.analysis.roles import Roles
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.centre import Move
 from dagmodels.forms.outer import Coordinate
-from dagmodels.numerics.elimination import Elimination, Pattern
+from dagmodels.numerics.elimination import SCALED, Elimination, Pattern
 from dagmodels.numerics.tape import Tape
 
 Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ class Leaf:
 class Curved:
     """A leaf that is not Normal and linear, at any expansion point.
 
-    node : its name. n : rows.
+    node : its name. n : rows. latent : the node is a latent, whose law this is.
     eta, load, offset : places in the workspace of its predictors, of extra loads on them, and of what is
         known of them, (K, n).
     density : places of the log density by row. slopes : of its derivatives, by predictor.
@@ -72,6 +72,7 @@ class Curved:
     element: tuple[Ints, ...]
     source: tuple[Ints, ...]
     data: tuple[Floats, ...]
+    latent: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -138,6 +139,14 @@ class Field:
         for name, rows in zip(self.group_names, self.group_rows, strict=True):
             if "#" in name:
                 found[rows] = True
+        return found
+
+    @property
+    def unrestricted(self) -> NDArray[np.bool_]:
+        """Which rows have no law: flat and free coefficients, but no latents whose law is a leaf."""
+        found = self.pattern.kind[:-1] != SCALED
+        for name in self.roles.general:
+            found[self.rows[name][self.rows[name] >= 0]] = False
         return found
 
     def parent_entries(self, w: Floats) -> tuple[Ints, Ints, Floats]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.general import IDENTITY
 from dagmodels.analysis.linearity import depends, linear_form
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.distributions import family
@@ -20,6 +21,7 @@ from dagmodels.forms.formulas import Traced
 from dagmodels.forms.jets import Jet, Jets
 from dagmodels.forms.lower import NotLowered, Value
 from dagmodels.forms.predictor import Predictor
+from dagmodels.forms.scales import back, log_jacobian
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic, Distribution
 
@@ -70,10 +72,21 @@ class LeafReader:
 
     def expansion(self, law: Distribution, y: Floats) -> Expansion:
         """The law's log density at the data, with derivatives in the predictors."""
+        given = self.jets.jet(self.jets.functions.traced(self.lowering.recorder.constant(y)))
+        return self._expansion(self._density(law, given))
+
+    def prior(self, law: Distribution) -> Expansion:
+        """The log density of the latent of this name on its unconstrained scale, with derivatives."""
+        plates = self.problem.graph.nodes[self.name].plates
+        z = self._linear(ex.Reference(self.name, tuple(ex.PlateIndex(p) for p in plates)), self.rows)
+        scale = self.predictor.general[self.name]
+        x = back(self.jets, scale, z)
+        return self._expansion(self._density(law, x) + log_jacobian(self.jets, scale, z, x))
+
+    def _density(self, law: Distribution, given: Jet) -> Jet:
         from dagmodels.forms.coordinates import canonical
 
         f, jets = family(law.family), self.jets
-        given = jets.jet(jets.functions.traced(self.lowering.recorder.constant(y)))
 
         def argument(tree: object) -> Jet:
             assert isinstance(tree, ex.Expression)
@@ -83,9 +96,10 @@ class LeafReader:
         names = tuple(key for key, _ in law.arguments)
         if names in f.direct:
             values = [argument(tree) for _, tree in law.arguments]
-            density = jets.jet(f.direct[names](jets, given, *values))
-        else:
-            density = jets.jet(f.log_density(jets, given, *canonical(law, argument, jets)))
+            return jets.jet(f.direct[names](jets, given, *values))
+        return jets.jet(f.log_density(jets, given, *canonical(law, argument, jets)))
+
+    def _expansion(self, density: Jet) -> Expansion:
         return Expansion(
             self._full(density.value),
             {k: self._full(x) for k, x in density.first.items()},
@@ -121,6 +135,8 @@ class LeafReader:
                 return found
             case ex.Call(function, (argument,)) if function not in ("softmax", "inverse"):
                 return self.jets.apply(function, self.number_of(argument, rows))
+            case ex.Reference(name, _) if name in self.predictor.general:
+                return self.jets.jet(back(self.jets, self.predictor.general[name], self._linear(tree, rows)))
             case ex.Reference(name, _) if name in self.curved:
                 return self._deterministic(tree, rows)
             case _:
@@ -201,9 +217,9 @@ def _on_link_scale(law: Distribution) -> Distribution:
 
 
 def curved_nodes(predictor: Predictor) -> set[str]:
-    """Deterministic nodes that are not linear in the block."""
+    """Nodes that are not linear in the block's elements: latents on another scale, deterministic nodes."""
     dag = predictor.problem.graph
-    found: set[str] = set()
+    found = {name for name, scale in predictor.general.items() if scale != IDENTITY}
     for name in dag.order:
         if name in predictor.inlined:
             for s in dag.nodes[name].statements:

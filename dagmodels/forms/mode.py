@@ -160,8 +160,10 @@ class ModeEvaluator(Evaluator):
             self.eta = self._rough_start(x)
             self._started = True
         found = self._newton(x, self.eta)
-        if found is None:  # a bad start from far away: once more from the data
-            found = self._newton(x, self._rough_start(x))
+        for start in (self._rough_start, self._known):
+            if found is None:  # a bad start from far away: once more from the data, and from what is known
+                self._ridge(0.0)
+                found = self._newton(x, start(x))
         self._ridge(0.0)
         return Criterion(math.inf, 0.0) if found is None else found
 
@@ -245,8 +247,16 @@ class ModeEvaluator(Evaluator):
         """For each leaf the median weight of a row of its first predictor where predictors suit the data."""
         return self._typical
 
+    def _known(self, x: Floats) -> Floats:
+        """Predictors where all elements are zero."""
+        self._expand(x, np.zeros(self._eta_places.size))
+        return self.w[np.concatenate([c.offset.reshape(-1) for c in self.field.curved])]
+
     def _rough_start(self, x: Floats) -> Floats:
-        """Predictors that suit each row by itself, shrunk to zero: damped Newton steps on the densities."""
+        """Predictors that suit each row by itself, shrunk to zero: damped Newton steps on the densities.
+
+        Laws of latents take no part: alone they may rise without end as latents and their parents do.
+        """
         for first in FIRST:  # some laws (a mean of eta**2, of 1/eta) have no density at zero
             eta = np.full(self._eta_places.size, first)
             self._expand(x, eta)
@@ -260,7 +270,7 @@ class ModeEvaluator(Evaluator):
                 for i in range(len(c.element)):
                     at = slice(position, position + c.n)
                     position += c.n
-                    if i in c.slopes:
+                    if i in c.slopes and not c.latent:
                         slope = self.w[c.slopes[i]] - 0.1 * eta[at]
                         weight = np.maximum(np.abs(self.w[c.weights[i, i]]), 1e-2) + 0.1
                         step[at] = np.clip(slope / weight, -2.0, 2.0)

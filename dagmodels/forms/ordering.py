@@ -16,12 +16,14 @@ class Group:
     """Elements of one node (or of its standardised shocks) before ordering.
 
     name : the node. start, size : its range of element numbers. kind : the elimination's code.
+    early : eliminated among the scaled ones, whatever the kind.
     """
 
     name: str
     start: int
     size: int
     kind: int
+    early: bool = False
 
 
 def elimination_order(groups: Sequence[Group], child: Ints, parent: Ints, free: int, profiled: int) -> Ints:
@@ -48,7 +50,7 @@ def elimination_order(groups: Sequence[Group], child: Ints, parent: Ints, free: 
     for ps in above:
         for p in ps:
             waiting[p] += 1
-    stage = [max(_stage(groups[g].kind, free, profiled) for g in members) for members in blocks]
+    stage = [max(_stage(groups[g], free, profiled) for g in members) for members in blocks]
     size = [sum(groups[g].size for g in members) for members in blocks]
     ready = [b for b in range(len(blocks)) if waiting[b] == 0]
     order: list[Ints] = []
@@ -77,8 +79,10 @@ def _group_parents(count: int, of: Ints, child: Ints, parent: Ints) -> dict[int,
     return found
 
 
-def _stage(kind: int, free: int, profiled: int) -> int:
-    return 2 if kind == profiled else (1 if kind == free else 0)
+def _stage(group: Group, free: int, profiled: int) -> int:
+    if group.early:
+        return 0
+    return 2 if group.kind == profiled else (1 if group.kind == free else 0)
 
 
 def _within(members: list[int], groups: Sequence[Group], child: Ints, parent: Ints) -> Ints:

@@ -42,6 +42,7 @@ class Predictor:
     outer : names of outer unknowns.
     elements : for each block node the element number of each of its places, -1 where it is given.
     given : for block nodes that are partly given, their values by place.
+    general : block nodes that are not Gaussian, with the scale of their elements.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class Predictor:
         outer: set[str],
         elements: Mapping[str, NDArray[np.int64]],
         given: Mapping[str, NDArray[np.float64]],
+        general: Mapping[str, str] | None = None,
     ) -> None:
         self.problem: Problem = lowering.problem
         self.lowering = lowering
         self.elements = elements
         self.given = given
+        self.general = general or {}
         self.inlined = dependent(self.problem.graph, block)
         self.linear = block | self.inlined
         self.unknown = outer

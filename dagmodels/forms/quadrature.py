@@ -2,8 +2,8 @@
 
 At the mode, with cov = L L' the conditional covariance of one group's elements, a group's integral is its
 Laplace approximation times the mean of exp(R(z)) over z ~ N(0, I): R sums, over its rows, the log
-density at eta(mode + L z) less its quadratic expansion, because the prior is exactly quadratic (Pinheiro
-and Bates 1995, J. Comput. Graph. Stat. 4, section 2.4).  One draw of the field with chosen normals moves
+density at eta(mode + L z) less its quadratic expansion (a Gaussian prior is exactly quadratic; Pinheiro and
+Bates 1995, J. Comput. Graph. Stat. 4, section 2.4).  One draw of the field with chosen normals moves
 every group at once.  Derivatives are exact: complex steps through the mode, the draw and the densities.
 """
 
@@ -147,7 +147,7 @@ def _groups(field: Field) -> tuple[Ints, Ints, int]:
     from scipy.sparse.csgraph import connected_components
 
     q = field.pattern.n - 1
-    if (field.pattern.kind[:-1] != SCALED).any():
+    if field.unrestricted.any():
         raise FitError(
             "quadrature needs coefficients that are maximised: write 'parameter b' instead of 'b ~ Flat()', "
             "or leave quadrature out for Laplace's approximation"
@@ -158,6 +158,7 @@ def _groups(field: Field) -> tuple[Ints, Ints, int]:
     component = np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
     zero = np.flatnonzero(field.tape.initial == 0.0)
     own = ~np.isin(field.fill[0][:q], np.setdiff1d(zero, field.x_places)) | _moves(field)[:q]
+    own |= field.pattern.kind[:-1] != SCALED  # latents whose law is a leaf
     place = np.full(q, -1, dtype=np.int64)
     counts = np.zeros(int(component.max(initial=-1)) + 1, dtype=np.int64)
     for i in np.flatnonzero(own):

@@ -17,14 +17,13 @@ from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
 from dagmodels.backends.laplace.separation import separated
 from dagmodels.backends.laplace.start import starting_points
-from dagmodels.backends.laplace.verdict import collapsed, verdict
+from dagmodels.backends.laplace.verdict import collapsed, run_off, verdict
 from dagmodels.backends.laplace.warm_start import em_step, warm_start
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.mode import ModeEvaluator
-from dagmodels.numerics.elimination import SCALED
 from dagmodels.numerics.optimise import Optimum, minimise
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def solve(field: Field, began: float | None = None, near: Solution | None = None
         converged, message = verdict(field, f, optimum)
         if best is None or converged or (not best[2] and optimum.value < best[1].value):
             best = f, optimum, converged, message
-        if converged or collapsed(field, f, optimum) is not None:
+        if converged or collapsed(field, f, optimum) is not None or run_off(field, optimum) is not None:
             break
     if best is None:
         raise FitError(_no_start(refused))
@@ -142,6 +141,8 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
     x = start
     if model is None:
         staged = first_stage(field, start, s.scale) if field.curved else None
+        if staged is not None and not np.isfinite(f(np.clip(staged[0], s.lower, s.upper))[0]):
+            staged = None  # its coefficients suit no point of the whole criterion
         x, model = staged if staged is not None else (warm_start(field, f, start), None)
     x = np.clip(x, s.lower, s.upper)
     optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model)
@@ -152,8 +153,7 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
 
 def _unidentified(field: Field, evaluator: Evaluator) -> str | None:
     """The coefficient whose pivot vanished in the elimination that was tried last, if one did."""
-    free = field.pattern.kind[:-1] != SCALED
-    bad = np.flatnonzero(free & ~(evaluator.elimination.p[:-1] > 0))
+    bad = np.flatnonzero(field.unrestricted & ~(evaluator.elimination.p[:-1] > 0))
     for name, rows in field.rows.items():
         if bad.size and bad[0] in rows:
             return name

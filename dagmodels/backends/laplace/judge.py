@@ -104,9 +104,11 @@ def _why(dag: Dag, found: Roles) -> str:
         told += "; "
     if found.curved:
         curved = "; ".join(
-            f"'{leaf}' is not Normal and linear in {why}" for leaf, why in found.curved.items()
+            why if leaf in found.general else f"'{leaf}' is not Normal and linear in {why}"
+            for leaf, why in found.curved.items()
         )
-        return f"{told}{_names(found.block)} are integrated by Laplace's approximation: {curved}"
+        verb = "is" if len(found.block) == 1 else "are"
+        return f"{told}{_names(found.block)} {verb} integrated by Laplace's approximation: {curved}"
     given = f" given {_names(found.outer)}" if found.outer else ""
     verb = "is" if len(observed) == 1 else "are"
     return f"{told}{_names(observed)} {verb} Normal and linear in {_names(found.block)}{given}"
@@ -144,7 +146,7 @@ def _rewrites(dag: Dag, found: Roles) -> tuple[Rewrite, ...]:
         rewrites.append(
             Rewrite(
                 "collapse",
-                f"{_names(found.block)} are integrated at their conditional mode, found anew at every step"
+                f"{_names(found.block)}: integrated at the conditional mode, found anew at every step"
                 if found.curved
                 else f"{_names(found.block)} enter linearly and are integrated or solved in closed form",
             )

@@ -40,4 +40,5 @@ def modes(solution: Solution) -> Modes:
             every[rows].reshape(problem.shape(name)),
         )
         for name, rows in field.rows.items()
+        if name not in field.roles.bent
     }

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from dagmodels.analysis.general import IDENTITY
 from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.expected import Expected
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.forms.scales import values_and_slopes
 
 if TYPE_CHECKING:
     from dagmodels.backends.laplace.fit import Solution
@@ -43,7 +45,8 @@ def predictor(solution: Solution, unknowns: Unknowns, means: Floats) -> Predicti
         estimates = np.where(places >= 0, unknowns.value[places], np.nan)
         fitted[c.node] = np.where(np.isnan(estimates), solution.evaluator.w[place], estimates)
     for name, rows in field.rows.items():
-        fitted[name] = np.where(rows >= 0, np.append(means, np.nan)[rows], np.nan)
+        elements = np.where(rows >= 0, np.append(means, np.nan)[rows], np.nan)
+        fitted[name], _ = values_and_slopes(field.roles.general.get(name, IDENTITY), elements)
     for found in field.collapsed:
         fitted[found.pair.name] = conditional_law(found, solution.evaluator.w).mean
     ends = np.cumsum([c.length for c in field.coordinates], dtype=np.int64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.general import IDENTITY
 from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.defined import defined, root
 from dagmodels.backends.laplace.edges import below_zero, negative_variances, set_edges
@@ -19,6 +20,7 @@ from dagmodels.backends.laplace.restricted import measure, method
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.quadrature import QuadratureEvaluator
+from dagmodels.forms.scales import values_and_slopes
 from dagmodels.numerics.elimination import SCALED
 from dagmodels.numerics.triangle import inverse_of_regular, lower_triangle
 from dagmodels.results.coefficients import CoefficientSpread
@@ -350,9 +352,12 @@ def _latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | None:
         none = below_zero(solution)[rows[at]]  # means are ratios of covariances; variances are not there
         variance = np.where(none, np.nan, variances[rows[at]])
         deviation_sd = np.where(none, np.nan, deviation_sd)
+        value, slope = values_and_slopes(field.roles.general.get(name, IDENTITY), means[rows[at]])
+        if name in field.roles.bent:  # departures are on another scale
+            deviation, deviation_sd = np.full(at.size, np.nan), np.full(at.size, np.nan)
         table["name"].extend(element_label(field.problem, name, int(i)) for i in at)
-        table["estimate"].extend(means[rows[at]].tolist())
-        table["sd"].extend(np.sqrt(np.maximum(variance, 0)).tolist())
+        table["estimate"].extend(value.tolist())
+        table["sd"].extend((slope * np.sqrt(np.maximum(variance, 0))).tolist())
         table["deviation"].extend(deviation.tolist())
         table["deviation_sd"].extend(deviation_sd.tolist())
     return table
@@ -428,8 +433,7 @@ def _singular(solution: Solution, node: str, order: int, x: Floats) -> list[str]
 
 def _parameter_count(solution: Solution) -> int:
     """Coefficients without a proper prior and coordinates: what aic and bic count."""
-    free = int(np.sum(solution.field.pattern.kind[:-1] != SCALED))
-    return free + int(solution.optimum.x.size)
+    return int(solution.field.unrestricted.sum()) + int(solution.optimum.x.size)
 
 
 def _errorless(columns: dict[str, list[Any]], u: Unknowns, boundary: tuple[str, ...]) -> list[str]:

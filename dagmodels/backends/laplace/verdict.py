@@ -23,6 +23,7 @@ GRADIENT_LIMIT = 1e-5
 ROUNDING = 64 * np.finfo(float).eps  # nor are those below this share of its largest value
 NEARLY = 1e-2  # where a search failed, a residual scale below this share of the spread is why
 FLAT = 1e-8  # curvature of a log scale, on the deviance scale, that counts as none
+SHAPELESS = 2e-2  # the same for shapes of latents' laws, which may run off: a standard error of a factor e^10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,13 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             f"'{s.node}' is separated by '{s.coefficient}': some rows are predicted without error, and "
             f"the likelihood rises for ever as '{s.coefficient}' grows; give '{s.coefficient}' a prior "
             "(Normal(0, 2.5)), merge levels, or leave it out"
+        )
+    if (name := run_off(field, optimum)) is not None:
+        node = name.split("[")[0]
+        value = dict(zip((c.node for c in field.coordinates), _values(field, f, optimum), strict=True))[node]
+        return False, (
+            f"'{name}' runs to an end of its domain (it got to {value}), where the criterion tends to a "
+            "limit: these data cannot tell its value; fix it, give it a prior, or take a simpler law"
         )
     norm = optimum.decrement / np.sqrt(2)
     if not norm <= GRADIENT_LIMIT:
@@ -169,6 +177,23 @@ def _flat(field: Field, optimum: Optimum) -> str | None:
                 return labels(field)[position + int(np.argmax(steepest < FLAT))]
         position += c.length
     return None
+
+
+def run_off(field: Field, optimum: Optimum) -> str | None:
+    """A shape of a latent's law that left for an end of its domain, where the criterion tends to a limit.
+
+    Shapes may go there together (a Gamma law whose mean stays): the least eigenvalue among them tells.
+    """
+    shape = [np.full(c.length, c.use == "shape" and c.kind == "log") for c in field.coordinates]
+    at = np.flatnonzero(np.concatenate([np.zeros(0, bool), *shape]))
+    part = optimum.hessian[np.ix_(at, at)]
+    if not at.size or not np.isfinite(part).all():
+        return None
+    values, vectors = np.linalg.eigh(part)
+    least = int(np.argmin(np.abs(values)))
+    if abs(values[least]) >= SHAPELESS:
+        return None
+    return labels(field)[at[int(np.argmax(np.abs(vectors[:, least])))]]
 
 
 def _next(field: Field, f: Objective, optimum: Optimum, name: str) -> str:
