@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
+from dagmodels.numerics.elementary import exp_all, expit_all, ordinary, softplus_all
 from dagmodels.numerics.tape import BINET
 
 _inline = numba.njit(error_model="numpy")
@@ -333,6 +334,74 @@ def _root_adjoint(w, g, o, x, d):
             bar[p * d + q] -= 2.0 * t * w[o + p * d + q]
 
 
+@_inline
+def _arithmetic(k, x, y, r):
+    """r = x + y, x - y, x * y or x / y (k = 0 to 3), one of the operands perhaps of length one.
+
+    Slices instead of places in the workspace, one loop a case: compilers make vector code of it.
+    """
+    n = r.size
+    if x.size == n and y.size == n:
+        if k == 0:
+            for i in range(n):
+                r[i] = x[i] + y[i]
+        elif k == 1:
+            for i in range(n):
+                r[i] = x[i] - y[i]
+        elif k == 2:
+            for i in range(n):
+                r[i] = x[i] * y[i]
+        else:
+            for i in range(n):
+                r[i] = x[i] / y[i]
+    elif x.size == n:
+        u = y[0]
+        if k == 0:
+            for i in range(n):
+                r[i] = x[i] + u
+        elif k == 1:
+            for i in range(n):
+                r[i] = x[i] - u
+        elif k == 2:
+            for i in range(n):
+                r[i] = x[i] * u
+        else:
+            for i in range(n):
+                r[i] = x[i] / u
+    else:
+        u = x[0]
+        if k == 0:
+            for i in range(n):
+                r[i] = u + y[i]
+        elif k == 1:
+            for i in range(n):
+                r[i] = u - y[i]
+        elif k == 2:
+            for i in range(n):
+                r[i] = u * y[i]
+        else:
+            for i in range(n):
+                r[i] = u / y[i]
+
+
+@_inline
+def _elementary(k, x, r):
+    """r = -x, exp, softplus or expit of x; False, and nothing done, for others and for x out of reach."""
+    if k == 20:
+        for i in range(r.size):
+            r[i] = -x[i]
+        return True
+    if (k != 21 and k != 26 and k != 27) or not ordinary(x):
+        return False
+    if k == 21:
+        exp_all(x, r)
+    elif k == 26:
+        softplus_all(x, r)
+    else:
+        expit_all(x, r)
+    return True
+
+
 @kernel(
     "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1])"
 )
@@ -346,18 +415,8 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
         if k < 20:
             y = start[b[op]]
             dy = 1 if length[b[op]] > 1 or n == 1 else 0
-            if k == 0:
-                for i in range(n):
-                    w[o + i] = w[x + i * dx] + w[y + i * dy]
-            elif k == 1:
-                for i in range(n):
-                    w[o + i] = w[x + i * dx] - w[y + i * dy]
-            elif k == 2:
-                for i in range(n):
-                    w[o + i] = w[x + i * dx] * w[y + i * dy]
-            elif k == 3:
-                for i in range(n):
-                    w[o + i] = w[x + i * dx] / w[y + i * dy]
+            if k <= 3:
+                _arithmetic(k, w[x : x + m], w[y : y + length[b[op]]], w[o : o + n])
             elif k == 4:
                 for i in range(n):
                     w[o + i] = w[x + i * dx] ** w[y + i * dy]
@@ -385,6 +444,8 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                 for i in range(n):
                     w[o + i] = w[y + i * dy] if w[x + i * dx] != 0.0 else w[z + i * dz]
         elif k < 50:
+            if m == n and _elementary(k, w[x : x + n], w[o : o + n]):
+                continue
             for i in range(n):
                 v = w[x + i * dx]
                 if k == 20:
@@ -431,9 +492,12 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                     r = np.nan
                 w[o + i] = r
         elif k == 50:  # gather
-            q = ptr[aux[op]]
-            for i in range(n):
-                w[o + i] = w[x + idx[q + i]]
+            index, values, r = idx[ptr[aux[op]] : ptr[aux[op] + 1]], w[x : x + m], w[o : o + n]
+            if m == 1:
+                r[:] = values[0]
+            else:
+                for i in range(n):
+                    r[i] = values[index[i]]
         elif k == 51:  # segment sum
             q = ptr[aux[op]]
             for i in range(n):
@@ -487,6 +551,70 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                     w[o + g * d + i] /= total
 
 
+@_inline
+def _arithmetic_adjoint(k, x, y, bar, gx, gy):
+    """Add to gx and gy what r = x + y, x - y or x * y (k = 0 to 2) sends back; no adjoint, nothing sent."""
+    n = bar.size
+    if k < 2:
+        sign = 1.0 if k == 0 else -1.0
+        if gx.size == n:
+            for i in range(n):
+                gx[i] += bar[i]
+        else:
+            gx[0] += bar.sum()
+        if gy.size == n:
+            for i in range(n):
+                gy[i] += sign * bar[i]
+        else:
+            gy[0] += sign * bar.sum()
+        return
+    _times_adjoint(y, bar, gx)
+    _times_adjoint(x, bar, gy)
+
+
+@_inline
+def _times_adjoint(other, bar, g):
+    """Add bar * other to g, either of them perhaps of length one; where bar is 0, nothing, even of infinity."""
+    n = bar.size
+    if g.size == n and other.size == n:
+        for i in range(n):
+            t = bar[i] * other[i]
+            g[i] += t if bar[i] != 0.0 else 0.0
+    elif g.size == n:
+        u = other[0]
+        for i in range(n):
+            t = bar[i] * u
+            g[i] += t if bar[i] != 0.0 else 0.0
+    else:
+        total = 0.0
+        for i in range(n):
+            t = bar[i] * other[i if other.size == n else 0]
+            total += t if bar[i] != 0.0 else 0.0
+        g[0] += total
+
+
+@_inline
+def _elementary_adjoint(k, x, r, bar, gx):
+    """Add to gx what r = -x, exp, softplus or expit of x sends back; False for others and x out of reach."""
+    n = bar.size
+    if k == 20:
+        for i in range(n):
+            gx[i] -= bar[i]
+    elif k == 21:
+        _times_adjoint(r, bar, gx)
+    elif k == 27:
+        for i in range(n):
+            t = bar[i] * (r[i] * (1.0 - r[i]))
+            gx[i] += t if bar[i] != 0.0 else 0.0
+    elif k == 26 and ordinary(x):
+        slope = np.empty(n)
+        expit_all(x, slope)
+        _times_adjoint(slope, bar, gx)
+    else:
+        return False
+    return True
+
+
 @kernel(
     "void(i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1],"
     " f8[::1])"
@@ -505,22 +633,16 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
             dz = 1 if length[c[op]] > 1 or n == 1 else 0
             if 7 <= k <= 10:
                 continue
+            if k <= 2:
+                xs, ys = slice(x, x + m), slice(y, y + length[b[op]])
+                _arithmetic_adjoint(k, w[xs], w[ys], g[o : o + n], g[xs], g[ys])
+                continue
             for i in range(n):
                 v = g[o + i]
                 if v == 0.0:
                     continue
                 xi, yi = x + i * dx, y + i * dy
-                if k == 0:
-                    g[xi] += v
-                    g[yi] += v
-                elif k == 1:
-                    g[xi] += v
-                    g[yi] -= v
-                elif k == 2:
-                    left = v * w[yi]
-                    g[yi] += v * w[xi]
-                    g[xi] += left
-                elif k == 3:
+                if k == 3:
                     g[xi] += v / w[yi]
                     g[yi] -= v * w[o + i] / w[yi]
                 elif k == 4:
@@ -545,6 +667,8 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     else:
                         g[z + i * dz] += v
         elif k < 50:
+            if m == n and _elementary_adjoint(k, w[x : x + n], w[o : o + n], g[o : o + n], g[x : x + n]):
+                continue
             for i in range(n):
                 t = g[o + i]
                 if t == 0.0:
@@ -595,9 +719,12 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     d1 = np.nan
                 g[x + i * dx] += t * d1
         elif k == 50:
-            q = ptr[aux[op]]
-            for i in range(n):
-                g[x + idx[q + i]] += g[o + i]
+            index, bar, gx = idx[ptr[aux[op]] : ptr[aux[op] + 1]], g[o : o + n], g[x : x + m]
+            if m == 1:
+                gx[0] += bar.sum()
+            else:
+                for i in range(n):
+                    gx[index[i]] += bar[i]
         elif k == 51:
             q = ptr[aux[op]]
             for i in range(m):
