@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.field import Criterion, Evaluator, Field
+from dagmodels.numerics.tape import operands
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -125,10 +126,9 @@ class ModeEvaluator(Evaluator):
         self._started = False
         self._typical = [0.0] * len(parts)
         self._at: Floats | None = None
-        self._stale = False
         self._flat = _Flat.of(field)
         self._out = np.zeros(5)
-        self._after: tuple[Ints, ...] | None = None
+        self._moved: tuple[Any, ...] | None = None
 
     def begin_at(self, other: ModeEvaluator) -> None:
         """Start the search for modes where another evaluator of the same field ended."""
@@ -289,7 +289,7 @@ class ModeEvaluator(Evaluator):
     def criterion(self, x: Floats) -> Criterion:
         """Laplace's criterion at x; infinite where the point is not admissible or has no mode."""
         self.evaluations += 1
-        self._at, self._stale = None, False
+        self._at = None
         value = self._mode(x)
         if math.isfinite(value.total):
             self._at = x.copy()
@@ -323,33 +323,45 @@ class ModeEvaluator(Evaluator):
         from dagmodels.numerics.mode_steps import response
 
         field, e = self.field, self.elimination
+        if self._moved is None:
+            self._moved = (*_moved_by_x(field, self._flat), field.x_places, np.zeros(self.w.size))
+        operations, *others = self._moved
+        n, ts, rows, nbr, base, _, _, kind, haspar = field.pattern.arguments
         gradient = np.empty(field.x_places.size)
         response(
-            *(moving, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
-            *(e.s, e.T, e.H, e.p, *self._flat.pieces, *self._entries(), field.x_places, gradient),
+            *(moving, self.w, *operations, n, ts, rows, nbr, base, kind, haspar),
+            *(e.s, e.T, e.H, e.p, *others, gradient),
         )
-        self._stale = True
         return gradient
 
-    def _entries(self) -> tuple[Any, ...]:
-        """Rows (low, high) of every place of H, the places of (element, constant), and the entries of T
-        among elements, children first: child, parent, place of the factor and coefficient."""
-        if self._after is None:
-            field = self.field
-            last = field.pattern.n - 1
-            rows = np.arange(last)
-            child, parent = field.parents
-            _, _, source, value, *_ = field.fill
-            inner = np.flatnonzero(parent != last)
-            inner = inner[np.argsort(child[inner], kind="stable")]
-            constant = field.pattern.place(rows, np.full(last, last))
-            entries = (*field.pattern.entries(), constant, *(a[inner] for a in (child, parent, source)))
-            self._after = (*(np.ascontiguousarray(a, dtype=np.int64) for a in entries), value[inner])
-        return self._after
 
-    def means(self) -> Floats:
-        """Modes of the elements at the last x."""
-        if self._stale and self._at is not None:
-            self._expand(self._at, self.eta)
-            self._stale = False
-        return super().means()
+def _moved_by_x(field: Field, flat: _Flat) -> tuple[Any, ...]:
+    """What the coordinates move, as `mode_steps.response` takes it: operations and what to clear before them,
+    pieces on elements, pieces, places of s, entries of T, and entries of H."""
+    code, out, a, b, c, aux, start, length, ptr, idx = field.tape.operations
+    starts = [field.tape.inputs[c.node][0] for c in field.coordinates]
+    depends = np.isin(start, starts) & (length > 0)
+    inputs = depends.copy()
+    own = []
+    for op, (kind, result, *used) in enumerate(zip(code, out, a, b, c, strict=True)):
+        if depends[used[: operands(int(kind))]].any():
+            depends[result] = True
+            own.append(op)
+    reached = np.zeros(field.tape.initial.size, dtype=bool)
+    for r in np.flatnonzero(depends):
+        reached[start[r] : start[r] + length[r]] = True
+    cleared = np.unique(np.concatenate([out[own], np.flatnonzero(inputs)]))
+    at, element, source, data = flat.pieces
+    last = field.pattern.n - 1
+    inner, moved = np.flatnonzero(element != last), np.flatnonzero(reached[source])
+    s_from, _, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = field.fill
+    entries = np.flatnonzero(reached[h_weight] | reached[h_left] | reached[h_right])
+    h = [x[entries].astype(np.int64) for x in (h_weight, h_left, h_right)]
+    low, high = field.pattern.rows_of(h_place[entries])
+    operations = (*(x[own] for x in (code, out, a, b, c, aux)), start, length, ptr, idx)
+    return (
+        (*operations, start[cleared], length[cleared]),
+        *(x[inner] for x in (at, element, source, data)),
+        *(x[moved] for x in (at, element, source, data)),
+        *(s_from, *field.parents, t_from, t_value, low, high, *h, h_value[entries]),
+    )

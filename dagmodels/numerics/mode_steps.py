@@ -5,24 +5,25 @@ Pieces of predictors are listed flat: entry k adds data[k] * w[source[k]] * u[el
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.elimination_kernels import substitute as _substitute
 from dagmodels.numerics.linked import linked
 from dagmodels.numerics.objective_kernels import (
-    _FILL,
     _PATTERN,
     _TAPE,
     _WORK,
-    eliminate,
-    fill,
-    fill_adjoint,
     reverse,
 )
+from dagmodels.numerics.tail_kernels import SCALED
 
 substitute = linked(_substitute)
+_inline = numba.njit(error_model="numpy")
 
+_ROWS = "i8, i8, i8[::1], i4[::1], i8, u1[::1], u1[::1]"
+_LIST = "i8[::1], i8[::1], i8[::1]"
 _PIECES = "i8[::1], i8[::1], i8[::1], f8[::1]"  # at, element, source, data
 
 
@@ -71,71 +72,114 @@ def line(
     out[0], out[1], out[2], out[3], out[4] = total, slope, np.sqrt(length), told, H[H.size - 1]
 
 
+@_inline
+def multipliers(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, u, d, eu, ed):
+    """Back substitution for the means u and their answer d to loads, with the multipliers of their equations.
+
+    u : zero but for the constant's one on entry. d : minus the loads on entry. A multiplier is minus the slope
+    of the eliminated quadratic form in the element, which for scaled ones is (u - parents' share)/s.
+    """
+    nt = n - ts
+    for i in range(n - 1):
+        load = d[i]
+        scaled = kind[i] == SCALED
+        ed[i] = load
+        if load == 0.0 or (scaled and s[i] == 0.0 and not haspar[i]):
+            continue
+        hs = -s[i] * load / p[i] if scaled else -load / p[i]
+        tt = load / p[i] if scaled and haspar[i] else 0.0
+        if i < ts:
+            for x in range(rows[i], rows[i + 1]):
+                d[nbr[x]] += hs * H[ts + x] + tt * T[ts + x]
+        else:
+            row = base + (i - ts) * (nt + 1)
+            for b in range(n - 1 - i):
+                d[i + 1 + b] += hs * H[row + 1 + b]
+            if tt != 0.0:
+                for b in range(n - 1 - i):
+                    d[i + 1 + b] += tt * T[row + 1 + b]
+    d[n - 1] = 0.0
+    for i in range(n - 2, -1, -1):
+        scaled = kind[i] == SCALED
+        hu, mu, hd, md = 0.0, 0.0, ed[i], 0.0
+        if i < ts:
+            kappa = H[i]
+            for x in range(rows[i], rows[i + 1]):
+                h, t, j = H[ts + x], T[ts + x], nbr[x]
+                hu += h * u[j]
+                hd += h * d[j]
+                mu += t * u[j]
+                md += t * d[j]
+        else:
+            row = base + (i - ts) * (nt + 1)
+            kappa = H[row]
+            for b in range(n - 1 - i):
+                h = H[row + 1 + b]
+                hu += h * u[i + 1 + b]
+                hd += h * d[i + 1 + b]
+            if haspar[i]:
+                for b in range(n - 1 - i):
+                    t = T[row + 1 + b]
+                    mu += t * u[i + 1 + b]
+                    md += t * d[i + 1 + b]
+        if scaled:
+            u[i] = (mu - s[i] * hu) / p[i]
+            d[i] = (md - s[i] * hd) / p[i]
+            eu[i] = -(kappa * mu + hu) / p[i]
+            ed[i] = -(kappa * md + hd) / p[i]
+        else:
+            u[i] = -hu / kappa
+            d[i] = -hd / kappa
+            eu[i] = 0.0
+            ed[i] = 0.0
+
+
 @kernel(
-    f"void(f8[::1], f8[::1], {_TAPE}, {_FILL}, {_PATTERN}, {_WORK}, {_PIECES}, i8[::1], i8[::1], i8[::1],"
-    " i8[::1], i8[::1], i8[::1], f8[::1], i8[::1], f8[::1])"
+    f"void(f8[::1], f8[::1], {_TAPE}, i8[::1], i8[::1], {_ROWS}, {_WORK}, {_PIECES}, {_PIECES}, i8[::1],"
+    f" {_LIST}, f8[::1], {_LIST}, i8[::1], i8[::1], f8[::1], i8[::1], f8[::1], f8[::1])"
 )
 def response(
     moving, w,
-    code, out, a, b, c, aux, start, length, ptr, idx,
-    s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value,
-    n, ts, rows, nbr, base, pstart, pwhere, kind, haspar,
+    code, out, a, b, c, aux, start, length, ptr, idx, clear_start, clear_length,
+    n, ts, rows, nbr, base, kind, haspar,
     s, T, H, p,
-    at, element, source, data, low, high, constant, child, parent, t_source, coefficient,
-    x_places, gradient,
+    at, element, source, data, own_at, own_element, own_source, own_data, s_from,
+    child, parent, t_source, t_value, low, high, weight, left, right, h_value,
+    x_places, bar, gradient,
 ):  # fmt: skip
     """gradient = derivative of F_x in the size of loads `moving` on the predictors, at zero.
 
-    low, high : rows of every place of H. constant : places of (element, constant).
-    child, parent, t_source, coefficient : entries of T among elements, children first.
-    The elimination is that of the point on entry, and of the loads alone on return.
+    The elimination is that of the point, and stays. With u the mean, d what the loads move it by, and e the
+    multipliers of the elements' equations (of u and of d), the residual's derivatives are u u' in H, -2 e u' in T
+    and -e e' in s; they change as products do.
+
+    code, ..., aux : the operations that depend on x; clear_start, clear_length : their results in the workspace.
+    at, ... : pieces on elements. own_at, ... : pieces whose factor depends on x. low, ..., h_value : entries of
+    H that do (rows, places of what multiplies them, number). child, ..., t_value : all entries of T.
+    bar : workspace of the size of w.
     """
-    zero = np.zeros(n)
-    u = np.zeros(n)
-    u[n - 1] = 1.0
-    substitute(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, zero, u)
-    bar = np.zeros(w.size)
-    load = np.zeros(n)
+    u, d, eu, ed = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     for k in range(at.size):
-        part = moving[at[k]] * data[k]
-        bar[source[k]] -= 2.0 * part * u[element[k]]
-        load[element[k]] += part * w[source[k]]
-    load[n - 1] = 0.0
-    fill(w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, s, T, H)
-    H0 = H.copy()
-    for k in range(n - 1):
-        H[constant[k]] = -load[k]
-        T[constant[k]] = 0.0
-    H[H.size - 1] = 0.0
-    T[T.size - 1] = 0.0
-    eliminate(n, ts, rows, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p)
-    d = np.zeros(n)
-    d[n - 1] = 1.0
-    substitute(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, zero, d)
+        d[element[k]] -= moving[at[k]] * data[k] * w[source[k]]
     d[n - 1] = 0.0
-    own = np.zeros(n)
-    moved = load.copy()
-    for k in range(low.size):
-        i, j, h = low[k], high[k], H0[k]
-        own[i] -= h * u[j]
-        moved[i] -= h * d[j]
-        if i != j:
-            own[j] -= h * u[i]
-            moved[j] -= h * d[i]
+    u[n - 1] = 1.0
+    multipliers(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, u, d, eu, ed)
+    for k in range(clear_start.size):
+        bar[clear_start[k] : clear_start[k] + clear_length[k]] = 0.0
+    for k in range(own_at.size):
+        bar[own_source[k]] -= 2.0 * moving[own_at[k]] * own_data[k] * u[own_element[k]]
+    for i in range(n - 1):
+        bar[s_from[i]] -= 2.0 * eu[i] * ed[i]
     for k in range(child.size):
-        t = coefficient[k] * w[t_source[k]]
-        own[parent[k]] += t * own[child[k]]
-        moved[parent[k]] += t * moved[child[k]]
-    Hb = np.zeros(H.size)
-    Tb = np.zeros(T.size)
+        i, j = child[k], parent[k]
+        bar[t_source[k]] -= 2.0 * t_value[k] * (ed[i] * u[j] + eu[i] * d[j])
     for k in range(low.size):
         i, j = low[k], high[k]
-        Hb[k] = (1.0 if i == j else 2.0) * (u[i] * d[j] + d[i] * u[j])
-        Tb[k] = -2.0 * (moved[i] * u[j] + own[i] * d[j])
-    sb = -2.0 * own * moved
-    fill_adjoint(
-        w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, sb, Tb, Hb, bar
-    )
+        bk = h_value[k] * (1.0 if i == j else 2.0) * (u[i] * d[j] + d[i] * u[j])
+        wk, l, r = w[weight[k]], w[left[k]], w[right[k]]
+        bar[weight[k]] += bk * l * r
+        bar[left[k]] += bk * wk * r
+        bar[right[k]] += bk * wk * l
     reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
     for i in range(x_places.size):
         gradient[i] = bar[x_places[i]]

@@ -41,6 +41,12 @@ CODES = {
 NAMES = {code: name for name, code in CODES.items()}
 
 
+def operands(code: int) -> int:
+    """How many registers an operation reads (the others that it names mean nothing)."""
+    name = NAMES[code]
+    return 3 if name == "if_else" else 2 if name in BINARY or name == "matmul" else 1
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Tape:
     """Operations and the workspace they run on.
