@@ -59,7 +59,7 @@ def average_information(evaluator: Evaluator, x: Floats, gradient: Floats) -> Fl
     q = field.pattern.n - 1
     u = np.append(evaluator.elimination.mean(), 1.0)
     products = _Products(*field.pattern.rows_of(h_place), q + 1)
-    walk = _Walk(child, parent, t_value * w[t_from], q + 1)
+    walk = Walk(child, parent, t_value * w[t_from], q + 1)
     known = h_value * w[h_left] * w[h_right]
     precision = known * w[h_weight]
     s = np.append(w[s_from[:q]], 0.0)
@@ -86,10 +86,10 @@ def average_information(evaluator: Evaluator, x: Floats, gradient: Floats) -> Fl
     rows = products.both * precision * u[products.low] * u[products.high]
     found = (log_slopes * rows) @ log_slopes.T + noise @ z.T + z @ noise.T
     found += z @ (-loads - noise).T + loads[:, :q] @ answers.T
-    return 0.5 * (found + found.T) + np.diag(_near_zero(field, x, gradient))
+    return 0.5 * (found + found.T) + np.diag(near_zero(field, x, gradient))
 
 
-def _near_zero(field: Field, x: Floats, gradient: Floats) -> Floats:
+def near_zero(field: Field, x: Floats, gradient: Floats) -> Floats:
     """What the slope in a variance adds to the curvature in its root, where the root is to shrink."""
     root = np.concatenate([c.symmetric for c in field.coordinates]) & (x != 0)
     return np.where(root, np.maximum(gradient / np.where(root, x, 1.0), 0.0), 0.0)
@@ -121,7 +121,7 @@ class _Products:
         return down + np.bincount(self.high, (self.both - 1.0) * value * u[self.low], self.n)
 
 
-class _Walk:
+class Walk:
     """Solutions with I - T (down, from parents to children) and its transpose (up), in place."""
 
     def __init__(self, child: Ints, parent: Ints, value: Floats, n: int) -> None:

@@ -126,9 +126,10 @@ class ModeEvaluator(Evaluator):
         self._started = False
         self._typical = [0.0] * len(parts)
         self._at: Floats | None = None
-        self._flat = _Flat.of(field)
+        self.flat = _Flat.of(field)
+        self.slope_numbers, self.slope_places = _slopes(field)
         self._out = np.zeros(5)
-        self._moved: tuple[Any, ...] | None = None
+        self._by_x: tuple[Any, ...] | None = None
 
     def begin_at(self, other: ModeEvaluator) -> None:
         """Start the search for modes where another evaluator of the same field ended."""
@@ -213,7 +214,7 @@ class ModeEvaluator(Evaluator):
         e, step = self.elimination, np.empty(point.eta.size)
         line(
             *(self.w, *self.field.pattern.arguments, e.s, e.T, e.H, e.p, point.eta),
-            *(*self._flat.pieces, *self._flat.model, self._density, step, self._out),
+            *(*self.flat.pieces, *self.flat.model, self._density, step, self._out),
         )
         value, slope, length, density, residual = self._out.tolist()
         return _Line(point, step, residual - value, -slope), length, density
@@ -284,6 +285,10 @@ class ModeEvaluator(Evaluator):
         ]
         return eta
 
+    def stands_at(self, x: Floats) -> bool:
+        """Whether the factor and the tape are those of the mode at x."""
+        return self._at is not None and bool(np.array_equal(self._at, x))
+
     # -- what users of an evaluator ask --------------------------------------------------------------
 
     def criterion(self, x: Floats) -> Criterion:
@@ -323,9 +328,9 @@ class ModeEvaluator(Evaluator):
         from dagmodels.numerics.mode_steps import response
 
         field, e = self.field, self.elimination
-        if self._moved is None:
-            self._moved = (*_moved_by_x(field, self._flat), field.x_places, np.zeros(self.w.size))
-        operations, *others = self._moved
+        if self._by_x is None:
+            self._by_x = (*_moved_by_x(field, self.flat), field.x_places, np.zeros(self.w.size))
+        operations, *others = self._by_x
         n, ts, rows, nbr, base, _, _, kind, haspar = field.pattern.arguments
         gradient = np.empty(field.x_places.size)
         response(
@@ -333,6 +338,17 @@ class ModeEvaluator(Evaluator):
             *(e.s, e.T, e.H, e.p, *others, gradient),
         )
         return gradient
+
+
+def _slopes(field: Field) -> tuple[Ints, Ints]:
+    """Numbers of predictors in the flat list, and places of the log density's slopes in them."""
+    numbers, places, begin = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    for c in field.curved:
+        for k, at in c.slopes.items():
+            numbers.append(begin + k * c.n + np.arange(c.n))
+            places.append(at)
+        begin += len(c.element) * c.n
+    return np.concatenate(numbers), np.concatenate(places)
 
 
 def _moved_by_x(field: Field, flat: _Flat) -> tuple[Any, ...]:

@@ -1,9 +1,9 @@
 """exp, softplus and expit of many numbers at once: free of branches, so that compilers make vector code.
 
-exp(x) = 2^k exp(r) with k the integer nearest x/log 2 and r in two parts (Cody and Waite 1980, Software Manual
-for the Elementary Functions, ch. 6); exp(r) by its Taylor series; log(1 + z) = 2 artanh(z/(2 + z)) by its own.
-Errors stay below 3 units in the last place; numbers where a power of two would leave the ordinary range are
-left to the caller (`ordinary`).
+exp(x) = 2^k exp(r) with k the integer nearest x/log 2 and r in two parts (Cody and Waite 1980, Software
+Manual for the Elementary Functions, ch. 6); exp(r) by its Taylor series; log(1 + z) = 2 artanh(z/(2 + z)) by
+its own.  Errors stay below 3 units in the last place; numbers where a power of two would leave the ordinary
+range are left to the caller (`ordinary`).
 """
 
 from __future__ import annotations

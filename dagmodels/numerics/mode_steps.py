@@ -76,8 +76,8 @@ def line(
 def multipliers(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, u, d, eu, ed):
     """Back substitution for the means u and their answer d to loads, with the multipliers of their equations.
 
-    u : zero but for the constant's one on entry. d : minus the loads on entry. A multiplier is minus the slope
-    of the eliminated quadratic form in the element, which for scaled ones is (u - parents' share)/s.
+    u : zero but for the constant's one on entry. d : minus the loads on entry. A multiplier is minus the
+    slope of the eliminated quadratic form in the element, which for scaled ones is (u - parents' share)/s.
     """
     nt = n - ts
     for i in range(n - 1):
@@ -149,13 +149,13 @@ def response(
 ):  # fmt: skip
     """gradient = derivative of F_x in the size of loads `moving` on the predictors, at zero.
 
-    The elimination is that of the point, and stays. With u the mean, d what the loads move it by, and e the
-    multipliers of the elements' equations (of u and of d), the residual's derivatives are u u' in H, -2 e u' in T
-    and -e e' in s; they change as products do.
+    The elimination is that of the point, and stays. With u the mean, d what the loads move it by, and e
+    the multipliers of the elements' equations (of u and of d), the residual's derivatives are u u' in H,
+    -2 e u' in T and -e e' in s; they change as products do.
 
-    code, ..., aux : the operations that depend on x; clear_start, clear_length : their results in the workspace.
-    at, ... : pieces on elements. own_at, ... : pieces whose factor depends on x. low, ..., h_value : entries of
-    H that do (rows, places of what multiplies them, number). child, ..., t_value : all entries of T.
+    code, ..., aux : the operations that depend on x. clear_start, clear_length : their results.
+    at, ... : pieces on elements. own_at, ... : pieces whose factor depends on x. low, ..., h_value : entries
+    of H that do (rows, places of what multiplies them, number). child, ..., t_value : all entries of T.
     bar : workspace of the size of w.
     """
     u, d, eu, ed = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
@@ -176,10 +176,10 @@ def response(
     for k in range(low.size):
         i, j = low[k], high[k]
         bk = h_value[k] * (1.0 if i == j else 2.0) * (u[i] * d[j] + d[i] * u[j])
-        wk, l, r = w[weight[k]], w[left[k]], w[right[k]]
-        bar[weight[k]] += bk * l * r
-        bar[left[k]] += bk * wk * r
-        bar[right[k]] += bk * wk * l
+        wk, lk, rk = w[weight[k]], w[left[k]], w[right[k]]
+        bar[weight[k]] += bk * lk * rk
+        bar[left[k]] += bk * wk * rk
+        bar[right[k]] += bk * wk * lk
     reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
     for i in range(x_places.size):
         gradient[i] = bar[x_places[i]]

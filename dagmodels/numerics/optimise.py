@@ -27,6 +27,7 @@ BY_HAND = 6  # up to so many it is factored in plain numbers: cheaper than any c
 LAST_STEPS = 3
 DEAR_ENOUGH = 1e-7  # a Newton decrement below which no dear gradient is spent
 NEAR = 3e-4  # the Newton decrement at which steps on a model leave the rest to the certificate's Hessian
+CONVERGED = "converged"  # what a descent says that ended where its decrement is small
 TOLERANCE = 1e-6  # on the Newton decrement sqrt(g' H^-1 g), for a criterion on the deviance scale
 
 
@@ -157,7 +158,7 @@ def descend(
             model = _forward_hessian(f, x, gradient, scale, lower, upper) if guess is None else guess
         step, decrement = _step(model, gradient, free, scale, radius)
         if decrement < tolerance:
-            message = "converged"
+            message = CONVERGED
             break
         found = _search(f, x, value, gradient, step, lower, upper)
         if found is None:

@@ -574,7 +574,7 @@ def _arithmetic_adjoint(k, x, y, bar, gx, gy):
 
 @_inline
 def _times_adjoint(other, bar, g):
-    """Add bar * other to g, either of them perhaps of length one; where bar is 0, nothing, even of infinity."""
+    """Add bar * other to g, either perhaps of length one; where bar is 0, nothing, even of infinity."""
     n = bar.size
     if g.size == n and other.size == n:
         for i in range(n):

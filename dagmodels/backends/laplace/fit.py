@@ -24,7 +24,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.mode import ModeEvaluator
-from dagmodels.numerics.optimise import Optimum, minimise
+from dagmodels.numerics.optimise import CONVERGED, Optimum, descend, minimise
 
 if TYPE_CHECKING:
     from dagmodels.plugin import Plan
@@ -139,6 +139,10 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
         optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model, curvature=f.curvature)
         return best_of(field, f, settled(f, optimum))
     x = start
+    if model is None and f.working is not None:
+        found = descend(f, x, s.scale, s.lower, s.upper, curvature=f.working)
+        if found.message == CONVERGED:
+            x, model = found.x, found.model
     if model is None:
         staged = first_stage(field, start, s.scale) if field.curved else None
         if staged is not None and not np.isfinite(f(np.clip(staged[0], s.lower, s.upper))[0]):

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.information import average_information, has_average_information, is_costly
+from dagmodels.forms.mode import ModeEvaluator
+from dagmodels.forms.working_information import has_working_information, working_information
 from dagmodels.numerics.tape import CODES, Tape
 
 Floats = NDArray[np.float64]
@@ -56,6 +58,7 @@ class Objective:
         self._field = field
         informed = is_costly(field) and has_average_information(field)
         self.curvature = self._curvature if informed else None
+        self.working = self._working if has_working_information(field) else None
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
         key = x.tobytes()
@@ -77,6 +80,14 @@ class Objective:
         if not np.array_equal(self.evaluator.w[self._field.x_places], x):
             self.evaluator.criterion(x)
         return average_information(self.evaluator, x, gradient)
+
+    def _working(self, x: Floats) -> Floats | None:
+        """The same for curved leaves, by their expansion at the mode: see `forms.working_information`."""
+        assert isinstance(self.evaluator, ModeEvaluator)
+        _, gradient = self(x)
+        if not self.evaluator.stands_at(x):
+            self.evaluator.criterion(x)
+        return working_information(self.evaluator, x, gradient)
 
     def workspace(self, x: Floats) -> Floats:
         """All values on the tape at x."""
