@@ -310,13 +310,16 @@ class ModeEvaluator(Evaluator):
     def gradient(self) -> Floats:
         """Exact gradient at the last x; see the module."""
         assert self._at is not None
-        k = self.field.x_places.size
-        self._objective(self._gradient, self._joint_result[2:], *self._joint)
-        direct = self._joint_result[2 : 2 + k].copy()
-        moving = self._joint_result[2 + k :].copy()
-        if k and moving.any():
+        direct, moving = self._partial()
+        if direct.size and moving.any():
             direct -= 0.5 * self._response(moving)
         return direct
+
+    def _partial(self) -> tuple[Floats, Floats]:
+        """Derivatives of F at the last x: in x, and in the predictors of the expansion."""
+        k = self.field.x_places.size
+        self._objective(self._gradient, self._joint_result[2:], *self._joint)
+        return self._joint_result[2 : 2 + k].copy(), self._joint_result[2 + k :].copy()
 
     def _response(self, moving: Floats) -> Floats:
         """Derivative of F_x in the size of loads `moving` on the predictors, at zero.

@@ -4,7 +4,8 @@ At the mode, with cov = L L' the conditional covariance of one group's elements,
 Laplace approximation times the mean of exp(R(z)) over z ~ N(0, I): R sums, over its rows, the log
 density at eta(mode + L z) less its quadratic expansion (a Gaussian prior is exactly quadratic; Pinheiro and
 Bates 1995, J. Comput. Graph. Stat. 4, section 2.4).  One draw of the field with chosen normals moves
-every group at once.  Derivatives are exact: complex steps through the mode, the draw and the densities.
+every group at once.  The gradient is exact: the way back through densities, draws and elimination gives the
+derivatives in x and in the predictors of the expansion, which move with x as in `mode`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,12 @@ from numpy.typing import NDArray
 from dagmodels.errors import FitError
 from dagmodels.forms.field import Criterion, Field
 from dagmodels.forms.mode import ModeEvaluator
-from dagmodels.numerics.elimination import SCALED, Elimination
+from dagmodels.numerics.elimination import SCALED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Array = NDArray[Any]
 
 MOST_DIMENSIONS = 3
-STEP = 1e-30
 
 
 class QuadratureEvaluator(ModeEvaluator):
@@ -47,95 +46,70 @@ class QuadratureEvaluator(ModeEvaluator):
             [sum(math.log(weights[i]) for i in at) - 0.5 * dimensions * math.log(2 * math.pi) for at in grid]
         )
         points = np.array([[nodes[i] for i in at] for at in grid]).reshape(len(grid), dimensions)
-        self._normals = np.where(place >= 0, points[:, np.maximum(place, 0)], 0.0)
-        self._component = component
-        self._row_group = [component[_first_element(c.element, field.pattern.n - 1)] for c in field.curved]
-        self._n_groups = int(component.max(initial=-1)) + 1
+        normals = np.where(place >= 0, points[:, np.maximum(place, 0)], 0.0)
+        self._normals = np.zeros((len(grid), field.pattern.n))  # the constant has none
+        self._normals[:, :-1] = normals
+        element = [component[_first_element(c.element, field.pattern.n - 1)] for c in field.curved]
+        group = np.concatenate(element or [np.zeros(0, np.int64)])
+        self._there = np.zeros(self.w.size)
+        self._share = np.zeros((len(grid), int(component.max(initial=-1)) + 1))
+        self._leaves = self._listed(group)
 
-    # -- one pass, real or complex -------------------------------------------------------------------
+    def _listed(self, group: Ints) -> tuple[Any, ...]:
+        """All curved leaves as the kernels of `quadrature_steps` take them."""
+        row_of, begin = [], 0
+        for c in self.field.curved:
+            row_of.append(np.tile(begin + np.arange(c.n), len(c.element)))
+            begin += c.n
+        row = np.concatenate(row_of or [np.zeros(0, np.int64)])
+        first, second, weight, times, *_ = self.flat.model
+        pairs = (first, second, weight, row[first], times)
+        slopes = (self.slope_numbers, self.slope_places)
+        return (
+            *pairs,
+            *slopes,
+            self._eta_places,
+            self._density,
+            group,
+            self._normals,
+            self._log_weights,
+            row,
+        )
 
-    def _correction(self, w: Array, e: Elimination, eta: Array, at: Any) -> Any:
-        """Minus twice the log of the mean of exp(R), summed over groups.
-
-        w : workspace at the mode. e : eliminated there. at : the workspace at other predictors.
-        """
-        ratios = np.zeros((self._log_weights.size, self._n_groups), dtype=w.dtype)
-        for k, normals in enumerate(self._normals):
-            moved = _predictors(self.field, w, e.sample(normals))
-            there = at(moved)
-            position = 0
-            for c, group in zip(self.field.curved, self._row_group, strict=True):
-                size = len(c.element)
-                d = (moved - eta)[position : position + size * c.n].reshape(size, c.n)
-                position += size * c.n
-                r = there[c.density] - w[c.density]
-                for i, places in c.slopes.items():
-                    r = r - w[places] * d[i]
-                for (i, j), places in c.weights.items():
-                    r = r + (0.5 if i == j else 1.0) * w[places] * d[i] * d[j]
-                np.add.at(ratios[k], group, r)
-        total = ratios + self._log_weights[:, None]
-        top = total.real.max(axis=0)
-        return -2.0 * np.sum(top + np.log(np.exp(total - top).sum(axis=0)))
-
-    def _forward(self, eta: Floats) -> Floats:
-        w = self.w.copy()
-        w[self._eta_places] = eta
-        self.field.tape.forward(w)
-        return w
+    # -- the criterion -------------------------------------------------------------------------------
 
     def criterion(self, x: Floats) -> Criterion:
         """The criterion by quadrature at x."""
+        from dagmodels.numerics.quadrature_steps import correction
+
         laplace = super().criterion(x)
         if not math.isfinite(laplace.total) or self.order == 1:
             return laplace
-        more = float(self._correction(self.w, self.elimination, self.eta, self._forward))
+        e = self.elimination
+        n, ts, rows, nbr, base, _, _, kind, haspar = self.field.pattern.arguments
+        more = correction(
+            *(self.w, self._there, *self.field.tape.operations, n, ts, rows, nbr, base, kind, haspar),
+            *(e.s, e.T, e.H, e.p, *self.flat.pieces, self.eta, *self._leaves, self._share),
+        )
         if not math.isfinite(more):
             return Criterion(math.inf, 0.0)
         return Criterion(laplace.deviance + more, laplace.penalty)
 
-    def gradient(self) -> Floats:
-        """Exact gradient at the last x: complex steps along each coordinate for what Laplace leaves out."""
-        assert self._at is not None
-        x = self._at
-        more = np.zeros(x.size)
-        if self.order > 1:
-            for k in range(x.size):
-                direction = np.zeros(x.size)
-                direction[k] = 1.0
-                more[k] = self._slope(x, direction)
-        return super().gradient() + more
+    def _partial(self) -> tuple[Floats, Floats]:
+        """Derivatives of the criterion at the last x in the coordinates and in the predictors."""
+        from dagmodels.numerics.quadrature_steps import correction_gradient
 
-    def _slope(self, x: Floats, direction: Floats) -> float:
-        raw = self._complex_inputs(x, STEP * direction)
-        e, w = self._complex_system(self._moved(raw, self.eta))
-        e.eliminate()
-        moving = _predictors(self.field, w, e.mean()).imag / STEP
-        eta = self.eta + 1j * STEP * moving
-        e, w = self._complex_system(self._moved(raw, eta))
-        e.eliminate()
-        values = self.field.tape.values
-        return float(np.imag(self._correction(w, e, eta, lambda at: values(self._moved(raw, at)))) / STEP)
-
-    def _moved(self, raw: dict[str, Array], eta: Array) -> dict[str, Array]:
-        """The tape's inputs with the leaves expanded at eta."""
-        inputs, position = dict(raw), 0
-        names = {start: name for name, (start, _) in self.field.tape.inputs.items()}
-        for c in self.field.curved:
-            for row in c.eta:
-                inputs[names[int(row[0])]] = eta[position : position + c.n]
-                position += c.n
-        return inputs
-
-
-def _predictors(field: Field, w: Array, u: Array) -> Array:
-    full = np.append(u, 1.0)
-    parts = [
-        (c.data[k] * w[c.source[k]] * full[c.element[k]]).sum(axis=0)
-        for c in field.curved
-        for k in range(len(c.element))
-    ]
-    return np.concatenate(parts)
+        direct, moving = super()._partial()
+        if self.order == 1:
+            return direct, moving
+        field, e = self.field, self.elimination
+        more, more_moving = np.zeros(direct.size), np.zeros(moving.size)
+        correction_gradient(
+            *(self.w, self._there, *field.tape.operations, *field.fill, *field.pattern.arguments),
+            *(e.s, e.T, e.H, e.p, *self.flat.pieces, self.eta, *self._leaves, self._share),
+            *(field.x_places, np.zeros(self.w.size), more, more_moving),
+        )
+        return direct + more, moving + more_moving
 
 
 def _groups(field: Field) -> tuple[Ints, Ints, int]:
