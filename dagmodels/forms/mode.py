@@ -358,18 +358,20 @@ def _moved_by_x(field: Field, flat: _Flat) -> tuple[Any, ...]:
     """What the coordinates move, as `mode_steps.response` takes it: operations and what to clear before them,
     pieces on elements, pieces, places of s, entries of T, and entries of H."""
     code, out, a, b, c, aux, start, length, ptr, idx = field.tape.operations
-    starts = [field.tape.inputs[c.node][0] for c in field.coordinates]
-    depends = np.isin(start, starts) & (length > 0)
-    inputs = depends.copy()
+    starts, lengths = start.tolist(), length.tolist()
+    names = {field.tape.inputs[c.node][0] for c in field.coordinates}
+    depends = [size > 0 and at in names for at, size in zip(starts, lengths, strict=True)]
+    cleared = {r for r, found in enumerate(depends) if found}
     own = []
-    for op, (kind, result, *used) in enumerate(zip(code, out, a, b, c, strict=True)):
-        if depends[used[: operands(int(kind))]].any():
+    for op, (kind, result, *used) in enumerate(zip(*(x.tolist() for x in (code, out, a, b, c)), strict=True)):
+        if any(depends[r] for r in used[: operands(kind)]):
             depends[result] = True
+            cleared.add(result)
             own.append(op)
     reached = np.zeros(field.tape.initial.size, dtype=bool)
-    for r in np.flatnonzero(depends):
-        reached[start[r] : start[r] + length[r]] = True
-    cleared = np.unique(np.concatenate([out[own], np.flatnonzero(inputs)]))
+    for r in cleared:
+        reached[starts[r] : starts[r] + lengths[r]] = True
+    clear = np.array(sorted(cleared), dtype=np.int64)
     at, element, source, data = flat.pieces
     last = field.pattern.n - 1
     inner, moved = np.flatnonzero(element != last), np.flatnonzero(reached[source])
@@ -379,7 +381,7 @@ def _moved_by_x(field: Field, flat: _Flat) -> tuple[Any, ...]:
     low, high = field.pattern.rows_of(h_place[entries])
     operations = (*(x[own] for x in (code, out, a, b, c, aux)), start, length, ptr, idx)
     return (
-        (*operations, start[cleared], length[cleared]),
+        (*operations, start[clear], length[clear]),
         *(x[inner] for x in (at, element, source, data)),
         *(x[moved] for x in (at, element, source, data)),
         *(s_from, *field.parents, t_from, t_value, low, high, *h, h_value[entries]),

@@ -48,12 +48,12 @@ def working_information(evaluator: ModeEvaluator, x: Floats, gradient: Floats) -
     e = evaluator.elimination
 
     def weighted(r: Floats) -> Floats:
-        found = np.bincount(first, w[weight] * r[second], r.size)
+        found = _sums(first, w[weight] * r[second], r.size)
         across = first != second
-        return found + np.bincount(second[across], (w[weight] * r[first])[across], r.size)
+        return found + _sums(second[across], (w[weight] * r[first])[across], r.size)
 
     def onto_elements(r: Floats) -> Floats:
-        return np.bincount(element, loading * r[at], q + 1)
+        return _sums(element, loading * r[at], q + 1)
 
     walk = Walk(child, parent, t_value * w[t_from], q + 1)
     slopes = np.zeros(offset.size)
@@ -73,18 +73,23 @@ def working_information(evaluator: ModeEvaluator, x: Floats, gradient: Floats) -
         z[:q] = in_s * v[:q]
         if in_t.any():
             change = t_value * in_t
-            up = np.bincount(parent, change * v[child], q + 1)
+            up = _sums(parent, change * v[child], q + 1)
             walk.up(up)
-            z += np.bincount(child, change * d[parent], q + 1) + s * up
+            z += _sums(child, change * d[parent], q + 1) + s * up
         walk.down(z)
         columns[k] = math.sqrt(2.0) * own
         if z.any():
-            columns[k] += np.bincount(at, loading * z[element], offset.size)
+            columns[k] += _sums(at, loading * z[element], offset.size)
         loads[k] = onto_elements(weighted(columns[k]))
     answers = e.responses(-loads[:, :q])
     known = np.array([weighted(r) for r in columns]).reshape(columns.shape)
     found = known @ columns.T - loads[:, :q] @ answers.T
     return 0.5 * (found + found.T) + np.diag(near_zero(field, x, gradient))
+
+
+def _sums(index: Ints, values: Floats, n: int) -> Floats:
+    """Sums of values by index (numpy counts in integers where there are none)."""
+    return np.bincount(index, values, n).astype(np.float64, copy=False)
 
 
 def _slopes(evaluator: ModeEvaluator, x: Floats, places: tuple[Ints, ...]) -> Iterator[list[Floats] | None]:

@@ -115,6 +115,18 @@ def test_gradient_against_differences(text: str, order: int) -> None:
         assert (8 * near - far) / (12 * 4e-3) == pytest.approx(expected, abs=1e-7 * max(1, abs(expected)))
 
 
+def test_gradient_at_a_scale_of_zero() -> None:
+    """The criterion is even in the scale: no slope there, and the others' are those of the nodes."""
+    e = evaluator(ONE, frame(4, counts=False), 5)
+    x = at(e, b0=[0.3], b1=[0.6], tau=[0.0])
+    _, gradient = e.value_and_gradient(x)
+    assert dict(zip((c.node for c in e.field.coordinates), gradient, strict=True))["tau"] == 0.0
+    for i in np.flatnonzero(gradient):
+        h = 1e-4 * np.eye(x.size)[i]
+        slope = (e.criterion(x + h).total - e.criterion(x - h).total) / 2e-4
+        assert slope == pytest.approx(gradient[i], rel=1e-6)
+
+
 @pytest.mark.parametrize("order", [9, 25])
 def test_cbpp_as_lme4(order: int) -> None:
     """lme4 leaves a constant of the data out of its log likelihood here; ours includes it."""
