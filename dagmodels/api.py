@@ -264,7 +264,11 @@ class Graph(Builder):
             return facts(self.dag)
         from dagmodels.bind.bind import bind
 
-        return facts(bind(self.dag, data, require_observed=observed))
+        return facts(bind(self.dag, data, require_observed=observed), self._told_apart(data))
+
+    def _told_apart(self, data: Any) -> bool:
+        """Whether the data's columns are known to tell all coefficients apart."""
+        return False
 
     def _check_call(self, method: object, seed: object = 1) -> None:
         """The arguments that all backends share."""

@@ -213,6 +213,11 @@ class MixedModel(Graph):
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         return super()._facts(self._bindable(data), observed)
 
+    def _told_apart(self, data: Any) -> bool:
+        """The reader drops columns that are combinations of others; `lmer` has no other coefficients."""
+        own = data is self.reading.table and self.dag is self.reading.dag
+        return own and self.reading.naming.call == "lmer"
+
     def _sizes(self, data: Any, *others: Any) -> Any:
         return super()._sizes(self._bindable(data), *others)
 

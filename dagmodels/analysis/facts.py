@@ -51,10 +51,15 @@ class NodeFacts:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """Facts about `graph`, and about `problem` where data are bound; see `facts`."""
+    """Facts about `graph`, and about `problem` where data are bound; see `facts`.
+
+    told_apart : whoever made the graph from these data has seen to it that no combination of coefficients
+        leaves all means as they are.
+    """
 
     graph: Dag
     problem: Problem | None = None
+    told_apart: bool = False
 
     @cached_property
     def nodes(self) -> Mapping[str, NodeFacts]:
@@ -217,7 +222,7 @@ class Facts:
         if self.problem is None:
             return identification(self.reach)
         known = self.structure.identification
-        return (*known, *identification_by_data(self.problem, self.reach, known))
+        return (*known, *identification_by_data(self.problem, self.reach, known, self.told_apart))
 
     @cached_property
     def improper(self) -> tuple[Finding, ...]:
@@ -242,12 +247,12 @@ class Facts:
         )
 
 
-def facts(of: Dag | Problem) -> Facts:
-    """Facts of a graph, or of a graph bound to data.
+def facts(of: Dag | Problem, told_apart: bool = False) -> Facts:
+    """Facts of a graph, or of a graph bound to data (`told_apart`: see `Facts`).
 
     Cheap: nothing is computed before it is asked for, and each answer is kept.
     """
-    return Facts(of) if isinstance(of, Dag) else Facts(of.graph, of)
+    return Facts(of) if isinstance(of, Dag) else Facts(of.graph, of, told_apart)
 
 
 def _sources(dag: Dag, name: str) -> set[str]:

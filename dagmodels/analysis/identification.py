@@ -29,10 +29,13 @@ def identification(reach: Reach) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def identification_by_data(problem: Problem, reach: Reach, known: Iterable[Finding]) -> tuple[Finding, ...]:
+def identification_by_data(
+    problem: Problem, reach: Reach, known: Iterable[Finding], told_apart: bool = False
+) -> tuple[Finding, ...]:
     """What these data leave unidentified besides what is known of the graph.
 
-    Elements with a single observation, and coefficients that the design cannot tell apart.
+    Elements with a single observation, and (unless `told_apart`) coefficients that the design cannot tell
+    apart.
     """
     dag = reach.dag
     before = tuple(known)
@@ -41,6 +44,8 @@ def identification_by_data(problem: Problem, reach: Reach, known: Iterable[Findi
         uses = uses_of(reach, name)
         if uses:
             found.extend(f for f in one_observation(dag, problem, name, law, uses) if f not in before)
+    if told_apart:
+        return tuple(found)
     shifted = {n for f in before if f.kind == "location" for n in f.nodes}
     return (*found, *_collinear(problem, reach, shifted))
 

@@ -186,9 +186,10 @@ class _Column:
 def _codes(values: Ints | int) -> tuple[Ints | None, Ints]:
     if not isinstance(values, np.ndarray):
         return None, np.array([values], dtype=np.int64)
-    low = int(values.min(initial=0))
-    codes = values - low
-    return codes, np.arange(low, low + int(codes.max(initial=0)) + 1)
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low == high:
+        return None, np.array([low], dtype=np.int64)
+    return values - low, np.arange(low, high + 1)
 
 
 def _column(piece: Piece, n: int) -> _Column:
@@ -214,6 +215,8 @@ def _pair(
         right = _Column(None, right.element, right.source, right.data)
         return _paired(left, right, weights, n, square=square)
     value = _by_row(left.data * right.data, n)
+    if w is not None and table.size == n:
+        return _row_by_row(left, right, table[w], value)
     sizes = (left.element.size, right.element.size, table.size)
     key: Ints | int = 0
     for codes, size in zip((left.codes, right.codes, w), sizes, strict=True):
@@ -226,6 +229,19 @@ def _pair(
     if not square:  # an entry off the diagonal stands once for both orders
         sums = np.where(i == j, 2 * sums, sums)
     return Products(i, j, table[k], left.source[a], right.source[b], sums)
+
+
+def _row_by_row(
+    left: _Column, right: _Column, weight: Ints, value: Floats, *, square: bool = False
+) -> Products:
+    """As `_pair`, where every row has a weight of its own: there is nothing to add up."""
+    every = np.arange(value.size)
+    i, j, from_left, from_right = (
+        _at(getattr(side, what), every if side.codes is None else side.codes)
+        for what in ("element", "source")
+        for side in (left, right)
+    )
+    return Products(i, j, weight, from_left, from_right, value if square else np.where(i == j, 2, 1) * value)
 
 
 def _by_row(value: Floats | float, n: int) -> Floats:
@@ -242,6 +258,9 @@ def _paired(
     """As `_pair`, for columns whose entries change together row by row: one key serves both."""
     w, table = weights
     value = _by_row(left.data * right.data, n)
+    if w is not None and table.size == n:
+        right = _Column(left.codes, right.element, right.source, right.data)
+        return _row_by_row(left, right, table[w], value, square=square)
     key: Ints | int = 0 if left.codes is None else left.codes
     key = key * table.size + (0 if w is None else w)
     keys, sums = _grouped(key, value, left.element.size * table.size)
@@ -273,12 +292,29 @@ def merged(products: list[Products]) -> Products:
     low, high = np.minimum(i, j), np.maximum(i, j)
     swap = left > right
     left, right = np.where(swap, right, left), np.where(swap, left, right)
-    order = np.lexsort((right, left, weight, high, low))
-    columns = [c[order] for c in (low, high, weight, left, right)]
+    listed = (low, high, weight, left, right)
+    key = _one_key(listed)
+    order = np.lexsort(listed[::-1]) if key is None else np.argsort(key, kind="stable")
+    columns = [c[order] for c in listed]
     new = np.zeros(order.size, dtype=bool)
     new[:1] = True
-    for c in columns:
+    for c in columns if key is None else (key[order],):
         new[1:] |= c[1:] != c[:-1]
     at = np.flatnonzero(new)
+    if at.size == order.size:
+        return Products(*columns, value[order])
     total = np.add.reduceat(value[order], at) if at.size else value
     return Products(*(c[at] for c in columns), total)
+
+
+def _one_key(columns: tuple[Ints, ...]) -> Ints | None:
+    """Numbers that sort as the columns do, the first before all; None where they would be too large."""
+    key, size = np.zeros(columns[0].size, dtype=np.int64), 1
+    for c in columns:
+        low, high = (int(c.min()), int(c.max())) if c.size else (0, 0)
+        size *= high - low + 1
+        if size > 2**62:
+            return None
+        if high > low:
+            key = key * (high - low + 1) + (c - low)
+    return key

@@ -28,8 +28,10 @@ STEP = 1e-5  # of differences along the tape
 
 
 def has_working_information(field: Field) -> bool:
-    """Whether all leaves are curved, and no unknown has a prior."""
-    return bool(field.curved) and len(field.leaves) == len(field.curved) and not field.prior_places.size
+    """Whether all leaves are curved and of observed nodes, and no unknown has a prior."""
+    if field.prior_places.size or any(c.latent for c in field.curved):
+        return False
+    return bool(field.curved) and len(field.leaves) == len(field.curved)
 
 
 def working_information(evaluator: ModeEvaluator, x: Floats, gradient: Floats) -> Floats | None:
@@ -69,6 +71,8 @@ def working_information(evaluator: ModeEvaluator, x: Floats, gradient: Floats) -
         if slope is None:
             return None
         own, in_s, in_t = slope
+        if not (own.any() or in_s.any() or in_t.any()):
+            return None  # it stands elsewhere in the criterion
         z = np.zeros(q + 1)
         z[:q] = in_s * v[:q]
         if in_t.any():

@@ -75,6 +75,15 @@ class Pattern:
         low = np.where(at < self.ts, at, np.where(at < base, keys // self.n, row + self.ts))
         return low, np.where(at < self.ts, at, np.where(at < base, keys % self.n, column + self.ts))
 
+    def diagonal(self, places: Ints) -> tuple[NDArray[np.bool_], Ints]:
+        """Which places of H are on the diagonal, and the rows of those."""
+        nt = self.n - self.ts
+        base = self.size - nt * nt
+        row, off = np.divmod(places.astype(np.int64) - base, nt + 1)
+        sparse = places < self.ts
+        own = sparse | ((places >= base) & (off == 0))
+        return own, np.where(sparse, places, row + self.ts)[own]
+
     def entries(self) -> tuple[Ints, Ints]:
         """Rows (low, high) of every place of H; in the dense tail both orders of a pair are listed."""
         nt = self.n - self.ts

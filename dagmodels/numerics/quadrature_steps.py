@@ -22,6 +22,7 @@ from dagmodels.numerics.objective_kernels import (
     forward,
     reverse,
 )
+from dagmodels.numerics.tail_kernels import SCALED
 
 _inline = numba.njit(error_model="numpy")
 
@@ -93,11 +94,12 @@ def correction(
 
 
 @_inline
-def _draw_adjoint(n, ts, ptr, nbr, base, haspar, s, T, H, p, z, u, ub, Hb, Tb, sb):
+def _draw_adjoint(n, ts, ptr, nbr, base, kind, haspar, s, T, H, p, z, u, ub, Hb, Tb, sb):
     """Add to Hb, Tb, sb what ub, adjoints of a draw u with normals z, send back; ub is used up.
 
-    The draw is that of `substitute`, u_i = (m - s h'u + sqrt(s p) z)/p with p = 1 + s H_ii. Where s is zero,
-    so is its share through the normal: nodes on either side of the mode cancel.
+    The draw is that of `substitute`, u_i = (m - s h'u + sqrt(s p) z)/p with p = 1 + s H_ii; of free elements
+    z/sqrt(H_ii) - h'u/H_ii. Where s is zero, so is its share through the normal: nodes on either side of the
+    mode cancel.
     """
     nt = n - ts
     for i in range(n - 1):
@@ -109,16 +111,20 @@ def _draw_adjoint(n, ts, ptr, nbr, base, haspar, s, T, H, p, z, u, ub, Hb, Tb, s
         else:
             lo, size, own = base + (i - ts) * (nt + 1) + 1, n - 1 - i, base + (i - ts) * (nt + 1)
         hu = 0.0
-        through_m, through_h = bar / p[i], -s[i] * bar / p[i]
+        scaled = kind[i] == SCALED
+        through_m, through_h = bar / p[i], -(s[i] if scaled else 1.0) * bar / p[i]
         for x in range(size):
             j = nbr[ptr[i] + x] if i < ts else i + 1 + x
             h = H[lo + x]
             hu += h * u[j]
             Hb[lo + x] += through_h * u[j]
             ub[j] += through_h * h
-            if haspar[i]:
+            if scaled and haspar[i]:
                 Tb[lo + x] += through_m * u[j]
                 ub[j] += through_m * T[lo + x]
+        if not scaled:
+            Hb[own] += bar * (hu / p[i] - 0.5 * z[i] / math.sqrt(p[i])) / p[i]
+            continue
         pb, own_s = -bar * u[i] / p[i], -bar * hu / p[i]
         if z[i] != 0.0 and s[i] > 0.0:
             pb += 0.5 * bar * z[i] * math.sqrt(s[i] / p[i]) / p[i]
@@ -144,14 +150,14 @@ def correction_gradient(
 ):  # fmt: skip
     """gradient, moving = derivatives of `correction` in x and in the predictors of the expansion.
 
-    share : as `correction` left it at this point. bar : workspace of the size of w. All scaled elements.
+    share : as `correction` left it at this point. bar : workspace of the size of w.
     """
     there[:] = w
     gradient[:] = 0.0
     moving[:] = 0.0
     at_mode = np.zeros(w.size)
     Hb, Tb, sb = np.zeros(H.size), np.zeros(T.size), np.zeros(n)
-    Tb_draw, sb_draw = np.zeros(T.size), np.zeros(n)
+    T_own, s_own = np.zeros(T.size), np.zeros(n)
     moved, back = np.zeros(eta.size), np.zeros(eta.size)
     u, ub = np.zeros(n), np.zeros(n)
     for k in range(log_weights.size):
@@ -186,10 +192,10 @@ def correction_gradient(
             part = back[at[i]] * data[i]
             ub[element[i]] += part * w[source[i]]
             at_mode[source[i]] += part * u[element[i]]
-        _draw_adjoint(n, ts, rows, nbr, base, haspar, s, T, H, p, normals[k], u, ub, Hb, Tb_draw, sb_draw)
+        _draw_adjoint(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, normals[k], u, ub, Hb, T_own, s_own)
     adjoint(n, ts, rows, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p, np.zeros(n), 0.0, Hb, Tb, sb)
-    Tb += Tb_draw
-    sb += sb_draw
+    Tb += T_own
+    sb += s_own
     fill_adjoint(
         w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, sb, Tb, Hb, at_mode
     )

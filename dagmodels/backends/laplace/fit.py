@@ -15,7 +15,6 @@ from dagmodels.backends.laplace.first_stage import first_stage
 from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
-from dagmodels.backends.laplace.separation import separated
 from dagmodels.backends.laplace.start import starting_points
 from dagmodels.backends.laplace.verdict import collapsed, run_off, verdict
 from dagmodels.backends.laplace.warm_start import em_step, warm_start
@@ -150,7 +149,7 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
         x, model = staged if staged is not None else (warm_start(field, f, start), None)
     x = np.clip(x, s.lower, s.upper)
     optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model)
-    if field.curved and separated(field, f.evaluator, optimum.x) is not None:
+    if field.curved and f.separated(optimum.x) is not None:
         return optimum  # no start will do: there is no maximum
     return best_of(field, f, settled(f, optimum))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.laplace.separation import Separation, separated
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.information import average_information, has_average_information, is_costly
 from dagmodels.forms.mode import ModeEvaluator
@@ -56,6 +57,7 @@ class Objective:
         self._known: dict[bytes, tuple[float, Floats]] = {}
         self._columns = _last_columns(field.tape)
         self._field = field
+        self._separation: tuple[bytes, Separation | None] | None = None
         informed = is_costly(field) and has_average_information(field)
         self.curvature = self._curvature if informed else None
         self.working = self._working if has_working_information(field) else None
@@ -88,6 +90,13 @@ class Objective:
         if not self.evaluator.stands_at(x):
             self.evaluator.criterion(x)
         return working_information(self.evaluator, x, gradient)
+
+    def separated(self, x: Floats) -> Separation | None:
+        """The first separation at x, if any; see `separation`."""
+        key = x.tobytes()
+        if self._separation is None or self._separation[0] != key:
+            self._separation = key, separated(self._field, self.evaluator, x)
+        return self._separation[1]
 
     def workspace(self, x: Floats) -> Floats:
         """All values on the tape at x."""

@@ -181,9 +181,8 @@ def _typical_sizes(field: Field) -> dict[str, float]:
     r = float(np.sqrt(sum(leaf.n * leaf.scale**2 for leaf in field.leaves) / n)) or 1.0
     found = {"": r}
     _, _, _, _, h_place, *_, h_value = field.fill
-    low, high = field.pattern.rows_of(h_place)
-    own = low == high
-    diagonal = np.bincount(low[own], h_value[own], minlength=field.pattern.n)
+    own, rows = field.pattern.diagonal(h_place)
+    diagonal = np.bincount(rows, h_value[own], minlength=field.pattern.n)
     for name, rows in field.rows.items():
         rows = rows[rows >= 0]
         shape = field.problem.shape(name)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.objective import Objective
-from dagmodels.backends.laplace.separation import separated
 from dagmodels.backends.laplace.start import EXACT
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
@@ -49,7 +48,7 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             if c.whole
             else _heywood(c)
         )
-    if (s := separated(field, f.evaluator, optimum.x)) is not None:
+    if (s := f.separated(optimum.x)) is not None:
         return False, (
             f"'{s.node}' is separated by '{s.coefficient}': some rows are predicted without error, and "
             f"the likelihood rises for ever as '{s.coefficient}' grows; give '{s.coefficient}' a prior "

@@ -8,6 +8,7 @@ written in derivatives as by Fisher's identity).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -114,6 +115,30 @@ def _covariance_step(x: Floats, g: Floats, d: int, m: int) -> Floats:
             G[row][col] = G[col][row] = (slope[row][col] - rest) / factor[col][col]
     inner = -(L.T @ np.array(G) @ L) / m
     inner[np.arange(d), np.arange(d)] += 1.0
+    if (root := _lower_root(inner.tolist())) is not None:
+        new = L @ root
+        return (new * np.sign(new.diagonal()))[i, j]
     values, vectors = np.linalg.eigh(inner)
     root = L @ (vectors * np.sqrt(np.maximum(values, LEAST)))
     return np.linalg.cholesky(root @ root.T)[i, j]
+
+
+def _lower_root(matrix: list[list[float]]) -> Floats | None:
+    """The Cholesky factor of a small matrix whose eigenvalues are all above `LEAST`; else None."""
+    least, factor = _cholesky(matrix, LEAST), _cholesky(matrix, 0.0)
+    return None if least is None or factor is None else np.array(factor)
+
+
+def _cholesky(matrix: list[list[float]], shift: float) -> list[list[float]] | None:
+    """Of a matrix less a multiple of the unit matrix, in plain numbers; None where it has none."""
+    d = len(matrix)
+    factor = [[0.0] * d for _ in range(d)]
+    for i in range(d):
+        for j in range(i):
+            rest = matrix[i][j] - sum(factor[i][k] * factor[j][k] for k in range(j))
+            factor[i][j] = rest / factor[j][j]
+        pivot = matrix[i][i] - shift - sum(v * v for v in factor[i][:i])
+        if not 0.0 < pivot < math.inf:
+            return None
+        factor[i][i] = math.sqrt(pivot)
+    return factor

@@ -13,6 +13,8 @@ from dagmodels.results.mixed.rformat import abbreviate, r_format, r_pvalues, zap
 from dagmodels.results.mixed.tests import contrast_columns
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dagmodels.results.mixed.fit import MixedFit
 
 DIGITS = 4
@@ -59,12 +61,22 @@ def criterion(fit: MixedFit) -> str:
 def residuals(fit: MixedFit) -> str:
     """Quartiles of the residuals, divided by their standard deviations."""
     scaled = fit.residuals("scaled")
-    quartiles = np.quantile(scaled[~np.isnan(scaled)], [0, 0.25, 0.5, 0.75, 1])
-    values = r_format(zapsmall(quartiles.tolist(), DIGITS + 1), DIGITS)
+    values = r_format(zapsmall(_quartiles(scaled[~np.isnan(scaled)]), DIGITS + 1), DIGITS)
     names = ("Min", "1Q", "Median", "3Q", "Max")
     width = max(map(len, (*names, *values)))
     lines = (" ".join(cell.rjust(width) for cell in line) + " " for line in (names, values))
     return "Scaled residuals: \n" + "\n".join(lines)
+
+
+def _quartiles(x: NDArray[np.float64]) -> list[float]:
+    """Ends, quartiles and median as R has them (type 7; Hyndman and Fan 1996, Am. Stat. 50, 361-365)."""
+    ordered = np.sort(x)
+    found = []
+    for quarter in range(5):
+        place, rest = divmod((x.size - 1) * quarter, 4)
+        low, high = ordered[place], ordered[min(place + 1, x.size - 1)]
+        found.append(float(low + (high - low) * (rest / 4)))
+    return found
 
 
 def random_effects(fit: MixedFit) -> str:
