@@ -1,6 +1,6 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, graph, scale, crossed, mixed and compile; all of them when none is named.
+Parts are process, fit, calls, graph, scale, crossed, mixed and compile; all of them when none is named.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 from benchmarks.common import ONE_THREAD, table
 
-PARTS = ("process", "fit", "graph", "scale", "crossed", "mixed", "compile")
+PARTS = ("process", "fit", "calls", "graph", "scale", "crossed", "mixed", "compile")
 
 
 def main(names: list[str]) -> int:
@@ -20,7 +20,7 @@ def main(names: list[str]) -> int:
         print(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     os.environ.update(ONE_THREAD)  # before numpy is imported
-    from benchmarks import crossed, fits, graphs, mixed, processes, scale
+    from benchmarks import calls, crossed, fits, graphs, mixed, processes, scale
 
     runs = dict(
         zip(
@@ -28,6 +28,7 @@ def main(names: list[str]) -> int:
             (
                 processes.rows,
                 fits.rows,
+                calls.rows,
                 graphs.rows,
                 scale.rows,
                 crossed.rows,
