@@ -152,9 +152,10 @@ def _from_native(data: Any, source: str) -> Table:
     names = getattr(data, "columns", ()) if hasattr(data, "iloc") else ()
     names = names.tolist() if hasattr(names, "tolist") else names
     if any(not isinstance(name, str) for name in names):
-        data = data.set_axis([str(name) for name in names], axis=1)
+        names = [str(name) for name in names]
+        data = data.set_axis(names, axis=1)
     if _is_pandas(data, "DataFrame"):
-        columns = tuple(data.columns.tolist())
+        columns = tuple(names)
         _refuse_duplicates(columns, source)
         return Table(columns, len(data), lambda name: _pandas_column(name, data[name]), source)
     import narwhals as nw

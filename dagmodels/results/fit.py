@@ -357,14 +357,18 @@ def _some(names: Sequence[str]) -> str:
 
 def _inside(graph: Dag, columns: Columns) -> Columns:
     """The estimates with limits that stop where the model says that no value lies beyond."""
-    if "lower" not in columns or "upper" not in columns:
+    if isinstance(columns, _Limited) or "lower" not in columns or "upper" not in columns:
         return columns
     lowest, highest = bounds(graph, columns["name"])
     lower = np.asarray(columns["lower"], dtype=float)
     upper = np.asarray(columns["upper"], dtype=float)
     if not ((lower < lowest).any() or (upper > highest).any()):
-        return columns
-    return {**columns, "lower": np.maximum(lower, lowest), "upper": np.minimum(upper, highest)}
+        return _Limited(columns)
+    return _Limited({**columns, "lower": np.maximum(lower, lowest), "upper": np.minimum(upper, highest)})
+
+
+class _Limited(dict[str, Sequence[Any]]):
+    """Columns whose limits stop where they should: what `dataclasses.replace` need not look at again."""
 
 
 def _frame(columns: Columns) -> DataFrame:
