@@ -12,6 +12,7 @@ from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.information import average_information, has_average_information, is_costly
 from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.forms.working_information import has_working_information, working_information
+from dagmodels.numerics.optimise import NEWTON_LIMIT
 from dagmodels.numerics.tape import CODES, Tape
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,8 @@ class Objective:
         self._separation: tuple[bytes, Separation | None] | None = None
         informed = is_costly(field) and has_average_information(field)
         self.curvature = self._curvature if informed else None
-        self.working = self._working if has_working_information(field) else None
+        few = field.x_places.size <= NEWTON_LIMIT  # with more a search takes no models
+        self.working = self._working if few and has_working_information(field) else None
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
         key = x.tobytes()
