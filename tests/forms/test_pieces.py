@@ -81,6 +81,21 @@ def test_products_of_two_predictors(seed: int) -> None:
     np.testing.assert_allclose(assembled(products, w), want, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_weight_of_its_own_for_every_row(seed: int) -> None:
+    rng = np.random.default_rng(300 + seed)
+    w, weight = rng.normal(size=N), rng.permutation(N)
+    group = rng.integers(0, Q, N)
+    first = [Piece(group, 0, 1.0), Piece(group, 1, rng.normal(size=N)), *(piece(rng) for _ in range(3))]
+    A, B, D = design(first, w), design(first[2:], w), np.diag(w[weight])
+    products = cross_products(first, None, weight, N)
+    for found in (products, merged([products, products])):
+        want = A.T @ D @ A * (1 if found is products else 2)
+        np.testing.assert_allclose(assembled(found, w), want, rtol=1e-12, atol=1e-12)
+    two = cross_products(first, first[2:], weight, N)
+    np.testing.assert_allclose(assembled(two, w), A.T @ D @ B + B.T @ D @ A, rtol=1e-12, atol=1e-12)
+
+
 def test_columns_that_change_together() -> None:
     """Two pieces on one index array (slope and intercept of a group): one key serves both."""
     rng = np.random.default_rng(1)

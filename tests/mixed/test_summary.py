@@ -172,3 +172,12 @@ def test_names_as_r_abbreviates_them():
     assert abbreviate(["confidence_centered", "judgment"], 6) == ["cnfdn_", "jdgmnt"]
     assert abbreviate(["aaaaaaaa1", "aaaaaaaa2"], 2) == ["a1", "a2"]
     assert abbreviate(["poly(x, 2)1", "poly(x, 2)2"], 6) == ["p(,2)1", "p(,2)2"]
+
+
+def test_quartiles_are_those_of_numpy() -> None:
+    from dagmodels.results.mixed.text import _quartiles
+
+    rng = np.random.default_rng(5)
+    for n in (1, 2, 3, 4, 5, 180, 181, 182, 183):
+        x = rng.normal(size=n)
+        np.testing.assert_allclose(_quartiles(x), np.quantile(x, [0, 0.25, 0.5, 0.75, 1]), rtol=1e-14)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,11 +137,11 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
         x = np.clip(x, s.lower, s.upper)
         optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model, curvature=f.curvature)
         return best_of(field, f, settled(f, optimum))
-    x = start
+    x, before = start, 0
     if model is None and f.working is not None:
         found = descend(f, x, s.scale, s.lower, s.upper, curvature=f.working)
         if found.message == CONVERGED:
-            x, model = found.x, found.model
+            x, model, before = found.x, found.model, found.iterations
     if model is None:
         staged = first_stage(field, start, s.scale) if field.curved else None
         if staged is not None and not np.isfinite(f(np.clip(staged[0], s.lower, s.upper))[0]):
@@ -149,6 +149,7 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
         x, model = staged if staged is not None else (warm_start(field, f, start), None)
     x = np.clip(x, s.lower, s.upper)
     optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model)
+    optimum = replace(optimum, iterations=before + optimum.iterations)
     if field.curved and f.separated(optimum.x) is not None:
         return optimum  # no start will do: there is no maximum
     return best_of(field, f, settled(f, optimum))
