@@ -303,3 +303,13 @@ def test_place_or_none(shape: str, seed: int, share: float) -> None:
     want = np.full((system.q + 1, system.q + 1), -1)
     want[i, j] = want[j, i] = places
     np.testing.assert_array_equal(p.place_or_none(every_i, every_j), want.reshape(-1))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_diagonal_places(shape: str) -> None:
+    p = pattern_of(random_system(5, shape))
+    places = np.arange(p.size)
+    low, high = p.rows_of(places)
+    own, rows = p.diagonal(places)
+    assert np.array_equal(own, low == high)
+    assert np.array_equal(rows, low[own])
