@@ -10,6 +10,7 @@ import numpy as np
 
 from dagmodels.results.mixed.ddf import method_name
 from dagmodels.results.mixed.rformat import abbreviate, r_format, r_pvalues, zapsmall
+from dagmodels.results.mixed.structure import printed
 from dagmodels.results.mixed.tests import contrast_columns
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ MOST_CORRELATED = 12  # lme4 prints correlations of at most so many coefficients
 def summary(fit: MixedFit, ddf: str | None = None) -> str:
     """Header, criterion, scaled residuals, random effects, fixed effects, and what is to be known."""
     parts = [header(fit, method_name(ddf)), criterion(fit), residuals(fit), random_effects(fit)]
+    if fit.naming.structure is not None:
+        values = {r.name: r.estimate for r in fit.components if r.kind in ("sigma", "delta", "phi")}
+        parts.append(printed(fit.naming.structure, values))
     if fit.naming.coefficients:
         parts.append(fixed_effects(fit, ddf))
         if 1 < len(fit.naming.coefficients) <= MOST_CORRELATED:
