@@ -17,6 +17,7 @@ from dagmodels.results.mixed.components import Component, Floats, components, co
 from dagmodels.results.mixed.inference import Inference
 from dagmodels.results.mixed.naming import FixedTerm, Grid, Naming, Rows
 from dagmodels.results.mixed.structure import normalized, scales
+from dagmodels.results.mixed.variances import alike_effects
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
@@ -382,8 +383,11 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
             f"{count} column{'s' if count > 1 else ''} / coefficient{'s' if count > 1 else ''}: "
             f"{', '.join(naming.dropped)}"
         )
+    if not inner.converged:
+        spoken.extend(alike_effects(naming, rows))
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     changed: dict[str, Any] = {
+        "message": _renamed(inner.message, naming),
         "estimate_columns": table(found, total, what),
         "measures": {
             **inner.measures,
@@ -391,7 +395,7 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
             "df_resid": inner.n_observations - inner.n_parameters,
         },
         "boundary": boundary,
-        "warnings": (*spoken, *sentences),
+        "warnings": (*(_renamed(w, naming) for w in spoken), *sentences),
         "covariance_names": tuple(c.name for c in found),
         "covariance_matrix": total,
     }
@@ -403,6 +407,13 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
         inner=inner,
         components=tuple(found),
     )
+
+
+def _renamed(sentence: str, naming: Naming) -> str:
+    """A sentence about the graph's coefficients with their names in the formula."""
+    for label in naming.coefficients:
+        sentence = sentence.replace(f"'{naming.beta}[{label}]'", f"'{label}'")
+    return sentence
 
 
 def _edges(inner: Fit, naming: Naming) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -57,7 +57,8 @@ def unit_deviance(family: str, y: Floats, mean: Floats, spread: float) -> Floats
 def residual(kind: str, family: str, y: Floats, mean: Floats, weights: Any, spread: Any) -> Floats:
     """One of `TYPES`; NaN where y is."""
     left = y - mean
-    with np.errstate(invalid="ignore"):  # missing responses stay nan
+    # missing responses stay nan; rows predicted without error have no scaled residual
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         match kind:
             case "pearson":
                 return left * np.sqrt(weights / unit_variance(family, mean, spread))

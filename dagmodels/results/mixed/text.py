@@ -63,7 +63,10 @@ def criterion(fit: MixedFit) -> str:
 def residuals(fit: MixedFit) -> str:
     """Quartiles of the residuals, divided by their standard deviations."""
     scaled = fit.residuals("scaled")
-    quartiles = np.quantile(scaled[~np.isnan(scaled)], [0, 0.25, 0.5, 0.75, 1])
+    finite = scaled[np.isfinite(scaled)]
+    if not finite.size:  # a separated outcome: every row is predicted without error
+        return ""
+    quartiles = np.quantile(finite, [0, 0.25, 0.5, 0.75, 1])
     values = r_format(zapsmall(quartiles.tolist(), DIGITS + 1), DIGITS)
     names = ("Min", "1Q", "Median", "3Q", "Max")
     width = max(map(len, (*names, *values)))
