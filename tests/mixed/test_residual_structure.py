@@ -271,6 +271,36 @@ def test_other_data(df):
         h.simulate(half[half["step"] != 2003], values={"beta": [1, 0], "tau_g": 1, "sigma": 1, "phi": 0})
 
 
+@pytest.mark.parametrize("correlation", [None, "ar1(t | g)"])
+@pytest.mark.parametrize("by", ["flag", "k", "factor(k)", "sex:flag", "interaction(k, flag)", "g"])
+def test_levels_of_any_kind(df, by, correlation):
+    """Truth values, numbers and combinations; the same strata as text give the same fit."""
+    data = df.assign(flag=df["x"] > 0, k=df["t"] % 2)
+    columns = {
+        "flag": ["flag"],
+        "sex:flag": ["sex", "flag"],
+        "interaction(k, flag)": ["k", "flag"],
+        "g": ["g"],
+    }
+    text = data[columns.get(by, ["k"])].astype(str).agg("-".join, axis=1)
+    one = dm.lmer("y ~ x + (1 | g)", data, variance=f"~ {by}", correlation=correlation)
+    other = dm.lmer("y ~ x + (1 | g)", data.assign(s=text), variance="~ s", correlation=correlation)
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-8)
+    sigma = [f.estimates.query("kind == 'sigma'")["estimate"] for f in (one, other)]
+    np.testing.assert_allclose(sorted(sigma[0]), sorted(sigma[1]), rtol=1e-5)
+    np.testing.assert_allclose(one.residuals("pearson"), other.residuals("pearson"), atol=1e-5)
+    assert "Different standard deviations per stratum" in one.summary()
+
+
+def test_columns_named_as_the_parameters_are(df):
+    data = df.rename(columns={"x": "phi", "w": "sigma", "age": "delta", "t": "gap"}).assign(mu=1.0, row=2.0)
+    fit = dm.lmer("y ~ phi + sigma + (1 | g)", data, variance="exp(delta)", correlation="ar1(gap | g)")
+    assert fit.converged
+    assert len(set(fit.estimates["name"])) == len(fit.estimates)
+    plain = dm.lmer("y ~ x + w + (1 | g)", df, variance="exp(age)", correlation="ar1(t | g)")
+    np.testing.assert_allclose(fit.estimates["estimate"], plain.estimates["estimate"], rtol=1e-6)
+
+
 TEXT = """
 model structured
 plate sex

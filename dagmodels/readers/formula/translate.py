@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from dagmodels.data.column import Column as DataColumn
 from dagmodels.data.frames import Table
-from dagmodels.data.levels import Factor
+from dagmodels.data.levels import Factor, canonical
 from dagmodels.readers.formula.deparse import deparse
 from dagmodels.readers.formula.design import Columns
 from dagmodels.readers.formula.evaluate import Evaluator
@@ -111,7 +111,8 @@ class Translation:
         factors = self.factors[group]
         labels: tuple[object, ...] = levels.labels
         if len(factors) == 1 and factors[0][0] in self.evaluator.factors:
-            labels = self.evaluator.factors[group].labels  # 308 is one label as a number and as text
+            known = self.evaluator.factors[group].labels  # 308 is one label as a number and as text
+            labels = labels if any(isinstance(x, bool) for x in known) else known
         return Grouping(
             plate, codes=levels.codes, labels=labels, found=Factor(levels.codes, labels, ranked=True)
         )
@@ -231,7 +232,11 @@ class Translation:
             if not factors <= sets[group]:
                 plate = self.plate[other]
                 member = self.name(f"{plate}_of")
-                self.data[member] = replace(self.data.pop(plate), name=member)
+                column = self.data.pop(plate)
+                labels = tuple(map(canonical, column.labels))  # "0" and 0 are one label, as for a plate's own
+                assert column.codes is not None
+                made = Factor(column.codes, labels, ranked=True)
+                self.data[member] = Grouping(member, codes=column.codes, labels=labels, found=made)
                 found.append((plate, member))
         return tuple(found)
 

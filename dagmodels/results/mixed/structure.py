@@ -8,7 +8,7 @@ corAR1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from dagmodels.results.mixed.components import Component
     from dagmodels.results.mixed.fit import MixedFit
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-NONE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,11 @@ def scales(fit: MixedFit) -> Floats | float:
     structure, rows = fit.naming.structure, fit.rows.residual
     if structure is None or rows is None:
         return fit.sigma
-    value = {r.name: r.estimate for r in fit.components}
+    delta = [r.estimate for r in fit.components if r.kind == "delta"]
     sigma = np.array([r.estimate for r in fit.components if r.kind == "sigma"])
     found = sigma[np.zeros(fit.rows.n, dtype=np.int64) if rows.strata is None else rows.strata]
-    for slope, v in zip(structure.slopes, rows.covariates, strict=True):
-        delta = value[slope.label]
-        found = found * (np.exp(delta * v) if slope.form == "exp" else np.abs(v) ** delta)
+    for slope, d, v in zip(structure.slopes, delta, rows.covariates, strict=True):
+        found = found * (np.exp(d * v) if slope.form == "exp" else np.abs(v) ** d)
     return found
 
 
@@ -134,23 +133,27 @@ def node_values(structure: Structure, sigma: str) -> list[tuple[str, str, str, s
     return found
 
 
-def printed(structure: Structure, values: Mapping[str, float]) -> str:
+def printed(structure: Structure, rows: Sequence[Component]) -> str:
     """The blocks of nlme's summary: correlation structure, variance function.
 
-    values : the estimates by name; scales of strata are printed over the first one.
+    rows : the estimates; scales of strata are printed over the first one.
     """
     parts = []
+    delta = [r.estimate for r in rows if r.kind == "delta"]
     if structure.phi:
-        told = _columns({"Phi": values["phi"]})
+        told = _columns({"Phi": next(r.estimate for r in rows if r.kind == "phi")})
         formula = f"~{structure.time} | {structure.group}"
         parts.append(f"Correlation Structure: AR(1)\n Formula: {formula}\n Parameter estimate(s):\n{told}")
     blocks = []
     if structure.strata:
-        of = [v for name, v in values.items() if name.endswith("]")]
-        ratio = {s: v / of[0] for s, v in zip(structure.strata, of, strict=True)}
+        sigma = [r.estimate for r in rows if r.kind == "sigma"]
+        ratio = {s: v / sigma[0] for s, v in zip(structure.strata, sigma, strict=True)}
         blocks.append(_function("Different standard deviations per stratum", f"~1 | {structure.by}", ratio))
     names = {"exp": "Exponential of variance covariate", "power": "Power of variance covariate"}
-    blocks += [_function(names[s.form], f"~{s.text}", {"delta": values[s.label]}) for s in structure.slopes]
+    blocks += [
+        _function(names[s.form], f"~{s.text}", {"delta": d})
+        for s, d in zip(structure.slopes, delta, strict=True)
+    ]
     if len(blocks) > 1:
         head = "Combination of variance functions:"
         parts.append("\n".join([head, *blocks]))

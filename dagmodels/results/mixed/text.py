@@ -24,8 +24,7 @@ def summary(fit: MixedFit, ddf: str | None = None) -> str:
     """Header, criterion, scaled residuals, random effects, fixed effects, and what is to be known."""
     parts = [header(fit, method_name(ddf)), criterion(fit), residuals(fit), random_effects(fit)]
     if fit.naming.structure is not None:
-        values = {r.name: r.estimate for r in fit.components if r.kind in ("sigma", "delta", "phi")}
-        parts.append(printed(fit.naming.structure, values))
+        parts.append(printed(fit.naming.structure, fit.components))
     if fit.naming.coefficients:
         parts.append(fixed_effects(fit, ddf))
         if 1 < len(fit.naming.coefficients) <= MOST_CORRELATED:
