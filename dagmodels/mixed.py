@@ -31,6 +31,8 @@ def lmer(
     weights: Any = None,
     offset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
+    variance: str | None = None,
+    correlation: str | None = None,
     **options: Any,
 ) -> MixedFit:
     """Fit a linear mixed model.
@@ -44,6 +46,10 @@ def lmer(
     weights : a column's name or one number a row: the residual variance is sigma**2/weight.
     offset : a column's name or one number a row, added to the mean.
     contrasts : by factor: "contr.sum", "contr.helmert", "contr.poly", or a matrix.
+    variance : what the residual scale depends on: `"~ sex"` (a scale for each level), `"exp(age)"`,
+        `"power(age)"`, or a sum of these; nlme's `"varIdent(form = ~ 1 | sex)"` is the same as the first.
+    correlation : of the residuals within groups: `"ar1(time | subject)"`, phi to the power of the integer
+        time between two rows (`1` for the order of the rows); or nlme's `"corAR1(form = ~ time | subject)"`.
     options : passed on to `Graph.fit` (`method`, `seed`) and the backend (`se="joint"`).
 
     Raises
@@ -55,7 +61,15 @@ def lmer(
     FitWarning : the fit did not converge, is singular, or columns were dropped.
     """
     found = _model(
-        formula, data, reml=bool(REML), weights=weights, offset=offset, contrasts=contrasts, call="lmer"
+        formula,
+        data,
+        reml=bool(REML),
+        weights=weights,
+        offset=offset,
+        contrasts=contrasts,
+        variance=variance,
+        correlation=correlation,
+        call="lmer",
     )
     return found.fit(**options)  # type: ignore[return-value]
 
@@ -190,7 +204,7 @@ class MixedModel(Graph):
         from dagmodels.results.mixed.fit import mixed_fit
 
         reading = self.reading if data is None else self.reading.of_data(data)
-        inner = super().fit_quietly(reading.table, method, seed, check, **options)
+        inner = super().fit_quietly(reading.bound, method, seed, check, **options)
         if self.dag is not self.reading.dag or inner.draws is not None:
             return inner
         return mixed_fit(inner, reading.naming, reading.rows, reading)
@@ -208,7 +222,7 @@ class MixedModel(Graph):
 
     def data_or_file(self, data: Any = None) -> Any:
         """The columns that the graph binds to."""
-        return self.reading.table if data is None else data
+        return self.reading.bound if data is None else data
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         return super()._facts(self._bindable(data), observed)
@@ -224,8 +238,14 @@ class MixedModel(Graph):
     def _bindable(self, data: Any) -> Any:
         """Data of a verb as the columns that the graph has; a Table has them already."""
         if data is None:
-            return self.reading.table
-        return data if isinstance(data, Table) else self.reading.bindable(data)
+            return self.reading.bound
+        return data if _is_bound(data) else self.reading.bindable(data)
+
+
+def _is_bound(data: Any) -> bool:
+    """Whether these are columns of the graph, not of the formula."""
+    parts = data.values() if type(data) is dict else (data,)
+    return all(isinstance(part, Table) for part in parts)
 
 
 def _model(formula: str, data: Any, **options: Any) -> MixedModel:

@@ -126,8 +126,20 @@ class Facts:
 
     @cached_property
     def discrete_latents(self) -> tuple[str, ...]:
-        """Latent nodes with counted values."""
-        return tuple(n for n in self.discrete if self.nodes[n].latent)
+        """Latent nodes with counted values, but for missing ones of observed nodes on which nothing depends:
+        these integrate to one."""
+        return tuple(n for n in self.discrete if self.nodes[n].latent and not self._barren(n))
+
+    def _barren(self, name: str) -> bool:
+        """Whether an observed node misses some values, and no other node depends on it."""
+        f = self.nodes[name]
+        return (
+            f.role == "observed"
+            and f.missing is not None
+            and f.size is not None
+            and f.missing < f.size
+            and not self.graph.children[name]
+        )
 
     @cached_property
     def unknowns(self) -> tuple[str, ...]:

@@ -42,7 +42,8 @@ class Roles:
     refused : unknowns that fit no role here, with the reason.
     curved : observed nodes in which integrated nodes do not enter linearly with Normal noise, with the
         reason: their integrals are Laplace approximations.
-    predicted : observed vector nodes with missing cells, which their patterns leave out.
+    predicted : observed nodes with missing cells on which nothing depends, and which integrate to one: those
+        of vectors, whose patterns leave them out, and of laws that are not Normal.
     collapsed : latents integrated in closed form before anything else, with their children.
     general : integrated nodes whose law is not Gaussian, with the scale they are worked on (`general`).
     """
@@ -115,10 +116,21 @@ def _kept(dag: Dag, problem: Problem | None) -> Roles:
     return cast(Roles, dag.memo[key])
 
 
-def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Roles:
-    """See `roles`. place : of each node among all by size, the largest first."""
+def _roles(
+    dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int], curved: frozenset[str] = frozenset()
+) -> Roles:
+    """See `roles`.
+
+    place : of each node among all by size, the largest first. curved : Normal nodes with missing values
+        that were found to be nonlinear in what is integrated.
+    """
     tied = _vector_nodes(dag)
-    apart = {n for n in partly if n in tied and not partly[n]}  # predicted from their vector afterwards
+    # missing values on which nothing depends: predicted afterwards, from their vector or their law's mean
+    apart = {
+        n
+        for n in partly
+        if not partly[n] and (n in tied or n in curved or not _families(dag.nodes[n]) <= {"Normal", "Flat"})
+    }
     unknown = [n for n in dag.nodes.values() if _is_unknown(n) or (n.name in partly and n.name not in apart)]
     pairs, spoilt = _collapsed(dag, unknown, partly, place)
     within = {c.node for pair in pairs.values() for c in pair.children}
@@ -131,6 +143,9 @@ def _roles(dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int]) -> Ro
     general = general_latents(dag, must, gaussian - tied)
     candidates |= {n.name: n for n in must if n.name in general}
     use = _uses(dag, set(candidates), general, gaussian | set(general))
+    bent = {leaf for found in use.curved.values() for leaf in found}
+    if more := {n for n in partly if n in bent and not partly[n] and n not in apart}:
+        return _roles(dag, partly, place, curved | more)
     _coefficients_of_curved_leaves(candidates, use)
     ranked = sorted(
         (

@@ -75,6 +75,7 @@ def bind(
         unused=_unused(work),
         new=work.new,
         notes=tuple(work.notes),
+        cells=work.cells,
     )
 
 

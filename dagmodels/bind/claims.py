@@ -26,6 +26,8 @@ class Work:
     by_column : base plates whose levels come from columns alone, so that positions mean nothing.
     old : the problem whose levels are kept. silent : sheets and plates already complained of.
     notes : what is no error, but worth a sentence; each once.
+    cells : for observed nodes given by the rows of a table in another order than their elements', the
+        flat place of each row's element.
     """
 
     dag: Dag
@@ -41,6 +43,7 @@ class Work:
     new: dict[str, Codes] = field(default_factory=dict)
     silent: set[tuple[int, str]] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
+    cells: dict[str, Codes] = field(default_factory=dict)
 
     def complain(self, message: str, name: str, hint: str | None = None, place: Place | None = None) -> None:
         """Collect a problem; the place is that of the node's or plate's statement unless given."""

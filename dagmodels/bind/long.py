@@ -61,6 +61,8 @@ def from_long(work: Work, node: Node, sheet: int) -> Values | None:
         return None
     if not _one_row_a_cell(work, node, sheet, cells):
         return None
+    if node.observed and node.plates:
+        work.cells[node.name] = cells
     return flat.reshape(sizes)
 
 

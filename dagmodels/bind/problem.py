@@ -74,6 +74,8 @@ class Problem:
         unique by itself is written inner:outer (with two parents inner:first:second). Left out, it
         is made from the levels when first asked for.
     notes : what a reader of `check` should know of the data, as sentences.
+    cells : for observed nodes that the rows of a table gave in another order (or shape) than that of
+        their elements, the flat place of each row's element.
     new : where other data fixed the levels (`bind(..., levels=problem)`), the elements of each base
         plate that those do not have; empty otherwise.
     memo : answers kept, because rows and cells are asked for again and again.
@@ -87,6 +89,7 @@ class Problem:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     new: Mapping[str, Codes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    cells: Mapping[str, Codes] = field(default_factory=dict)
     memo: dict[object, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +100,7 @@ class Problem:
         """What a copy or another process needs: all but the answers kept."""
         kept = (self.graph, dict(self.plates), dict(self.values), dict(self.observed), self.unused)
         labels = {} if isinstance(self.labels, _Labels) else dict(self.labels)
-        return Problem, (*kept, labels, dict(self.new), self.notes)
+        return Problem, (*kept, labels, dict(self.new), self.notes, dict(self.cells))
 
     def shape(self, node: str) -> tuple[int, ...]:
         """Sizes of a node's plates."""

@@ -112,7 +112,9 @@ def _read_dict(dag: Dag, data: Mapping[Any, Any], sources: Sources) -> None:
 
 
 def _is_table(value: Any, plate: bool) -> bool:
-    return isinstance(value, Mapping) or frames.is_frame(value) or (plate and files.is_file_name(value))
+    return (
+        isinstance(value, Mapping | Table) or frames.is_frame(value) or (plate and files.is_file_name(value))
+    )
 
 
 def _tagged(dag: Dag, name: str, value: Any, sources: Sources) -> None:

@@ -29,6 +29,7 @@ Ints = NDArray[np.int64]
 NEAR = (
     1e-6  # a Newton step shorter than this (in the metric of the weights) is the last: the next is its square
 )
+LONG = 0.5  # but a step of a predictor longer than this never is: where weights vanish the metric sees none
 MOST_STEPS = 100
 MOST_ROUGH = 60
 FIRST = (0.0, 1.0, -1.0)  # predictors that a search from the data begins with
@@ -181,7 +182,7 @@ class ModeEvaluator(Evaluator):
                 self._ridge(ridge)
                 value = self._expand(x, point.eta)
             line, length, density = self._line(point)
-            if length <= NEAR and ridge == 0.0:
+            if length <= NEAR and ridge == 0.0 and np.abs(line.step).max() <= LONG:
                 return self._finished(x, point, line, length, value)
             merit = None if point.prior is None else point.prior - 2.0 * density
             found = self._search(x, line, merit)

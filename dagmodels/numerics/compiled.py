@@ -10,10 +10,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import re
+import shutil
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +28,8 @@ import numpy as np
 from numba.core import config
 
 KERNELS = Path(__file__).parent
+UNUSED = 30 * 86400.0  # seconds
+_FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 
 
 def source_hash(folder: Path = KERNELS) -> str:
@@ -51,12 +56,46 @@ def cache_folder() -> Path:
     """The folder for the present sources, made if need be; a temporary one when nothing is writable."""
     folder = cache_root() / f"kernels-{source_hash()}"
     try:
+        fresh = not folder.is_dir()
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
+            os.utime(folder)  # its time says when it was last used
+            if fresh:
+                remove_unused(folder.parent)
             return folder
     except OSError:  # a read-only home: compile into the temporary folder instead
         pass
     return Path(tempfile.mkdtemp(prefix="dagmodels-kernels-"))
+
+
+def remove_unused(root: Path, now: float | None = None) -> list[str]:
+    """Remove the folders of other sources' kernels that no process has begun to use for 30 days.
+
+    Every process renews the time of its folder. One is first given another name, so that nobody meets
+    half of it, and gets its own back if it was taken into use meanwhile. What cannot be removed stays.
+
+    Returns
+    -------
+    The names of the folders removed.
+    """
+    now = time.time() if now is None else now
+    gone: list[str] = []
+    for folder in sorted(root.glob("kernels-*")):
+        if not _FOLDER.fullmatch(folder.name) or not folder.is_dir() or folder.is_symlink():
+            continue
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        try:
+            if now - folder.stat().st_mtime < UNUSED:
+                continue
+            folder.rename(aside)
+            if now - aside.stat().st_mtime < UNUSED:
+                aside.rename(folder)
+                continue
+            shutil.rmtree(aside)
+        except OSError:  # another process was faster, or the folder is someone else's
+            continue
+        gone.append(folder.name)
+    return gone
 
 
 def kernel(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dagmodels.errors import ModelErrors
 from dagmodels.graph.dag import Dag
 from dagmodels.render.dot import to_dot
 from dagmodels.render.draw import FORMATS, RenderError, draw
 from dagmodels.render.mermaid import to_mermaid
+from dagmodels.results.writing import write_files
 
 ENDINGS = (*(f".{f}" for f in FORMATS), ".dot", ".gv", ".mmd", ".mermaid")
 
@@ -58,17 +58,9 @@ def check_folder(target: Path) -> None:
 
 
 def write_bytes(target: Path, content: bytes) -> None:
-    """Write beside the file and then put the new one in its place, so that no half file is ever seen."""
+    """As every output is written: whole or not at all, through symbolic links (`results.writing`)."""
     check_folder(target)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        try:
-            with open(temporary, "xb") as file:
-                file.write(content)
-            os.replace(temporary, target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RenderError(f"cannot write '{target}': {reason} (choose another folder or file)") from error
+        write_files({target: content})
+    except ModelErrors as error:
+        raise RenderError("; ".join(map(str, error.exceptions))) from error

@@ -171,8 +171,9 @@ class Fit:
         columns apart) give matrices.
 
         new : data as given to `fit`; observed columns are not needed. None means the data fitted, in the
-            order of their elements. Elements seen in the fit keep their latents, new ones get the mean that
-            their law gives them; chains go on step by step from their last element.
+            order of their rows (of their elements, where they were no rows). Elements seen in the fit keep
+            their latents, new ones get the mean that their law gives them; chains go on step by step from
+            their last element.
         options : the backend's. Of laplace: `type="link"` for the linear predictor, `sd=True` for the triple
             (mean, sd, sd_new) with standard deviations of the mean and of a new observation.
 

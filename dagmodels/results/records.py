@@ -6,8 +6,10 @@ import csv as csv_module
 import io
 import json as json_module
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
+from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.writing import Target, write_files
 
 if TYPE_CHECKING:
@@ -66,7 +68,19 @@ def to_csv(columns: Columns) -> str:
 
 
 def save(fit: Fit, json: Target | None = None, csv: Target | None = None) -> None:
-    """Write what was asked for, all files whole or none (see `writing.write_files`)."""
+    """Write what was asked for, all files whole or none (see `writing.write_files`).
+
+    Raises ModelErrors where a target is no path, or cannot be written.
+    """
+    targets = {"json": json, "csv": csv}
+    raise_all(
+        [
+            ModelError(f"{name} is {target!r}, which is no path", hint=f"give a file's name: 'fit.{name}'")
+            for name, target in targets.items()
+            if target is not None and not (isinstance(target, str | os.PathLike) and str(target))
+        ],
+        "the output files",
+    )
     files: dict[Target, str] = {}
     if json is not None:
         record = json_module.dumps(fit_record(fit), indent=2, ensure_ascii=False, allow_nan=False)

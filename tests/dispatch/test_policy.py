@@ -86,4 +86,9 @@ def test_missing_data_move_a_discrete_node_to_the_last_rule():
     given = bind(dag, {"x": [0.0, 1.0, 1.0]})
     missing = bind(dag, {"x": [0.0, float("nan"), 1.0]})
     assert rule_for(facts(given)).name == "continuous latents"
+    assert (
+        rule_for(facts(missing)).name == "continuous latents"
+    )  # nothing depends on it: it integrates to one
+    used = read(f"{dag}observed y[r] ~ Normal(x, 1)\n")
+    missing = bind(used, {"x": [0.0, float("nan"), 1.0], "y": [0.1, 0.2, 0.3]})
     assert rule_for(facts(missing)).name == "discrete latents"

@@ -73,7 +73,7 @@ def test_all_problems_are_told_at_once(df: pd.DataFrame):
         "'f' is missing in row 5",
         "the level of 'g' is missing in row 6",
         "have no column 'u'",
-        "weights of row 2 is -1, but weights are positive",
+        "weights of row 2 is -1, but weights are not negative",
     ):
         dm.lmer("y ~ x + f + u + (x | g)", df, weights=[1, -1, *[1] * (N - 2)])
 
@@ -81,7 +81,7 @@ def test_all_problems_are_told_at_once(df: pd.DataFrame):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"weights": np.zeros(N)}, "weights of row 1 is 0, but weights are positive (leave the row out"),
+        ({"weights": np.zeros(N)}, "all values of the response 'y' are missing or have a weight of zero"),
         ({"weights": np.ones(3)}, "weights has 3 values, the data have 60 rows"),
         ({"weights": np.full(N, np.nan)}, "weights is missing or infinite in row 1"),
         ({"weights": "w"}, "have no column 'w'"),

@@ -135,6 +135,80 @@ def test_satterthwaite_against_its_definition():
     np.testing.assert_allclose(told["df"], want, rtol=1e-3)  # the differences' own error
 
 
+@pytest.mark.parametrize("places", [[2, 3], [1, 2, 3], [0, 1, 2, 3]])
+def test_satterthwaite_f_has_the_mean_that_its_t_values_have(places: list[int]):
+    """Fai and Cornelius (1996), from their definition and dense differences: q F is a sum of squares of
+    uncorrelated t values with df nu_m, E(qF) = sum nu_m/(nu_m - 2), and the df of F is the root of
+    q nu/(nu - 2) = E(qF)."""
+    from scipy import optimize, stats
+
+    d = dense()
+    L = np.eye(4)[places]
+    hessian = np.array([[d.second(d.deviance, i, j) for j in range(5)] for i in range(5)])
+    A = 2 * np.linalg.inv(hessian)
+    C = d.phi(d.gamma)
+    beta = C @ d.X.T @ np.linalg.solve(d.V(d.gamma), d.y)
+    values, vectors = np.linalg.eigh(L @ C @ L.T)
+    slopes = np.array([np.diag(vectors.T @ L @ d.first(d.phi, i) @ L.T @ vectors) for i in range(5)])
+    nu = 2 * values**2 / np.einsum("im,ij,jm->m", slopes, A, slopes)
+    t2 = (vectors.T @ L @ beta) ** 2 / values
+    q = len(places)
+    mean = sum(stats.t.expect(lambda t: t**2, args=(v,)) for v in nu)
+    df = optimize.brentq(lambda v: q * v / (v - 2) - mean, 2.001, 1e4)
+    assert nu.min() > 2
+    found = crossed().judge("Satterthwaite").f(L)
+    assert (found.df1, found.value) == (q, pytest.approx(t2.mean(), rel=1e-6))
+    assert found.df2 == pytest.approx(df, rel=1e-3)  # the differences' own error
+    if places == [2, 3]:
+        row = crossed().anova().loc["t"]
+        assert row[["F value", "NumDF"]].tolist() == pytest.approx([t2.mean(), 2], rel=1e-6)
+        assert row["DenDF"] == pytest.approx(df, rel=1e-3)
+        assert row["Pr(>F)"] == pytest.approx(stats.f.sf(t2.mean(), 2, df), rel=1e-3)
+
+
+def test_satterthwaite_with_scales_by_stratum_and_autocorrelation():
+    """The same delta method in residual scales and phi: dense differences in (tau, sigma_f, sigma_m, phi)."""
+    rng = np.random.default_rng(8)
+    g, step = np.repeat(np.arange(10), 6), np.tile(np.arange(6), 10)
+    sex = np.where(g % 2, "f", "m")
+    same = (g[:, None] == g).astype(float)
+    x = rng.normal(size=60)
+    V = (np.where(sex == "f", 0.8, 1.5)[:, None] * np.where(sex == "f", 0.8, 1.5)) * same
+    V = V * 0.5 ** np.abs(step[:, None] - step) + 0.7 * same
+    y = x + np.linalg.cholesky(V) @ rng.normal(size=60)
+    frame = pd.DataFrame({"y": y, "x": x, "sex": sex, "g": g, "step": step})
+    fit = dm.lmer("y ~ x + sex + (1 | g)", frame, variance="~ sex", correlation="ar1(step | g)")
+    X = np.stack([np.ones(60), x, sex == "m"], axis=1).astype(float)
+
+    def covariance(p: np.ndarray) -> np.ndarray:
+        s = np.where(sex == "f", p[1], p[2])
+        return same * (p[0] ** 2 + s[:, None] * s * p[3] ** np.abs(step[:, None] - step))
+
+    def phi(p: np.ndarray) -> np.ndarray:
+        return np.linalg.inv(X.T @ np.linalg.solve(covariance(p), X))
+
+    def deviance(p: np.ndarray) -> float:
+        W, C = np.linalg.inv(covariance(p)), phi(p)
+        P = W - W @ X @ C @ X.T @ W
+        return float(-np.linalg.slogdet(W)[1] - np.linalg.slogdet(C)[1] + y @ P @ y)
+
+    at = np.array([fit["sd_(Intercept)|g"], fit["sigma[f]"], fit["sigma[m]"], fit["phi"]])
+    h = 1e-3 * np.eye(4)
+    hessian = np.array(
+        [
+            [
+                sum(i * j * deviance(at + i * a + j * b) for i in (1, -1) for j in (1, -1)) / 4e-6
+                for a in h
+            ]
+            for b in h
+        ]
+    )  # fmt: skip
+    A = 2 * np.linalg.inv(hessian)
+    slopes = np.array([np.diag(phi(at + a) - phi(at - a)) / 2e-3 for a in h])
+    want = 2 * np.diag(phi(at)) ** 2 / np.einsum("ik,ij,jk->k", slopes, A, slopes)
+    np.testing.assert_allclose(fit.tests()["df"], want, rtol=1e-3)  # the differences' own error
+
+
 @pytest.mark.parametrize("reml", [True, False])
 def test_slopes_of_the_covariance_are_those_of_differences(reml: bool):
     fit = crossed() if reml else dm.lmer("y ~ x + t + (x | g) + (1 | h)", unbalanced(), REML=False)

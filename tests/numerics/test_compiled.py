@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -279,3 +280,56 @@ def test_where_the_cache_is_without_being_told(monkeypatch: pytest.MonkeyPatch) 
     assert compiled.cache_root() == Path("/elsewhere/dagmodels")
     monkeypatch.setattr(compiled.sys, "platform", "darwin")
     assert compiled.cache_root() == Path("/home/someone/Library/Caches/dagmodels")
+
+
+def aged(folder: Path, days: float) -> Path:
+    """A kernel folder that was last used so many days ago."""
+    (folder / "numerics_0").mkdir(parents=True)
+    (folder / "numerics_0" / "kernel.nbi").write_bytes(b"code")
+    then = time.time() - days * 86400
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_kernels_unused_for_a_month_are_removed(tmp_path: Path) -> None:
+    old = aged(tmp_path / f"kernels-{'a' * 16}", 31)
+    young = aged(tmp_path / f"kernels-{'b' * 16}", 29)
+    others = [aged(tmp_path / name, 400) for name in ("kernels-mine", "grammar", "kernels-0123")]
+    linked = tmp_path / f"kernels-{'c' * 16}"
+    linked.symlink_to(others[0])
+    assert compiled.remove_unused(tmp_path) == [old.name]
+    assert not old.exists()
+    assert (young / "numerics_0" / "kernel.nbi").exists()
+    assert all((folder / "numerics_0" / "kernel.nbi").exists() for folder in others)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        p.name for p in (young, *others, linked)
+    )  # nothing is left under another name
+    assert compiled.remove_unused(tmp_path / "absent") == []
+
+
+def test_kernels_taken_into_use_meanwhile_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = aged(tmp_path / f"kernels-{'a' * 16}", 31)
+    rename = Path.rename
+
+    def used_first(self: Path, target: Path) -> Path:
+        if self == folder:
+            os.utime(self)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", used_first)
+    assert compiled.remove_unused(tmp_path) == []
+    assert (folder / "numerics_0" / "kernel.nbi").exists()
+
+
+def test_a_new_folder_removes_old_ones_and_use_renews_its_own(tmp_path: Path) -> None:
+    package(tmp_path / "ours", OURS)
+    cache = tmp_path / "cache"
+    old = aged(cache / f"kernels-{'a' * 16}", 31)
+    assert python(call("ours"), tmp_path, DAGMODELS_CACHE=str(cache)) == "20.0"
+    assert not old.exists()
+    (own,) = cache.glob("kernels-*")
+    os.utime(own, (0, 0))
+    again = aged(cache / f"kernels-{'a' * 16}", 31)
+    assert python(call("ours"), tmp_path, DAGMODELS_CACHE=str(cache)) == "20.0"
+    assert time.time() - own.stat().st_mtime < 600
+    assert again.exists()  # only a new folder is a reason to look

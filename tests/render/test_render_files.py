@@ -58,12 +58,20 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(RenderError, match=r"cannot write '.*a\.dot': Permission denied"):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(RenderError, match=r"cannot write '.*a\.dot': the folder '.*' is not writable"):
         write(model("radon"), tmp_path / "a.dot")
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    """The file that it leads to is replaced, as by every other writer."""
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "a.dot", tmp_path / "link.dot"
+    real.write_text("old")
+    link.symlink_to(real)
+    write(model("radon"), link)
+    assert link.is_symlink()
+    assert real.read_bytes().startswith(b"digraph")
 
 
 def test_a_target_that_is_a_folder_is_told(tmp_path: Path) -> None:

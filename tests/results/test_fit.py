@@ -10,7 +10,7 @@ import math
 import numpy as np
 import pytest
 
-from dagmodels.errors import DagmodelsError, FitError
+from dagmodels.errors import DagmodelsError, FitError, ModelErrors
 from dagmodels.readers import read
 from tests.results.conftest import MODEL
 
@@ -200,3 +200,11 @@ def test_a_fit_that_did_not_converge_says_so_first_of_all(made):
     fit = made(converged=False, message="the Hessian is not positive definite at 'tau'")
     assert "NOT CONVERGED: the Hessian is not positive definite at 'tau'" in fit.summary()
     assert "not converged" in repr(fit)
+
+
+@pytest.mark.parametrize("wrong", [5, ["a.json"], True, "", b"a.json"])
+def test_save_refuses_what_is_no_path(made, tmp_path, wrong):
+    with pytest.raises(ModelErrors) as caught:
+        made().save(json=wrong, csv=tmp_path / "a.csv")
+    assert f"json is {wrong!r}, which is no path (give a file's name: 'fit.json')" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,8 @@ class Objective:
                 for i in np.flatnonzero(self.space.on_edge(x)):
                     slope = self._slope(x, value, int(i))
                     gradient[i] = slope if np.isfinite(slope) else gradient[i]
+            if not np.isfinite(gradient).all():  # such as x**0.5 at zero: no step can leave such a point
+                found = math.inf, gradient
             self._known[key] = found
         return found
 

@@ -82,7 +82,10 @@ class Predictions:
         for name, node in problem.graph.nodes.items():
             if node.role != "observed":
                 continue
-            if rows is None:
+            if rows is None and name in problem.cells:  # one value a row of the data
+                places = problem.cells[name]
+                shape = places.shape
+            elif rows is None:
                 shape = problem.shape(name)
                 places = np.arange(int(np.prod(shape, dtype=np.int64)))
             else:

@@ -123,7 +123,7 @@ class LaplaceRefitter:
             values[name] = np.where(p.observed[name], given, np.nan)
             if np.isnan(values[name][p.observed[name]]).any():
                 raise FitError(f"a new response of '{name}' is missing where the fit had one")
-        return Problem(p.graph, p.plates, values, p.observed, labels=p.labels)
+        return Problem(p.graph, p.plates, values, p.observed, labels=p.labels, cells=p.cells)
 
     def solve(self, y: Any) -> Solution:
         """The whole search, beginning at the fit."""

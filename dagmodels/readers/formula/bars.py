@@ -113,7 +113,7 @@ def _bars(bar: Node, structure: str, equal: bool, text: str, fault: Fault) -> li
     if not effects.intercept and not effects.terms:
         fault(f"nothing varies in '{text}'", "write (1 | group)")
     parts = [effects] if bar.operator == "|" else _uncorrelated(effects)
-    return [Bar(p, g, structure, equal, text) for p in parts for g in _groups(right, text, fault)]
+    return [Bar(p, g, structure, equal, text) for p in parts for g in grouping(right, text, fault)]
 
 
 def _uncorrelated(effects: Terms) -> list[Terms]:
@@ -122,18 +122,18 @@ def _uncorrelated(effects: Terms) -> list[Terms]:
     return [replace(effects, terms=()), *parts] if effects.intercept else parts
 
 
-def _groups(node: Node, text: str, fault: Fault) -> list[tuple[tuple[str, Node], ...]]:
+def grouping(node: Node, text: str, fault: Fault) -> list[tuple[tuple[str, Node], ...]]:
     """The grouping factors, inner ones first: `a/b` gives b:a and a."""
     match node:
         case Op("(", (inner,)):
-            return _groups(inner, text, fault)
+            return grouping(inner, text, fault)
         case Op("/", (left, right)):
-            outer = _groups(left, text, fault)
-            inner = _groups(right, text, fault)
+            outer = grouping(left, text, fault)
+            inner = grouping(right, text, fault)
             nested = [(*i, *(f for f in outer[0] if f not in i)) for i in inner]
             return [*nested, *outer]
         case Op(":", (left, right)) | Op("%in%", (left, right)):
-            a, b = _groups(left, text, fault), _groups(right, text, fault)
+            a, b = grouping(left, text, fault), grouping(right, text, fault)
             return [(*x, *(f for f in y if f not in x)) for x in a for y in b]
         case Name(name):
             return [((name, node),)]

@@ -20,6 +20,8 @@ from dagmodels.readers.formula.response import row_values
 from dagmodels.readers.formula.syntax import Node
 from dagmodels.readers.formula.values import Floats, Levels, Numbers, Value
 
+LARGEST = 4 << 30  # bytes that the columns of one factor may take
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
@@ -103,6 +105,18 @@ def _part(
                 faults.add(error)
     if len(values) < len(used):
         return ()
+    for name, value in values.items():
+        if isinstance(value, Levels) and 8 * evaluator.table.n * len(value.labels) > LARGEST:
+            faults.add(
+                ModelError(
+                    f"the factor '{name}' has {len(value.labels)} levels: its columns for "
+                    f"{evaluator.table.n} rows would take "
+                    f"{8e-9 * evaluator.table.n * len(value.labels):.0f} GB",
+                    node=name,
+                    hint=f"let it vary by group: (1 | {name})",
+                )
+            )
+            return ()
     try:
         return tuple(columns(terms, values, memo))
     except ModelError as error:

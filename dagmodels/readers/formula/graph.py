@@ -47,6 +47,31 @@ class RandomNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Residual:
+    """A structure of the residuals in the graph.
+
+    stratum : plate of the levels that have scales of their own, "" for one scale.
+    slopes : form ("exp", "power"), parameter and covariate of what multiplies the scale.
+    phi : parameter of the autocorrelation, "" for none.
+    mean, spread : nodes that an autocorrelation needs, "" without one.
+    gap : covariate of the time between rows, "" where it is one.
+    members : plates that rows do not lie in, with the covariate that says which element is a row's: rows
+        of an autocorrelation lie in its group alone, because their order is that within all they lie in.
+    """
+
+    stratum: str = ""
+    slopes: tuple[tuple[str, str, str], ...] = ()
+    phi: str = ""
+    mean: str = ""
+    spread: str = ""
+    gap: str = ""
+    members: tuple[tuple[str, str], ...] = ()
+
+
+PLAIN = Residual()
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """All that a mixed model's graph depends on; every name is free to be used.
 
@@ -57,6 +82,7 @@ class Layout:
     flat : the coefficients have a flat prior and are integrated (REML), else they are maximised.
     weights, trials, offsets : covariates.
     family, link, dispersion : of the response, with the name of its parameter of spread.
+    residual : structure of its residuals.
     """
 
     name: str
@@ -75,12 +101,14 @@ class Layout:
     trials: str | None = None
     family: str = "gaussian"
     link: str = "identity"
+    residual: Residual = PLAIN
 
 
 @lru_cache(maxsize=128)
 def graph(layout: Layout) -> Dag:
     """The checked graph; layouts met before give the same object."""
     statements: list[st.Statement] = [st.Covariate(c, (layout.row,)) for c in _covariates(layout)]
+    statements.extend(st.Covariate(c, (layout.row,), plate) for plate, c in layout.residual.members)
     if layout.fixed:
         if layout.flat:
             head = st.Head(layout.beta, (st.Slot(layout.over),))
@@ -92,15 +120,19 @@ def graph(layout: Layout) -> Dag:
         statements.extend(s for s in _spread(random) if getattr(s, "name", "") not in done)
         done.update((random.spread, random.rho) if random.rho else (random.spread,))
     if layout.dispersion:
-        statements.append(st.Parameter(layout.dispersion, (), POSITIVE))
+        strata = (layout.residual.stratum,) if layout.residual.stratum else ()
+        statements.append(st.Parameter(layout.dispersion, strata, POSITIVE))
+    statements.extend(st.Parameter(delta) for _, delta, _ in layout.residual.slopes)
+    if layout.residual.phi:
+        statements.append(st.Parameter(layout.residual.phi, (), st.Domain("interval", -1.0, 1.0)))
     statements.extend(map(_deviations, layout.random))
-    statements.append(_response(layout))
+    statements.extend(_chain(layout) if layout.residual.phi else [_response(layout)])
     return build(layout.name, _plates(layout), statements)
 
 
 def _plates(layout: Layout) -> list[Plate]:
     found = [Plate(name, parents) for name, parents in layout.plates]
-    found.append(Plate(layout.row, layout.rows_in))
+    found.append(Plate(layout.row, layout.rows_in, ordered=bool(layout.residual.phi)))
     if layout.fixed:
         found.append(Plate(layout.over, levels=tuple(name for name, _ in layout.fixed)))
     for random in layout.random:
@@ -113,7 +145,12 @@ def _plates(layout: Layout) -> list[Plate]:
 
 def _covariates(layout: Layout) -> list[str]:
     effects = [*layout.fixed, *(e for r in layout.random for e in r.effects)]
-    extra = (layout.weights, layout.trials, *layout.offsets)
+    residual = layout.residual
+    extra = (
+        *(layout.weights, layout.trials, *layout.offsets),
+        *(c for _, _, c in residual.slopes),
+        residual.gap or None,
+    )
     return list(dict.fromkeys(c for c in (*(c for _, c in effects), *extra) if c is not None))
 
 
@@ -156,12 +193,68 @@ def _deviations(random: RandomNode) -> st.Stochastic:
     return st.Stochastic(st.Head(random.node, (st.Slot(random.plate), st.Slot(random.over[0]))), law)
 
 
+def _at(layout: Layout, plate: str) -> ex.Index:
+    """Which element of a plate a row belongs to."""
+    member = dict(layout.residual.members).get(plate)
+    return ex.PlateIndex(plate) if member is None else ex.NodeIndex(ex.Reference(member))
+
+
+def _chain(layout: Layout) -> list[st.Statement]:
+    """The response given the one before it in its group: Normal, correlated with it by phi**gap.
+
+    Standardised residuals r have r_t = c r_s + sqrt(1 - c**2) e with c = phi**(t - s); a first one has
+    their own, stationary law.
+    """
+    row, residual = layout.row, layout.residual
+    mean, spread = ex.Reference(residual.mean), ex.Reference(residual.spread)
+    y, lag = ex.Reference(layout.response), ex.LagIndex(row, 1)
+    phi: ex.Expression = ex.Reference(residual.phi)
+    gap = ex.Reference(residual.gap) if residual.gap else None
+    share = phi if gap is None else phi**gap
+    square = phi**2 if gap is None else phi ** (2 * gap)
+    one = ex.Reference(spread.name, (lag,))
+    ratio = share if _constant(layout) else share * spread / one
+    middle = mean + ratio * (ex.Reference(y.name, (lag,)) - ex.Reference(mean.name, (lag,)))
+    scale = _spread_of_rows(layout) if _constant(layout) else spread
+    found: list[st.Statement] = [
+        st.Deterministic(st.Head(residual.mean, (st.Slot(row),)), _predictor(layout))
+    ]
+    if not _constant(layout):
+        found.append(st.Deterministic(st.Head(residual.spread, (st.Slot(row),)), _spread_of_rows(layout)))
+    for slot, mu, sigma in (
+        (st.Slot(row, first=1), mean, scale),
+        (st.Slot(row), middle, scale * ex.Call("sqrt", (1 - square,))),
+    ):
+        law = st.Distribution("Normal", (("mu", mu), ("sigma", sigma)))
+        found.append(st.Stochastic(st.Head(layout.response, (slot,)), law, observed=True))
+    return found
+
+
+def _constant(layout: Layout) -> bool:
+    """Whether all rows have one residual scale."""
+    residual = layout.residual
+    return not (residual.stratum or residual.slopes or layout.weights)
+
+
+def _spread_of_rows(layout: Layout) -> ex.Expression:
+    """The parameter of spread of a row, before its weight where the family is not Normal."""
+    residual = layout.residual
+    spread: ex.Expression = ex.Reference(layout.dispersion or "none")
+    if residual.stratum:
+        spread = ex.Reference(layout.dispersion, (_at(layout, residual.stratum),))
+    for form, delta, covariate in residual.slopes:
+        slope, v = ex.Reference(delta), ex.Reference(covariate)
+        factor = ex.Call("exp", (slope * v,)) if form == "exp" else ex.Call("abs", (v,)) ** slope
+        spread = spread * factor
+    if layout.weights is None:
+        return spread
+    weights = ex.Reference(layout.weights)
+    return spread * weights if layout.family == "Gamma" else spread / ex.Call("sqrt", (weights,))
+
+
 def _response(layout: Layout) -> st.Stochastic:
     family, link = find(layout.family, layout.link)
-    spread: ex.Expression = ex.Reference(layout.dispersion or "none")
-    if layout.weights is not None:
-        weights = ex.Reference(layout.weights)
-        spread = spread * weights if family.name == "Gamma" else spread / ex.Call("sqrt", (weights,))
+    spread = _spread_of_rows(layout)
     trials = ex.Reference(layout.trials) if layout.trials is not None else None
     law = family.law(LINKS[link](_predictor(layout)), spread, trials)
     return st.Stochastic(st.Head(layout.response, (st.Slot(layout.row),)), law, observed=True)
@@ -173,7 +266,7 @@ def _predictor(layout: Layout) -> ex.Expression:
     for name, covariate in layout.fixed:
         parts.append(_times(ex.Reference(layout.beta, (ex.LevelIndex(name),)), covariate))
     for random in layout.random:
-        at = ex.PlateIndex(random.plate)
+        at = _at(layout, random.plate)
         for name, covariate in random.effects:
             scalar = random.structure == "scalar"
             indices: tuple[ex.Index, ...] = (at,) if scalar else (at, ex.LevelIndex(name))

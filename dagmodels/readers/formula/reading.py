@@ -21,6 +21,7 @@ from dagmodels.readers.formula.formula import Formula, read_formula
 from dagmodels.readers.formula.graph import Layout, graph
 from dagmodels.readers.formula.grid import Raw, raw_columns, reference_grid
 from dagmodels.readers.formula.hypotheses import fixed_terms
+from dagmodels.readers.formula.residual import ResidualColumns, Spec, read_spec, residual_columns
 from dagmodels.readers.formula.response import Response, response
 from dagmodels.readers.formula.syntax import Call, Name, Node, Op, refuse
 from dagmodels.readers.formula.translate import Part, Translation
@@ -42,6 +43,7 @@ class Reading:
     contrasts, weights, offset : as given.
     layout : what the graph was made from.
     raw : columns of the data behind the fixed part.
+    spec : of the residuals' structure; None where they are independent, with one scale.
     """
 
     formula: Formula
@@ -58,6 +60,15 @@ class Reading:
     raw: Mapping[str, Raw]
     weights: Any = None
     offset: Any = None
+    spec: Spec | None = None
+
+    @property
+    def bound(self) -> Table | dict[str, Table]:
+        """The table as the graph binds to it: under the plate of the rows, where these have an order."""
+        return self._tagged(self.table)
+
+    def _tagged(self, table: Table) -> Table | dict[str, Table]:
+        return {self.layout.row: table} if self.layout.residual.phi else table
 
     def by_ml(self) -> Reading:
         """The same model and data with coefficients that are maximised, not integrated."""
@@ -102,11 +113,22 @@ class Reading:
         assert y is not None
         naming = self.naming
         work = Translation(
-            self.formula, self.family, naming.link, y, made, again, self.kept, naming.reml, naming.call
+            *(self.formula, self.family, naming.link, y, made, again, self.kept, naming.reml, naming.call),
+            self._residual(again, y),
         )
-        return _reading(work, naming.dropped, self.weights, self.offset)
+        return _reading(work, naming.dropped, self.weights, self.offset, self.spec)
 
-    def bindable(self, new: Any) -> Table:
+    def _residual(self, again: Evaluator, y: Response) -> ResidualColumns | None:
+        """The structure of the residuals for other data."""
+        if self.spec is None:
+            return None
+        try:
+            return residual_columns(self.spec, again, y.values)
+        except ModelError as error:
+            raise_all([error], "the new rows")
+            raise
+
+    def bindable(self, new: Any) -> Table | dict[str, Table]:
         """The columns that the graph binds to, made of other data; the response where they have it."""
         made, y, again = self._again(new, False)
         absent = y is None
@@ -122,9 +144,13 @@ class Reading:
             self.kept,
             self.naming.reml,
             self.naming.call,
+            self._residual(again, Response(y.name, np.zeros(made.n))),
         )
+        if work.layout.residual.gap != self.layout.residual.gap:
+            told = f"the gaps of '{self.naming.structure.time}' are not those of the fit: either all are one"
+            raise_all([ModelError(told, hint="or some are not, in both data")], "the new rows")
         names = tuple(n for n in work.table.names if not (absent and n == work.response))
-        return Table(names, made.n, work.table.read, work.table.source)
+        return self._tagged(Table(names, made.n, work.table.read, work.table.source))
 
     def _again(self, new: Any, fitted: bool) -> tuple[Columns, Response | None, Evaluator]:
         """Columns of other data, with the levels, knots and polynomials of the fit."""
@@ -194,6 +220,8 @@ def read(
     weights: Any = None,
     offset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
+    variance: str | None = None,
+    correlation: str | None = None,
     call: str = "lmer",
 ) -> Reading:
     """Read a mixed model's formula with its data.
@@ -205,6 +233,7 @@ def read(
     reml : coefficients have flat priors and are integrated.
     weights, offset : a column's name or one number a row.
     contrasts : by factor; treatment contrasts where nothing is said.
+    variance, correlation : structure of the residuals; see `residual`.
 
     Raises
     ------
@@ -217,6 +246,7 @@ def read(
     if not formula.bars:
         refuse("there are no random terms.", "write at least one, such as (1 | group)", text)
     assert formula.response is not None
+    spec = read_spec(variance, correlation)
     faults = Collector()
     try:
         table = as_table(data)
@@ -230,23 +260,31 @@ def read(
     except ModelError as error:
         faults.add(error)
     made = make(formula, evaluator, faults, offset)
+    residual: ResidualColumns | None = None
+    if spec is not None and y is not None:
+        try:
+            residual = residual_columns(spec, evaluator, y.values)
+        except ModelError as error:
+            faults.add(error)
     if y is None or faults.errors:
         faults.raise_all(formula.text)
     assert y is not None
     kept, gone = _checked(formula, law, y, made, faults)
     faults.raise_all(formula.text)
-    work = Translation(formula, law, link, y, made, evaluator, kept, reml, call)
-    return _reading(work, tuple(made.fixed[j][0] for j in gone), weights, offset)
+    work = Translation(formula, law, link, y, made, evaluator, kept, reml, call, residual)
+    return _reading(work, tuple(made.fixed[j][0] for j in gone), weights, offset, spec)
 
 
-def _reading(work: Translation, dropped: tuple[str, ...], weights: Any, offset: Any) -> Reading:
+def _reading(
+    work: Translation, dropped: tuple[str, ...], weights: Any, offset: Any, spec: Spec | None
+) -> Reading:
     made, naming = work.made, work.naming(dropped)
     random = tuple(
         (made.groups[t.factor].codes, tuple(made.random[p.bar][j][1] for j in p.columns))
         for t, p in zip(naming.terms, work.parts, strict=True)
     )
     fixed = tuple(made.fixed[j][1] for j in work.kept)
-    rows = Rows(made.n, fixed, random, made.offset, *_shown(work.y))
+    rows = Rows(made.n, fixed, random, made.offset, *_shown(work.y), residual=work.residual_rows)
     return Reading(
         formula=work.formula,
         dag=graph(work.layout),
@@ -262,6 +300,7 @@ def _reading(work: Translation, dropped: tuple[str, ...], weights: Any, offset: 
         raw=raw_columns(work.formula, work.evaluator),
         weights=weights,
         offset=offset,
+        spec=spec,
     )
 
 

@@ -42,7 +42,7 @@ def response(node: Node, family: Family, weights: Any, evaluator: Evaluator) -> 
     Raises
     ------
     ModelError : values that the family cannot have, all missing or all the same; weights that are
-        negative, zero or missing.
+        negative or missing. A row whose weight is zero does not count: its response is made missing.
     """
     given = row_values(weights, "weights", evaluator)
     binomial = family.name == "binomial"
@@ -61,23 +61,20 @@ def response(node: Node, family: Family, weights: Any, evaluator: Evaluator) -> 
         case Numbers(raw):
             values = np.array(raw, dtype=float)
     _check_range(name, values, family)
-    if binomial:
-        return _proportions(name, values, given)
+    if given is not None and family.dispersion in ("", "theta") and not binomial:
+        raise ModelError(
+            f"the {family.name} family has no weights", hint="repeat rows, or use an offset for exposure"
+        )
+    values, given = _counted(name, values, given, "the weight (number of trials)" if binomial else "weights")
     seen = values[~np.isnan(values)]
-    if seen.size == 0:
-        raise ModelError(f"all values of the response '{name}' are missing", node=name, hint="give data")
+    if binomial:
+        return _varied(_proportions(name, values, given))
     if seen.min() == seen.max():
         raise ModelError(
             f"the response '{name}' is constant: every value is {seen[0]:g}",
             node=name,
             hint="there is nothing to explain; check the column",
         )
-    if given is not None:
-        if family.dispersion in ("", "theta"):
-            raise ModelError(
-                f"the {family.name} family has no weights", hint="repeat rows, or use an offset for exposure"
-            )
-        _check_weights(given, "weights")
     return Response(name, values, weights=given)
 
 
@@ -98,17 +95,39 @@ def row_values(given: Any, what: str, evaluator: Evaluator) -> Floats | None:
     return found
 
 
-def _check_weights(weights: Floats, what: str) -> None:
-    wrong = np.flatnonzero(weights <= 0)
-    if wrong.size:
-        row = int(wrong[0])
-        kind = "zero" if weights[row] == 0 else "negative"
-        raise ModelError(
-            f"{what} of row {row + 1} is {weights[row]:g}, but weights are positive",
-            hint="leave the row out, or set its response to missing"
-            if kind == "zero"
-            else "weights are inverse variances; check the column",
-        )
+def _counted(name: str, values: Floats, weights: Floats | None, what: str) -> tuple[Floats, Floats | None]:
+    """Responses and weights where a row of weight zero does not count: its response is missing."""
+    if weights is not None:
+        wrong = np.flatnonzero(weights < 0)
+        if wrong.size:
+            row = int(wrong[0])
+            raise ModelError(
+                f"{what} of row {row + 1} is {weights[row]:g}, but weights are not negative",
+                hint="they count trials or multiply inverse variances; check the column",
+            )
+        if (weights == 0).any():
+            values = np.where(weights == 0, np.nan, values)
+            weights = np.where(weights == 0, 1.0, weights)
+    if not values.size:
+        raise ModelError("the data have no rows", node=name, hint="check how they were selected")
+    if np.isnan(values).all():
+        why = "are missing" if weights is None else "are missing or have a weight of zero"
+        raise ModelError(f"all values of the response '{name}' {why}", node=name, hint="give data")
+    return values, weights
+
+
+def _varied(y: Response) -> Response:
+    """Refuses outcomes that are all failures, or all successes: no coefficient is finite."""
+    seen = ~np.isnan(y.values)
+    most = 1.0 if y.trials is None else y.trials[seen]
+    for kind, alike in (("failure", y.values[seen] == 0), ("success", y.values[seen] == most)):
+        if alike.all():
+            raise ModelError(
+                f"the response '{y.name}' is constant: every trial is a {kind}",
+                node=y.name,
+                hint="the likelihood rises for ever as the intercept does; check the column",
+            )
+    return y
 
 
 def _check_range(name: str, values: Floats, family: Family) -> None:
@@ -149,9 +168,9 @@ def _counts(node: Call, weights: Floats | None, evaluator: Evaluator) -> Respons
                 node=name,
                 hint="counts of successes and failures are whole and not negative",
             )
-    trials = a + b
-    missing = np.isnan(trials)
-    return Response(name, np.where(missing, np.nan, a), np.where(missing, 1.0, trials))
+    values, trials = np.where(np.isnan(b), np.nan, a), a + b
+    values, counted = _counted(name, values, np.where(np.isnan(trials), 1.0, trials), "the number of trials")
+    return _varied(Response(name, values, counted))
 
 
 def _proportions(name: str, values: Floats, trials: Floats | None) -> Response:
@@ -166,7 +185,6 @@ def _proportions(name: str, values: Floats, trials: Floats | None) -> Response:
                 hint="give the trials behind proportions as weights, or write cbind(successes, failures)",
             )
         return Response(name, values)
-    _check_weights(trials, "the weight (number of trials)")
     counts = values * trials
     whole = np.round(counts)
     with np.errstate(invalid="ignore"):

@@ -9,16 +9,19 @@ import numpy as np
 
 from dagmodels.data.column import Column as DataColumn
 from dagmodels.data.frames import Table
-from dagmodels.data.levels import Factor
+from dagmodels.data.levels import Factor, canonical
+from dagmodels.readers.formula.deparse import deparse
 from dagmodels.readers.formula.design import Columns
 from dagmodels.readers.formula.evaluate import Evaluator
 from dagmodels.readers.formula.family import Family
 from dagmodels.readers.formula.formula import Formula
-from dagmodels.readers.formula.graph import Layout, RandomNode
+from dagmodels.readers.formula.graph import PLAIN, Layout, RandomNode, Residual
 from dagmodels.readers.formula.names import Namer, distinct, plain
+from dagmodels.readers.formula.residual import ResidualColumns
 from dagmodels.readers.formula.response import Response
-from dagmodels.readers.formula.values import Floats
+from dagmodels.readers.formula.values import Floats, Levels
 from dagmodels.results.mixed.naming import Naming, RandomTerm
+from dagmodels.results.mixed.structure import ResidualRows, Slope, Structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Translation:
         kept: tuple[int, ...],
         reml: bool,
         call: str,
+        residual: ResidualColumns | None = None,
     ) -> None:
         self.formula, self.law, self.link, self.made, self.reml, self.call = (
             formula,
@@ -72,8 +76,12 @@ class Translation:
         self.data: dict[str, DataColumn] = {}
         self.covariates: dict[str, list[tuple[str, Floats]]] = {}
         self.plate = {g: self.name(g) for g in made.groups}
+        self.factors = {b.group: b.factors for b in formula.bars}
+        levels = dict(made.groups)
+        if residual is not None:
+            self._more_plates(residual, levels)
         for group, plate in self.plate.items():
-            self.data[plate] = self._grouping(plate, group)
+            self.data[plate] = self._grouping(plate, group, levels[group])
         self.response = self._column(y.name, y.values)
         self.coefficients = distinct(made.fixed[j][0] for j in kept)
         self.fixed = tuple(
@@ -88,18 +96,23 @@ class Translation:
         self.nodes: list[RandomNode] = []
         self.parts: list[Part] = []
         self._random()
+        self.structure: Structure | None = None
+        self.residual = PLAIN
+        self.residual_rows: ResidualRows | None = None
+        if residual is not None:
+            self._residual(residual)
         self.layout = self._layout()
         names = tuple(self.data)
         self.table = Table(names, made.n, self.data.__getitem__, evaluator.table.source)
 
     # -- columns of the graph's data
 
-    def _grouping(self, plate: str, group: str) -> Grouping:
-        bar = next(b for b in self.formula.bars if b.group == group)
-        levels = self.made.groups[group]
+    def _grouping(self, plate: str, group: str, levels: Levels) -> Grouping:
+        factors = self.factors[group]
         labels: tuple[object, ...] = levels.labels
-        if len(bar.factors) == 1 and bar.factors[0][0] in self.evaluator.factors:
-            labels = self.evaluator.factors[group].labels  # 308 is one label as a number and as text
+        if len(factors) == 1 and factors[0][0] in self.evaluator.factors:
+            known = self.evaluator.factors[group].labels  # 308 is one label as a number and as text
+            labels = labels if any(isinstance(x, bool) for x in known) else known
         return Grouping(
             plate, codes=levels.codes, labels=labels, found=Factor(levels.codes, labels, ranked=True)
         )
@@ -166,11 +179,75 @@ class Translation:
                 )
             )
 
+    # -- structure of the residuals
+
+    def _more_plates(self, residual: ResidualColumns, levels: dict[str, Levels]) -> None:
+        """Plates of the strata and of an autocorrelation's groups, where no random term has them."""
+        spec = residual.spec
+        more = [(spec.by, spec.strata, residual.strata)]
+        if spec.chain is not None:
+            more.append((spec.chain.group, spec.chain.factors, residual.group))
+        for group, factors, found in more:
+            if found is not None and group not in self.plate:
+                self.plate[group], self.factors[group], levels[group] = self.name(group), factors, found
+
+    def _residual(self, residual: ResidualColumns) -> None:
+        spec, chain = residual.spec, residual.spec.chain
+        slopes = [
+            (form, self.name("delta"), self._covariate(deparse(node), values), deparse(node))
+            for (form, node), values in zip(spec.slopes, residual.covariates, strict=True)
+        ]
+        phi = self.name("phi") if chain is not None else ""
+        self.structure = Structure(
+            spec.by,
+            () if residual.strata is None else residual.strata.labels,
+            tuple(Slope(form, text, node) for form, node, _, text in slopes),
+            phi,
+            "" if chain is None else chain.group,
+            "1" if chain is None else chain.text,
+        )
+        gap = ""
+        if residual.time is not None:
+            self.data[self.row] = DataColumn(self.row, numbers=residual.time)
+            gap = "" if residual.gap is None else self._column("gap", residual.gap)
+        self.residual = Residual(
+            self.plate[spec.by] if spec.strata else "",
+            tuple((form, node, str(covariate)) for form, node, covariate, _ in slopes),
+            phi,
+            self.name("mu") if phi else "",
+            self.name("scale") if phi else "",
+            gap,
+            self._members(chain.group) if chain is not None else (),
+        )
+        codes = None if residual.strata is None else residual.strata.codes
+        group = None if residual.group is None else residual.group.codes
+        self.residual_rows = ResidualRows(codes, residual.covariates, group, residual.time)
+
+    def _members(self, group: str) -> tuple[tuple[str, str], ...]:
+        """The plates that rows in an autocorrelation's group do not lie in; their level columns become
+        those of covariates."""
+        sets = {g: frozenset(name for name, _ in f) for g, f in self.factors.items()}
+        found = []
+        for other, factors in sets.items():
+            if not factors <= sets[group]:
+                plate = self.plate[other]
+                member = self.name(f"{plate}_of")
+                column = self.data.pop(plate)
+                labels = tuple(map(canonical, column.labels))  # "0" and 0 are one label, as for a plate's own
+                assert column.codes is not None
+                made = Factor(column.codes, labels, ranked=True)
+                self.data[member] = Grouping(member, codes=column.codes, labels=labels, found=made)
+                found.append((plate, member))
+        return tuple(found)
+
     def _layout(self) -> Layout:
-        factors = {b.group: frozenset(name for name, _ in b.factors) for b in self.formula.bars}
-        parents = {g: _parents(g, factors) for g in sorted(factors, key=lambda g: len(factors[g]))}
+        apart = {plate for plate, _ in self.residual.members}
+        factors = {g: frozenset(name for name, _ in f) for g, f in self.factors.items()}
+        bound = {g: f for g, f in factors.items() if self.plate[g] not in apart}
+        parents = {g: _parents(g, bound) for g in sorted(bound, key=lambda g: len(bound[g]))}
         inner = {p for ps in parents.values() for p in ps}
-        rows_in = tuple(self.plate[g] for g in factors if g not in inner)
+        rows_in = tuple(self.plate[g] for g in bound if g not in inner)
+        parents.update({g: () for g in factors if g not in bound})
         plates = tuple((self.plate[g], tuple(self.plate[p] for p in ps)) for g, ps in parents.items())
         return Layout(
             self.call,
@@ -189,6 +266,7 @@ class Translation:
             self.trials,
             self.law.name,
             self.link,
+            self.residual,
         )
 
     def naming(self, dropped: tuple[str, ...]) -> Naming:
@@ -226,6 +304,7 @@ class Translation:
             self.reml,
             self.law.name,
             self.link,
+            self.structure,
         )
 
 

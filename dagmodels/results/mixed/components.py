@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dagmodels.results.limits import wald
 from dagmodels.results.mixed.naming import Naming, RandomTerm
+from dagmodels.results.mixed.structure import node_values
 
 Floats = NDArray[np.float64]
 Slopes = dict[str, float]
@@ -51,7 +52,10 @@ def components(naming: Naming, values: Mapping[str, float]) -> list[Component]:
         found.append(Component(label, "fixed", values[node], {node: 1.0}, term=label))
     for term in naming.terms:
         found.extend(_of_term(term, values))
-    if naming.sigma is not None:
+    if naming.sigma is not None and naming.structure is not None:
+        for name, what, node, group, term in node_values(naming.structure, naming.sigma):
+            found.append(Component(name, what, values[node], {node: 1.0}, group, term))
+    elif naming.sigma is not None:
         kind = "sigma" if naming.family == "gaussian" else "dispersion"
         found.append(Component(naming.sigma, kind, values[naming.sigma], {naming.sigma: 1.0}, group=RESIDUAL))
     return _distinct(found)
@@ -110,7 +114,7 @@ def _distinct(found: list[Component]) -> list[Component]:
     for c in found:
         name = c.name
         if name in seen and c.group is not None:
-            name = f"{name.rpartition('|')[0]}|{c.group}"
+            name = f"{name.rpartition('|')[0] or name}|{c.group}"
         while name in seen:
             name += "'"
         seen.add(name)
@@ -142,7 +146,7 @@ def table(rows: Sequence[Component], total: Floats, what: Mapping[str, str]) -> 
     estimate = np.array([r.estimate for r in rows], dtype=float)
     se = np.sqrt(np.maximum(np.diag(total), 0.0))
     lower, upper = wald(estimate, se, positive=[r.kind in ("sd", "sigma", "dispersion") for r in rows])
-    is_cor = np.array([r.kind == "cor" for r in rows], dtype=bool)
+    is_cor = np.array([r.kind in ("cor", "phi") for r in rows], dtype=bool)
     return {
         "name": [r.name for r in rows],
         "estimate": estimate.tolist(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dagmodels.errors import ModelError, raise_all
+from dagmodels.results.mixed.structure import scales
 from dagmodels.results.mixed.variances import effects_matrix, fixed_matrix, seen, term_covariances
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def distribution_variance(fit: MixedFit) -> float:
     weights = None if fit.rows.weights is None else fit.rows.weights[seen(fit)]
     match family, link:
         case "gaussian", "identity":
-            return fit.sigma**2 * (1.0 if weights is None else float(np.mean(1 / weights)))
+            squared = np.broadcast_to(np.square(scales(fit)), (fit.rows.n,))[seen(fit)]
+            return float(np.mean(squared if weights is None else squared / weights))
         case "binomial", "logit":
             return math.pi**2 / 3
         case "binomial", "probit":

@@ -16,6 +16,8 @@ from dagmodels.results.fit import Columns, Fit
 from dagmodels.results.mixed.components import Component, Floats, components, covariance, table
 from dagmodels.results.mixed.inference import Inference
 from dagmodels.results.mixed.naming import FixedTerm, Grid, Naming, Rows
+from dagmodels.results.mixed.structure import normalized, scales
+from dagmodels.results.mixed.variances import alike_effects
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
@@ -98,7 +100,8 @@ class MixedFit(Inference, Fit):
 
     @property
     def sigma(self) -> float:
-        """The residual standard deviation, or the family's own parameter of spread; 1 where there is none."""
+        """The residual standard deviation (of the first stratum, where there are several), or the family's
+        own parameter of spread; 1 where there is none."""
         return next((r.estimate for r in self.components if r.kind in ("sigma", "dispersion")), 1.0)
 
     @property
@@ -183,8 +186,9 @@ class MixedFit(Inference, Fit):
         """Responses less expected ones, NaN where missing.
 
         type : "response"; "pearson" (divided by the root of the family's variance function over the weight,
-            as in lme4); "deviance" (signed roots of the deviance's parts); "scaled" (divided by the standard
-            deviation that the model gives each response).
+            as in lme4; by the standard deviation, as in nlme, where the fit has variance= or correlation=);
+            "deviance" (signed roots of the deviance's parts); "scaled" (divided by the standard deviation
+            that the model gives each response); "normalized" (these, freed of their autocorrelation).
         level : how many grouping factors the expected values count in, those with fewest levels first: 0
             for fixed effects alone, None for all.
         """
@@ -205,7 +209,10 @@ class MixedFit(Inference, Fit):
         chosen = tuple(tuple(range(len(t.effects))) if t.factor in used else () for t in self.naming.terms)
         mean = _mean(self.naming.link, self._linear_predictor(self.rows, chosen))
         weights = 1.0 if self.rows.weights is None else self.rows.weights
-        return residual(type, self.naming.family, self.rows.response, mean, weights, self.sigma)
+        structured = self.naming.structure is not None
+        kind = "scaled" if type == "normalized" or (type == "pearson" and structured) else type
+        found = residual(kind, self.naming.family, self.rows.response, mean, weights, scales(self))
+        return normalized(self, found) if type == "normalized" else found
 
     def leverage(self) -> Floats:
         """Leverage of each row (see `Fit.leverage`), as lme4 `hatvalues`; NaN for missing ones."""
@@ -293,8 +300,8 @@ class MixedFit(Inference, Fit):
     def domains(self) -> tuple[Floats, Floats]:
         """Lowest and highest value that each estimate may have."""
         kinds = [r.kind for r in self.components]
-        lowest = {"fixed": -np.inf, "cor": -1.0}
-        highest = {"cor": 1.0}
+        lowest = {"fixed": -np.inf, "delta": -np.inf, "cor": -1.0, "phi": -1.0}
+        highest = {"cor": 1.0, "phi": 1.0}
         return np.array([lowest.get(k, 0.0) for k in kinds]), np.array(
             [highest.get(k, np.inf) for k in kinds]
         )
@@ -376,8 +383,11 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
             f"{count} column{'s' if count > 1 else ''} / coefficient{'s' if count > 1 else ''}: "
             f"{', '.join(naming.dropped)}"
         )
+    if not inner.converged:
+        spoken.extend(alike_effects(naming, rows))
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     changed: dict[str, Any] = {
+        "message": _renamed(inner.message, naming),
         "estimate_columns": table(found, total, what),
         "measures": {
             **inner.measures,
@@ -385,7 +395,7 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
             "df_resid": inner.n_observations - inner.n_parameters,
         },
         "boundary": boundary,
-        "warnings": (*spoken, *sentences),
+        "warnings": (*(_renamed(w, naming) for w in spoken), *sentences),
         "covariance_names": tuple(c.name for c in found),
         "covariance_matrix": total,
     }
@@ -397,6 +407,13 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
         inner=inner,
         components=tuple(found),
     )
+
+
+def _renamed(sentence: str, naming: Naming) -> str:
+    """A sentence about the graph's coefficients with their names in the formula."""
+    for label in naming.coefficients:
+        sentence = sentence.replace(f"'{naming.beta}[{label}]'", f"'{label}'")
+    return sentence
 
 
 def _edges(inner: Fit, naming: Naming) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -151,6 +151,9 @@ def _refuse(fit: MixedFit, largest: int, k: int) -> None:
             ModelError("Kenward and Roger's method is for REML fits", hint="fit with REML=True, or take "
                        "ddf='Satterthwaite'")
         )  # fmt: skip
+    if fit.naming.structure is not None:
+        told = "Kenward and Roger's method is for independent residuals of one scale (over their weights)"
+        errors.append(ModelError(told, hint="ddf='Satterthwaite' needs no such thing"))
     errors += [
         ModelError(
             f"the covariance {t.structure}() by '{t.factor}' is not linear in its parameters, as Kenward and "

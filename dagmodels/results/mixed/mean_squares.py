@@ -66,6 +66,9 @@ def _refuse(fit: MixedFit) -> None:
         errors.append(ModelError("mean squares are for fits of lmer", hint="fit.anova() tests other models"))
     if fit.rows.weights is not None:
         errors.append(ModelError("mean squares are for rows of equal weight", hint="leave out weights="))
+    if fit.naming.structure is not None:
+        told = "mean squares are for independent residuals of one scale"
+        errors.append(ModelError(told, hint="leave out variance= and correlation="))
     errors += [
         ModelError(
             f"'{', '.join(t.effects)}' varies by '{t.factor}': mean squares are for random intercepts",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.results.mixed.structure import ResidualRows, Structure
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -55,6 +57,7 @@ class Naming:
     terms : in lme4's order.
     sigma : node of the residual standard deviation, or None.
     family, link : of the response.
+    structure : of the residuals; None where they are independent, with one scale (over their weights).
     """
 
     formula: str
@@ -67,6 +70,7 @@ class Naming:
     reml: bool = False
     family: str = "gaussian"
     link: str = "identity"
+    structure: Structure | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +85,7 @@ class Rows:
     response : NaN where missing; None for new rows without it. Proportions where trials are given.
     weights : of the rows (trials, for proportions), or None.
     new : by grouping factor, levels that the fit has not seen.
+    residual : what a structure of the residuals needs of the rows fitted.
     """
 
     n: int
@@ -90,6 +95,7 @@ class Rows:
     response: Floats | None = None
     weights: Floats | None = None
     new: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    residual: ResidualRows | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

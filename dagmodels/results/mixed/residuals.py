@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-TYPES = ("response", "pearson", "deviance", "scaled")
+TYPES = ("response", "pearson", "deviance", "scaled", "normalized")
 
 
-def variance(family: str, mean: Floats, spread: float) -> Any:
+def variance(family: str, mean: Floats, spread: Any) -> Any:
     """Variance of a response of weight one; `spread` is the family's parameter."""
     match family:
         case "Gamma":
@@ -54,10 +54,11 @@ def unit_deviance(family: str, y: Floats, mean: Floats, spread: float) -> Floats
             return (y - mean) ** 2
 
 
-def residual(kind: str, family: str, y: Floats, mean: Floats, weights: Any, spread: float) -> Floats:
+def residual(kind: str, family: str, y: Floats, mean: Floats, weights: Any, spread: Any) -> Floats:
     """One of `TYPES`; NaN where y is."""
     left = y - mean
-    with np.errstate(invalid="ignore"):  # missing responses stay nan
+    # missing responses stay nan; rows predicted without error have no scaled residual
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         match kind:
             case "pearson":
                 return left * np.sqrt(weights / unit_variance(family, mean, spread))

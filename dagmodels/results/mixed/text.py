@@ -10,6 +10,7 @@ import numpy as np
 
 from dagmodels.results.mixed.ddf import method_name
 from dagmodels.results.mixed.rformat import abbreviate, r_format, r_pvalues, zapsmall
+from dagmodels.results.mixed.structure import printed
 from dagmodels.results.mixed.tests import contrast_columns
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ MOST_CORRELATED = 12  # lme4 prints correlations of at most so many coefficients
 def summary(fit: MixedFit, ddf: str | None = None) -> str:
     """Header, criterion, scaled residuals, random effects, fixed effects, and what is to be known."""
     parts = [header(fit, method_name(ddf)), criterion(fit), residuals(fit), random_effects(fit)]
+    if fit.naming.structure is not None:
+        parts.append(printed(fit.naming.structure, fit.components))
     if fit.naming.coefficients:
         parts.append(fixed_effects(fit, ddf))
         if 1 < len(fit.naming.coefficients) <= MOST_CORRELATED:
@@ -61,7 +64,10 @@ def criterion(fit: MixedFit) -> str:
 def residuals(fit: MixedFit) -> str:
     """Quartiles of the residuals, divided by their standard deviations."""
     scaled = fit.residuals("scaled")
-    values = r_format(zapsmall(_quartiles(scaled[~np.isnan(scaled)]), DIGITS + 1), DIGITS)
+    finite = scaled[np.isfinite(scaled)]
+    if not finite.size:  # a separated outcome: every row is predicted without error
+        return ""
+    values = r_format(zapsmall(_quartiles(finite), DIGITS + 1), DIGITS)
     names = ("Min", "1Q", "Median", "3Q", "Max")
     width = max(map(len, (*names, *values)))
     lines = (" ".join(cell.rjust(width) for cell in line) + " " for line in (names, values))

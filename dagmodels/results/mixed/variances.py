@@ -11,6 +11,27 @@ from dagmodels.results.mixed.naming import Floats
 
 if TYPE_CHECKING:
     from dagmodels.results.mixed.fit import MixedFit
+    from dagmodels.results.mixed.naming import Naming, Rows
+
+ALIKE = 1e3  # condition number of columns of length one from which they count as nearly dependent
+
+
+def alike_effects(naming: Naming, rows: Rows) -> list[str]:
+    """Advice for a fit that has not converged: random terms whose effects are nearly combinations of one
+    another over the rows, such as an intercept beside a covariate far from zero."""
+    found = []
+    for term, (_, columns) in zip(naming.terms, rows.random, strict=True):
+        if len(columns) < 2:
+            continue
+        Z = np.stack([np.ones(rows.n) if c is None else c for c in columns], axis=1)
+        length = np.sqrt((Z**2).sum(axis=0))
+        sizes = np.linalg.svd(Z / np.where(length > 0, length, 1.0), compute_uv=False)
+        if sizes[-1] * ALIKE < sizes[0]:
+            found.append(
+                f"{', '.join(term.effects)} by {term.factor} are nearly combinations of one another: centre "
+                "covariates that are far from zero (x - mean), or let fewer effects vary"
+            )
+    return found
 
 
 def term_covariances(fit: MixedFit) -> list[Floats]:

@@ -61,7 +61,32 @@ def test_one_value_a_given_row_in_the_order_given(line) -> None:
     )
     np.testing.assert_allclose(fit.predict({"id": ["p"]}), expected([3]))  # its x is known
     np.testing.assert_allclose(fit.predict({"x": [2, 1]}), expected([2, 1]))
-    np.testing.assert_allclose(fit.predict(), expected([3, 4, 2, 1]))  # elements in order: p, q, r, t
+    np.testing.assert_allclose(fit.predict(), expected([1, 2, 4, 3]))  # as the rows of the data fitted
+
+
+def test_without_new_data_values_stand_as_the_rows_of_the_data() -> None:
+    """Whatever the order of the elements; arrays keep the shape of their node."""
+    rng = np.random.default_rng(3)
+    text = "model two\nplate a\nplate b\nu[a] ~ Normal(0, t)\nc[b] ~ Flat()\nparameter t, s > 0\n"
+    text += "observed y[a, b] ~ Normal(u + c, s)\n"
+    wide = rng.normal(size=(6, 3)) + 3 * np.arange(6)[:, None]
+    rows = pd.DataFrame(
+        [(f"a{i}", b, wide[i, b]) for i in range(6) for b in range(3)], columns=["a", "b", "y"]
+    )
+    rows = rows.iloc[rng.permutation(18)]
+    long = dm.read(text).fit(rows)
+    np.testing.assert_allclose(long.predict(), long.predict(rows))
+    np.testing.assert_allclose(long.predict(sd=True).sd, long.predict(rows, sd=True).sd)
+    assert long.predict().shape == (18,)
+    few = rows.iloc[:15]  # three cells have no row, and no prediction here
+    part = dm.read(text).fit(few)
+    np.testing.assert_allclose(part.predict(), part.predict(few))
+    again = part.refitter().fit(part.refitter().problem.values)
+    np.testing.assert_allclose(again.predict(), part.predict(), rtol=1e-8)
+    matrix = dm.read(text).fit({"a": [f"a{i}" for i in range(6)], "b": [0, 1, 2], "y": wide})
+    assert matrix.predict().shape == (6, 3)
+    place = matrix.predict()[[int(a[1]) for a in rows["a"]], rows["b"]]
+    np.testing.assert_allclose(long.predict(), place, rtol=1e-8)
 
 
 def test_a_covariate_of_the_outcome_alone_may_take_new_values_anywhere(line) -> None:
@@ -209,7 +234,7 @@ def test_sd_of_a_regression_is_the_textbooks(line) -> None:
         found = fit.predict(data, sd=True)
         np.testing.assert_allclose(found.sd, sd, rtol=1e-9)
         np.testing.assert_allclose(found.sd_new, np.hypot(sd, fit["s"]), rtol=1e-9)
-    np.testing.assert_allclose(fit.predict(sd=True).sd[[3, 1]], fit.predict(frame[:3], sd=True).sd[[0, 2]])
+    np.testing.assert_allclose(fit.predict(sd=True).sd[[0, 2]], fit.predict(frame[:3], sd=True).sd[[0, 2]])
     with pytest.raises(dm.FitError, match="'x' of known elements differs"):
         fit.predict({"id": ["p"], "x": [99]}, sd=True)
 
