@@ -32,15 +32,16 @@ from dagmodels.graph.statement import Joint, Parameter, Stochastic
 from dagmodels.numerics.optimise import Optimum, minimise
 
 Floats = NDArray[np.float64]
-DRAWS = 1000
+DRAWS, DRAWS_OF_CURVED = 400, 1000  # that check the outer unknowns alone, and latents too
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for: "grid", "ccd" or "auto", how many draws check it, and their seed."""
+    """What was asked for: "grid", "ccd" or "auto", how many draws check it (None: as many as are needed),
+    and their seed."""
 
     kind: str
-    draws: int
+    draws: int | None
     seed: int
 
 
@@ -66,18 +67,22 @@ class Points:
 def requested(options: Mapping[str, Any]) -> Request | None:
     """`posterior`, `posterior_draws` and `seed`; None where no posterior is asked for."""
     asked = options.get("posterior", False)
-    draws = options.get("posterior_draws", DRAWS)
+    draws = options.get("posterior_draws")
     if asked is False:
         if "posterior_draws" in options:
             raise FitError("posterior_draws= checks a posterior: say posterior=True too")
         return None
     if asked is not True and asked not in ("grid", "ccd"):
         raise FitError(f"posterior={asked!r} is none of False, True, 'grid' and 'ccd'")
-    if isinstance(draws, bool) or not isinstance(draws, int) or not (draws == 0 or 100 <= draws <= 10**6):
+    if draws is not None and not _is_a_number_of_draws(draws):
         raise FitError(f"posterior_draws={draws!r} is neither 0 (no check) nor a number from 100 to 1000000")
     if options.get("quadrature", 1) != 1:
         raise FitError("quadrature= and posterior= do not go together: leave one of them out")
     return Request("auto" if asked is True else asked, draws, int(options.get("seed", 1)))
+
+
+def _is_a_number_of_draws(draws: object) -> bool:
+    return isinstance(draws, int) and not isinstance(draws, bool) and (draws == 0 or 100 <= draws <= 10**6)
 
 
 def refuse_improper(dag: Dag, roles: Roles) -> None:
@@ -112,10 +117,9 @@ def integrate(solution: Solution, kind: str) -> tuple[LogPosterior, Points]:
     frame = frame_of(mode, f.log_density)
     if kind == "ccd" and d > 0 or kind == "auto" and d > MOST_DIMENSIONS:
         return f, _design(f, mode, frame, names)
-    lattice = explored(frame, f.log_density, list(dict.fromkeys(names)))
+    lattice = explored(frame, f.log_densities, list(dict.fromkeys(names)))
     y = lattice.y
-    x = np.array([f.scale.place(row).x for row in y]).reshape(y.shape)
-    return f, Points(mode, frame, lattice, y, x, lattice.weight, lattice.log_evidence, lattice.error)
+    return f, Points(mode, frame, lattice, y, f.scale.points(y)[0], lattice.weight, lattice.log_evidence, lattice.error)
 
 
 def _mode(f: LogPosterior, solution: Solution) -> Optimum:
@@ -142,12 +146,11 @@ def _design(f: LogPosterior, mode: Optimum, frame: Frame, names: list[str]) -> P
     stretched = np.where(z > 0, frame.up, frame.down) * z
     y = frame.y(stretched)
     # weights for the density at hand: those for a standard normal, times its ratio to it
-    ratio = np.array([f.log_density(row) for row in y]) - frame.log_peak + 0.5 * (z**2).sum(axis=1)
+    ratio = f.log_densities(y) - frame.log_peak + 0.5 * (z**2).sum(axis=1)
     kept = np.isfinite(ratio)
     weight = np.where(kept, weight * np.exp(np.where(kept, ratio, 0.0)), 0.0)
     halves = np.log(0.5 * (frame.up + frame.down)).sum() + 0.5 * d * math.log(2.0 * math.pi)
     volume = float(halves) + float(np.linalg.slogdet(frame.axes)[1])
     log_evidence = frame.log_peak + volume + math.log(float(weight.sum()))
-    x = np.array([f.scale.place(row).x for row in y[kept]])
     weight = weight[kept] / weight.sum()
-    return Points(mode, frame, None, y[kept], x, weight, log_evidence, None)
+    return Points(mode, frame, None, y[kept], f.scale.points(y[kept])[0], weight, log_evidence, None)

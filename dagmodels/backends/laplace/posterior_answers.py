@@ -14,7 +14,14 @@ from dagmodels.backends.laplace.layout import Layout, layout
 from dagmodels.backends.laplace.posterior import Points
 from dagmodels.backends.laplace.posterior_given import Given, given_points
 from dagmodels.backends.laplace.posterior_moments import MANY, Conditionals
-from dagmodels.backends.laplace.posterior_outer import Lines, Value, convolved, exponential, itself
+from dagmodels.backends.laplace.posterior_outer import (
+    Lines,
+    Value,
+    convolved,
+    exponential,
+    itself,
+    of_function,
+)
 from dagmodels.backends.laplace.posterior_scale import ABOVE, BELOW, BETWEEN, LOG, PLAIN, LogPosterior
 from dagmodels.backends.laplace.report import Unknowns, is_coefficient
 from dagmodels.errors import FitError
@@ -140,13 +147,9 @@ class Answers:
     def _of_function(self, values: Floats) -> Curve:
         if self._lines is not None:
             return self._lines.function(values)
-        positive = bool((values > 0).all())
-        t = np.log(values) if positive else values
         frame = self.points.frame
-        z = np.linalg.solve(frame.axes, (self.points.y - frame.centre).T).T  # the centre is the first point
-        root = np.sqrt(self.points.weight)
-        slope = np.linalg.lstsq(root[:, None] * z, root * (t - t[0]), rcond=None)[0]
-        return convolved(frame, slope, float(t[0]), exponential if positive else itself)
+        z = np.linalg.solve(frame.axes, (self.points.y - frame.centre).T).T
+        return of_function(frame, z, self.points.weight, values)
 
     # -- latents
 

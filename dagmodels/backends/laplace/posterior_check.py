@@ -92,8 +92,9 @@ def check(
     curved = isinstance(evaluator, ModeEvaluator) and evaluator.eta.size > 0
     latents = _Latents(f, frame.centre, draws, rng) if curved else None
     outer, more = np.empty(draws), np.zeros(draws)
+    x, jacobian = f.scale.points(y)
     for s in range(draws):
-        outer[s] = f.log_density(y[s]) - log_q[s] - log_evidence
+        outer[s] = f.value(x[s]) + jacobian[s] - log_q[s] - log_evidence
         if latents is not None and math.isfinite(outer[s]):
             more[s] = latents.draw(s)
     both = outer + more

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.layout import Layout
-from dagmodels.backends.laplace.posterior_moments import Conditionals
+from dagmodels.backends.laplace.posterior_moments import Conditionals, Moments
 from dagmodels.forms.field import Evaluator
 
 Floats = NDArray[np.float64]
+NEGLIGIBLE = 3e-8  # of the largest weight: points with less have no moments of their own
 LINEAR = 1e-9  # gradients that differ by less, relatively, from one point to another are constant
 
 
@@ -38,12 +39,15 @@ def given_points(layout: Layout, conditionals: Conditionals, x: Floats, weight: 
     width = k + outer + layout.defined.size
     value, sd, skewness = (np.zeros((weight.size, width)) for _ in range(3))
     within = np.zeros((k, k))
+    counts = weight > NEGLIGIBLE * weight.max()
+    found: Moments | None = None
     for j, point in enumerate(x):
         evaluator.criterion(point)
         covariance = np.zeros((k, k))
         value[j, k : k + outer] = np.where(layout.either, np.abs(evaluator.w[places]), evaluator.w[places])
         if k:
-            found = conditionals.of(rows)
+            if counts[j] or found is None:  # else those of the neighbour: they have no weight
+                found = conditionals.of(rows)
             covariance = found.covariance
             value[j, :k], skewness[j, :k] = found.mean, found.skewness
             sd[j, :k] = np.sqrt(np.maximum(np.diag(covariance), 0.0))

@@ -165,6 +165,7 @@ class Conditionals:
         self.evaluator = evaluator
         curved = isinstance(evaluator, ModeEvaluator) and any(c.element for c in evaluator.field.curved)
         self.corrections = Corrections(evaluator) if curved else None  # type: ignore[arg-type]
+        self._places: dict[bytes, tuple[Ints, Floats] | None] = {}
 
     def loads(self) -> Floats | None:
         """The loads on predictors that shift the mode to the mean; None where the mode is the mean."""
@@ -174,7 +175,7 @@ class Conditionals:
         """Of some of the graph's elements, jointly."""
         evaluator = self.evaluator
         mean = evaluator.means()[rows]
-        covariance = evaluator.covariance(rows) if rows.size else np.zeros((0, 0))
+        covariance = self._covariance(rows)
         skewness = np.zeros(rows.size)
         if self.corrections is not None and rows.size:
             every, back = evaluator._with_moves(rows)
@@ -186,6 +187,26 @@ class Conditionals:
                 self.corrections.third_moments(columns, thirds), np.diag(covariance)
             )
         return Moments(mean, covariance, skewness)
+
+    def _covariance(self, rows: Ints) -> Floats:
+        """As `Evaluator.covariance`, which looks places up each time."""
+        key = rows.tobytes()
+        if key not in self._places:
+            self._places[key] = self._found(rows)
+        known = self._places[key]
+        if known is None:
+            return self.evaluator.covariance(rows) if rows.size else np.zeros((0, 0))
+        places, back = known
+        return back @ self.evaluator.elimination.selected_inverse()[places] @ back.T
+
+    def _found(self, rows: Ints) -> tuple[Ints, Floats] | None:
+        """Places of all pairs of the kernels' elements that some elements are made of, if all exist."""
+        if not rows.size:
+            return None
+        every, back = self.evaluator._with_moves(rows)
+        i, j = (a.ravel() for a in np.meshgrid(every, every, indexing="ij"))
+        places = self.evaluator.field.pattern.place_or_none(i, j).reshape(every.size, every.size)
+        return (places, back) if (places >= 0).all() else None
 
     def each(self, skewness: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         """Means, variances and skewnesses of all of the graph's elements.

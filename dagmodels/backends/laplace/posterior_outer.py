@@ -8,7 +8,8 @@ hyperparameters), and linear functions are convolutions of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,12 @@ from dagmodels.results.curves import Curve
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Value = Callable[[Floats], tuple[Floats, Floats]]
-GRID = 801
+GRID = 1001
+NEGLIGIBLE = 15.0  # fall of the log density from which a marginal's grid does not go on
+LEAST = 4  # points of a run that takes part
 FINE = {1: 128, 2: 32}  # points between two of a line, by dimension
 CONVOLVED = 4096
+SPREAD, KNOTS = 8192, 129  # points of a design's surrogate, and of the spline of their distribution
 
 
 def itself(t: Floats) -> tuple[Floats, Floats]:
@@ -35,48 +39,45 @@ def exponential(t: Floats) -> tuple[Floats, Floats]:
     return value, value
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Runs:
+    """Runs of neighbours along one axis of a lattice, one after the other.
+
+    rows : the lattice's rows in that order. start, size : of each run among them (four points at least).
+    first : index of each run's first point. bend : second derivatives of the log density's cubic spline, in
+        units of the step.
+    """
+
+    rows: Ints
+    start: Ints
+    size: Ints
+    first: Ints
+    bend: Floats
+
+
 class Lines:
     """Lines of a lattice along its axes, with splines of the log density; made when first asked for."""
 
     def __init__(self, lattice: Lattice) -> None:
         self.lattice = lattice
-        self._known: dict[int, list[tuple[Floats, Ints, Callable[[Floats], Floats]]]] = {}
-
-    def along(self, axis: int) -> list[tuple[Floats, Ints, Callable[[Floats], Floats]]]:
-        """Runs of at least four neighbours: z of the first, rows of the lattice, log density by z."""
-        if axis not in self._known:
-            self._known[axis] = list(self._runs(axis))
-        return self._known[axis]
-
-    def _runs(self, axis: int) -> Iterator[tuple[Floats, Ints, Callable[[Floats], Floats]]]:
-        from scipy.interpolate import CubicSpline
-
-        lattice = self.lattice
-        others = [k for k in range(lattice.index.shape[1]) if k != axis]
-        columns = [lattice.index[:, axis], *(lattice.index[:, k] for k in others)]
-        order = np.lexsort(columns)
-        at = lattice.index[order]
-        jump = np.diff(at[:, axis]) != 1
-        for k in others:
-            jump |= np.diff(at[:, k]) != 0
-        for rows in np.split(order, np.flatnonzero(jump) + 1):
-            if rows.size >= 4:
-                z = lattice.step * lattice.index[rows]
-                yield z[0], rows, CubicSpline(z[:, axis], lattice.log_density[rows])
+        self.height = lattice.log_density - lattice.frame.log_peak
+        self._known: dict[int, _Runs] = {}
 
     def linear(self, direction: Floats, centre: float, value: Value) -> Curve:
         """The marginal of centre + direction @ z, mapped by value."""
-        axis = int(np.argmax(np.abs(direction)))
         lattice = self.lattice
-        every = centre + lattice.step * lattice.index @ direction
-        t = np.linspace(every.min(), every.max(), GRID)
-        density = np.zeros(GRID)
-        for first, rows, spline in self.along(axis):
-            rest = centre + direction @ first - direction[axis] * first[axis]
-            z = (t - rest) / direction[axis]
-            last = first[axis] + (rows.size - 1) * lattice.step
-            inside = (z >= first[axis]) & (z <= last)
-            density[inside] += np.exp(spline(z[inside]) - lattice.frame.log_peak)
+        axis = int(np.argmax(np.abs(direction)))
+        runs = self._along(axis)
+        steps = lattice.step * direction
+        every = centre + lattice.index @ steps
+        high = every[self.height > -NEGLIGIBLE]
+        t = np.linspace(high.min(), high.max(), GRID)
+        rest = centre + runs.first @ steps
+        at = (t[None, :] - rest[:, None]) / steps[axis]  # in steps from each run's first point
+        inside = (at >= 0) & (at <= runs.size[:, None] - 1)
+        k = np.clip(at, 0, runs.size[:, None] - 2).astype(np.int64)
+        found = _spline(self.height[runs.rows], runs.bend, runs.start[:, None] + k, at - k)
+        density = np.where(inside, np.exp(np.minimum(found, 10.0)), 0.0).sum(axis=0)
         return Curve.of(t, density, value)
 
     def function(self, values: Floats) -> Curve:
@@ -84,27 +85,71 @@ class Lines:
 
         Its distribution function is summed over fine cells of lines along the axis on which it changes most.
         """
-        from scipy.interpolate import CubicSpline
-
-        lattice, d = self.lattice, self.lattice.index.shape[1]
+        d = self.lattice.index.shape[1]
         axis = int(np.argmax([self._change(values, k) for k in range(d)]))
-        fine = FINE.get(d, 16)
-        parts = []
-        for first, rows, spline in self.along(axis):
-            z = first[axis] + lattice.step * np.linspace(0, rows.size - 1, (rows.size - 1) * fine + 1)
-            nodes = first[axis] + lattice.step * np.arange(rows.size)
-            parts.append((CubicSpline(nodes, values[rows])(z), np.exp(spline(z) - lattice.frame.log_peak)))
-        low = np.concatenate([np.minimum(g[1:], g[:-1]) for g, _ in parts])
-        high = np.concatenate([np.maximum(g[1:], g[:-1]) for g, _ in parts])
-        mass = np.concatenate([0.5 * (p[1:] + p[:-1]) for _, p in parts])
-        return _from_cells(low, high, mass / mass.sum())
+        runs, fine = self._along(axis), FINE.get(d, 16)
+        own = values[runs.rows]
+        low = np.flatnonzero(_inner(runs))
+        part = np.tile(np.linspace(0.0, 1.0, fine + 1), (low.size, 1))
+        g = _spline(own, _bends(own, runs.start, runs.size), low[:, None], part)
+        p = np.exp(np.minimum(_spline(self.height[runs.rows], runs.bend, low[:, None], part), 10.0))
+        mass = 0.5 * (p[:, 1:] + p[:, :-1]).ravel()
+        ends = g[:, :-1].ravel(), g[:, 1:].ravel()
+        return _from_cells(np.minimum(*ends), np.maximum(*ends), mass / mass.sum())
 
     def _change(self, values: Floats, axis: int) -> float:
-        weight = self.lattice.weight
-        return float(
-            sum(np.sqrt(weight[r[1:]] * weight[r[:-1]]) @ np.abs(np.diff(values[r]))
-                for _, r, _ in self.along(axis))
-        )  # fmt: skip
+        runs, weight = self._along(axis), self.lattice.weight
+        low = np.flatnonzero(_inner(runs))
+        a, b = runs.rows[low], runs.rows[low + 1]
+        return float(np.sqrt(weight[a] * weight[b]) @ np.abs(values[b] - values[a]))
+
+    def _along(self, axis: int) -> _Runs:
+        if axis not in self._known:
+            index = self.lattice.index
+            others = [k for k in range(index.shape[1]) if k != axis]
+            order = np.lexsort([index[:, axis], *(index[:, k] for k in others)])
+            at = index[order]
+            jump = np.diff(at[:, axis]) != 1
+            for k in others:
+                jump |= np.diff(at[:, k]) != 0
+            start = np.concatenate([[0], np.flatnonzero(jump) + 1])
+            size = np.diff(np.append(start, order.size))
+            long = size >= LEAST
+            order = order[np.repeat(long, size)]
+            size = size[long]
+            start = np.cumsum(size) - size
+            bend = _bends(self.height[order], start, size)
+            self._known[axis] = _Runs(order, start, size, index[order[start]], bend)
+        return self._known[axis]
+
+
+def _inner(runs: _Runs) -> NDArray[np.bool_]:
+    """Which rows have a next one in their run."""
+    found = np.ones(runs.rows.size, dtype=bool)
+    found[runs.start + runs.size - 1] = False
+    return found
+
+
+def _bends(values: Floats, start: Ints, size: Ints) -> Floats:
+    """Second derivatives at the knots of natural cubic splines, one a run, for knots one apart."""
+    from scipy.linalg import solve_banded
+
+    n = values.size
+    inner = np.ones(n, dtype=bool)
+    inner[start] = inner[start + size - 1] = False
+    rows = np.flatnonzero(inner)
+    bands, right = np.zeros((3, n)), np.zeros(n)
+    bands[1] = np.where(inner, 4.0, 1.0)
+    bands[0, rows + 1] = bands[2, rows - 1] = 1.0
+    right[rows] = 6.0 * (values[rows + 1] - 2.0 * values[rows] + values[rows - 1])
+    return solve_banded((1, 1), bands, right)
+
+
+def _spline(values: Floats, bend: Floats, k: Ints, part: Floats) -> Floats:
+    """Cubic splines between knots k and k + 1, a part of the way."""
+    rest = 1.0 - part
+    linear = rest * values[k] + part * values[k + 1]
+    return linear + ((rest**3 - rest) * bend[k] + (part**3 - part) * bend[k + 1]) / 6.0
 
 
 def _from_cells(low: Floats, high: Floats, mass: Floats) -> Curve:
@@ -155,3 +200,51 @@ def convolved(frame: Frame, direction: Floats, centre: float, value: Value) -> C
     density = np.maximum(np.fft.fftshift(np.fft.ifft(product).real), 0.0)
     kept = np.abs(t) <= 8.0 * spread
     return Curve.of(centre + t[kept], density[kept], value)
+
+
+def of_function(frame: Frame, z: Floats, weight: Floats, values: Floats) -> Curve:
+    """The marginal of a function of the unknowns, known at a design's points z.
+
+    Its logarithm (or logit, where all values lie between 0 and 1) is a quadratic in z, fitted by weighted least
+    squares; its law is that of the quadratic at evenly spread points of the axes' product density.
+    """
+    from scipy.interpolate import PchipInterpolator
+    from scipy.stats import qmc
+
+    forward, back = _scale_for(values)
+    root = np.sqrt(weight)[:, None]
+    fitted = np.linalg.lstsq(root * _quadratic(z), root[:, 0] * forward(values), rcond=None)[0]
+    even = qmc.Halton(z.shape[1], scramble=False).random(SPREAD + 1)[1:]
+    g = np.sort(back(_quadratic(_halves(even, frame)) @ fitted))
+    p = (np.arange(SPREAD) + 0.5) / SPREAD
+    knots = np.unique(np.rint(np.linspace(0, SPREAD - 1, KNOTS)).astype(np.int64))
+    t, first = np.unique(g[knots], return_index=True)
+    cdf = PchipInterpolator(t, p[knots][first])
+    fine = np.linspace(t[0], t[-1], GRID)
+    return Curve.of(fine, np.maximum(cdf.derivative()(fine), 0.0), itself)
+
+
+def _halves(u: Floats, frame: Frame) -> Floats:
+    """Points with two normal halves along each axis, from uniform ones."""
+    from scipy.special import ndtri
+
+    share = frame.up / (frame.up + frame.down)  # of probability above the mode
+    below = u < 1.0 - share
+    low = frame.down * ndtri(np.clip(u / (2.0 * (1.0 - share)), 1e-12, 0.5))
+    high = frame.up * ndtri(np.clip(1.0 - (1.0 - u) / (2.0 * share), 0.5, 1.0 - 1e-12))
+    return np.where(below, low, high)
+
+
+def _quadratic(z: Floats) -> Floats:
+    """Columns 1, z_k and z_k z_m."""
+    pairs = [z[:, k : k + 1] * z[:, k:] for k in range(z.shape[1])]
+    return np.concatenate([np.ones((len(z), 1)), z, *pairs], axis=1)
+
+
+def _scale_for(values: Floats) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    """A map of such values to the whole line, and back."""
+    if (values > 0).all() and (values < 1).all():
+        return lambda v: np.log(v / (1.0 - v)), lambda t: 1.0 / (1.0 + np.exp(-t))
+    if (values > 0).all():
+        return np.log, np.exp
+    return lambda v: v, lambda t: t

@@ -13,9 +13,16 @@ import numpy as np
 from dagmodels.analysis.roles import Roles
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.modes import modes
-from dagmodels.backends.laplace.posterior import Points, Request, integrate
+from dagmodels.backends.laplace.posterior import (
+    DRAWS,
+    DRAWS_OF_CURVED,
+    Points,
+    Request,
+    integrate,
+)
 from dagmodels.backends.laplace.posterior_answers import Answers
 from dagmodels.backends.laplace.posterior_check import Check, check
+from dagmodels.backends.laplace.posterior_plan import sentence
 from dagmodels.backends.laplace.report import _parameter_count
 from dagmodels.numerics.pareto import RELIABLE
 from dagmodels.results.fit import Fit
@@ -40,16 +47,22 @@ def _posterior_fit(solution: Solution, plan: Plan | None, request: Request, bega
     columns = answers.columns()
     halving = answers.halving()
     found = None
-    if request.draws:
-        found = check(f, points.frame, points.lattice, points.log_evidence, request.draws, request.seed)
+    curved = bool(field.curved) and any(c.element for c in field.curved)
+    draws = (DRAWS_OF_CURVED if curved else DRAWS) if request.draws is None else request.draws
+    if draws:
+        found = check(f, points.frame, points.lattice, points.log_evidence, draws, request.seed)
         evaluator.criterion(solution.optimum.x)
     unknowns = answers.unknowns()
     trouble = _trouble(points, halving)
-    curved = bool(field.curved) and any(c.element for c in field.curved)
     return Fit(
         graph=field.problem.graph,
         backend="laplace",
-        method=method(field.roles, points.lattice is not None, points.weight.size),
+        method=sentence(
+            list(field.roles.outer),
+            points.lattice is not None,
+            approximate=curved,
+            points=points.weight.size,
+        ),
         exact=points.lattice is not None and not curved,
         converged=not trouble,
         message=trouble or _certificate(points, halving, found),
@@ -89,22 +102,6 @@ class Predictor:
 
         found = predictor(self.answers.solution, self.answers.unknowns(), self.answers.element_means())
         return found(new, type=type, sd=sd)
-
-
-def method(roles: Roles, lattice: bool, points: int | None = None) -> str:
-    """What every number is, in a sentence."""
-    over = ", ".join(roles.outer)
-    count = "" if points is None else f"{points} points of "
-    if not over:
-        how = "in closed form"
-    elif lattice:
-        how = f"by quadrature over {count}a lattice of {over}"
-    else:
-        how = f"by {count}a central composite design over {over}"
-    latents = ""
-    if roles.curved:
-        latents = ", latents by the simplified Laplace approximation"
-    return f"posterior means and quantiles {how}{latents}"
 
 
 def _trouble(points: Points, halving: float) -> str:

@@ -95,6 +95,26 @@ class Scale:
                 more[i] = -power * math.tanh(t)
         return Place(x, slope, jacobian, more)
 
+    def points(self, y: Floats) -> tuple[Floats, Floats]:
+        """The field's coordinates and the log Jacobian of many points, one a row."""
+        x = y.copy()
+        jacobian = np.full(len(y), self.constant)
+        for i, kind in enumerate(self.kind.tolist()):
+            t, power = y[:, i], self.power[i]
+            if kind == LOG:
+                jacobian += t
+            elif kind in (ABOVE, BELOW):
+                x[:, i] = self.lower[i] + np.exp(t) if kind == ABOVE else self.upper[i] - np.exp(t)
+                jacobian += power * t
+            elif kind == BETWEEN:
+                width = self.upper[i] - self.lower[i]
+                x[:, i] = self.lower[i] + width / (1.0 + np.exp(-t))
+                jacobian += math.log(width) - np.abs(t) - 2.0 * np.log1p(np.exp(-np.abs(t)))
+            elif kind == PARTIAL:
+                x[:, i] = np.arcsin(np.tanh(t))
+                jacobian -= power * (np.abs(t) + np.log1p(np.exp(-2.0 * np.abs(t))) - math.log(2.0))
+        return x, jacobian
+
     def unconstrained(self, x: Floats, scale: Floats) -> Floats:
         """The coordinates y of a point x; what stands on a bound is moved inside by a share of its scale."""
         y = x.copy()
@@ -162,8 +182,18 @@ class LogPosterior:
 
     def log_density(self, y: Floats) -> float:
         """The log density in y, not normalised: over all y it integrates to the evidence."""
-        at = self.scale.place(y)
-        if not all(map(math.isfinite, at.x.tolist())):
+        return float(self.log_densities(y[None, :])[0])
+
+    def log_densities(self, y: Floats) -> Floats:
+        """Of many points, one a row."""
+        with np.errstate(over="ignore"):
+            x, jacobian = self.scale.points(y)
+        found = np.array([self.value(row) for row in x])
+        return found + jacobian
+
+    def value(self, x: Floats) -> float:
+        """The log density at the field's coordinates, without Jacobian."""
+        if not all(map(math.isfinite, x.tolist())):
             return -math.inf
-        value = self.evaluator.criterion(at.x).total
-        return at.jacobian - 0.5 * value if math.isfinite(value) else -math.inf
+        total = self.evaluator.criterion(x).total
+        return -0.5 * total if math.isfinite(total) else -math.inf
