@@ -25,7 +25,9 @@ def endings(fit: Fit) -> list[str]:
     """What follows the estimates: latents, certificate, warnings."""
     parts = [certificate(fit), *(f"Warning: {w}" for w in fit.warnings)]
     if len(fit.latent_table["name"]):
-        given = "posterior mean and sd" if fit.marginals is not None else "estimate and sd given the parameters"
+        given = (
+            "posterior mean and sd" if fit.marginals is not None else "estimate and sd given the parameters"
+        )
         parts.insert(0, latents(fit.latent_table, given))
     return parts
 

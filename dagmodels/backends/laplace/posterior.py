@@ -1,7 +1,7 @@
 """Posterior means, deviations and quantiles: the outer unknowns integrated, the latents mixed over them.
 
-The idea is that of integrated nested Laplace approximations (Rue, Martino and Chopin 2009, J. R. Statist. Soc. B
-71, 319-392); where every leaf is Normal and linear the only error is that of the quadrature.
+The idea is that of integrated nested Laplace approximations (Rue, Martino and Chopin 2009, J. R. Statist.
+Soc. B 71, 319-392); where every leaf is Normal and linear the only error is that of the quadrature.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def refuse_improper(dag: Dag, roles: Roles) -> None:
         told = ", ".join(f"'{n}'" for n in without)
         raise FitError(
             f"a posterior needs a proper prior of every unknown, and {told} "
-            f"{'has' if len(without) == 1 else 'have'} none; write for instance '{without[0]} ~ Normal(0, 10)' "
-            "(HalfNormal for what is positive), or leave posterior= out"
+            f"{'has' if len(without) == 1 else 'have'} none; write for instance "
+            f"'{without[0]} ~ Normal(0, 10)' (HalfNormal for what is positive), or leave posterior= out"
         )
 
 
@@ -115,11 +115,13 @@ def integrate(solution: Solution, kind: str) -> tuple[LogPosterior, Points]:
     names = [c.node for c in field.coordinates]
     mode = _mode(f, solution)
     frame = frame_of(mode, f.log_density)
-    if kind == "ccd" and d > 0 or kind == "auto" and d > MOST_DIMENSIONS:
+    if (kind == "ccd" and d > 0) or (kind == "auto" and d > MOST_DIMENSIONS):
         return f, _design(f, mode, frame, names)
     lattice = explored(frame, f.log_densities, list(dict.fromkeys(names)))
     y = lattice.y
-    return f, Points(mode, frame, lattice, y, f.scale.points(y)[0], lattice.weight, lattice.log_evidence, lattice.error)
+    return f, Points(
+        mode, frame, lattice, y, f.scale.points(y)[0], lattice.weight, lattice.log_evidence, lattice.error
+    )
 
 
 def _mode(f: LogPosterior, solution: Solution) -> Optimum:

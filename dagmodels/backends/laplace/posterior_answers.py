@@ -113,7 +113,7 @@ class Answers:
         return total
 
     def halving(self) -> float:
-        """The largest change of an estimate's mean or deviation from the lattice of twice the step, in sds."""
+        """The largest change of an estimate's mean or deviation since the step was twice as long, in sds."""
         lattice = self.points.lattice
         if lattice is None or self._lines is None:
             return 0.0

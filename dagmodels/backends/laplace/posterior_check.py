@@ -1,9 +1,9 @@
 """The check of an approximate posterior: draws from it, weighted by the exact joint density.
 
-Outer unknowns are drawn from the lattice, interpolated linearly between its points (or from a product of split
-t laws for a design), latents from their conditional Gaussian, its mean shifted as the estimates are.  A draw's
-weight is the exact density of data, latents and outer unknowns over that of the draw; for Normal leaves the
-latents cancel.  The tail of the weights says whether they correct the approximation or show that it fails.
+Outer unknowns are drawn from the lattice, interpolated linearly between its points (or from a product of
+split t laws for a design), latents from their conditional Gaussian, its mean shifted as the estimates are.
+A draw's weight is the exact density of data, latents and outer unknowns over that of the draw; for Normal
+leaves the latents cancel.  The tail of the weights says whether they correct the approximation or show that it fails.
 """
 
 from __future__ import annotations
@@ -101,9 +101,7 @@ def check(
     both[~np.isfinite(both)] = -math.inf
     top = float(both.max())
     found = log_evidence + top + math.log(float(np.mean(np.exp(both - top))))
-    return Check(
-        smoothed(both), smoothed(outer), y, None if latents is None else latents.elements, found
-    )
+    return Check(smoothed(both), smoothed(outer), y, None if latents is None else latents.elements, found)
 
 
 class _Latents:
@@ -125,8 +123,9 @@ class _Latents:
     def draw(self, s: int) -> float:
         """At the point evaluated last; log [p(y, u | theta) / (Laplace's p(y | theta) q(u))].
 
-        Laplace's approximation times the Gaussian at the mode is the exact density with each row's log density
-        replaced by its quadratic expansion; a mean shifted by C b gives b'(u - mode - C b) + b'C b/2 besides.
+        Laplace's approximation times the Gaussian at the mode is the exact density with each row's log
+        density replaced by its quadratic expansion. A mean shifted by s = C A'b takes away b'A(u - mode - s)
+        + b'A s/2 besides.
         """
         e, corrections = self.evaluator, self.conditionals.corrections
         assert corrections is not None

@@ -1,8 +1,8 @@
 """Central composite designs: few points over many outer unknowns, exact for the moments of a Gaussian.
 
-The centre, two points on each axis and a two-level fractional factorial of resolution V, all but the centre on
-a sphere (Rue, Martino and Chopin 2009, J. R. Statist. Soc. B 71, section 6.5; Sanchez and Sanchez 2005, ACM
-Trans. Model. Comput. Simul. 15, 362-377, for the factorials).
+The centre, two points on each axis and a two-level fractional factorial of resolution V, all but the centre
+on a sphere (Rue, Martino and Chopin 2009, J. R. Statist. Soc. B 71, section 6.5; Sanchez and Sanchez 2005,
+ACM Trans. Model. Comput. Simul. 15, 362-377, for the factorials).
 """
 
 from __future__ import annotations

@@ -183,9 +183,7 @@ class Conditionals:
             thirds = self.corrections.thirds()
             b = self.corrections.loads(thirds)
             mean = mean + b @ self.corrections.predictors(columns)
-            skewness = _skewness(
-                self.corrections.third_moments(columns, thirds), np.diag(covariance)
-            )
+            skewness = _skewness(self.corrections.third_moments(columns, thirds), np.diag(covariance))
         return Moments(mean, covariance, skewness)
 
     def _covariance(self, rows: Ints) -> Floats:

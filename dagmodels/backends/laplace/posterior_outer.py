@@ -39,6 +39,12 @@ def exponential(t: Floats) -> tuple[Floats, Floats]:
     return value, value
 
 
+def logistic(t: Floats) -> tuple[Floats, Floats]:
+    """The quantity is 1/(1 + exp(-t))."""
+    value = 1.0 / (1.0 + np.exp(-t))
+    return value, value * (1.0 - value)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class _Runs:
     """Runs of neighbours along one axis of a lattice, one after the other.
@@ -88,14 +94,15 @@ class Lines:
         d = self.lattice.index.shape[1]
         axis = int(np.argmax([self._change(values, k) for k in range(d)]))
         runs, fine = self._along(axis), FINE.get(d, 16)
-        own = values[runs.rows]
+        forward, value = _scale_for(values)
+        own = forward(values)[runs.rows]
         low = np.flatnonzero(_inner(runs))
         part = np.tile(np.linspace(0.0, 1.0, fine + 1), (low.size, 1))
         g = _spline(own, _bends(own, runs.start, runs.size), low[:, None], part)
         p = np.exp(np.minimum(_spline(self.height[runs.rows], runs.bend, low[:, None], part), 10.0))
         mass = 0.5 * (p[:, 1:] + p[:, :-1]).ravel()
         ends = g[:, :-1].ravel(), g[:, 1:].ravel()
-        return _from_cells(np.minimum(*ends), np.maximum(*ends), mass / mass.sum())
+        return _from_cells(np.minimum(*ends), np.maximum(*ends), mass / mass.sum(), value)
 
     def _change(self, values: Floats, axis: int) -> float:
         runs, weight = self._along(axis), self.lattice.weight
@@ -152,8 +159,8 @@ def _spline(values: Floats, bend: Floats, k: Ints, part: Floats) -> Floats:
     return linear + ((rest**3 - rest) * bend[k] + (part**3 - part) * bend[k + 1]) / 6.0
 
 
-def _from_cells(low: Floats, high: Floats, mass: Floats) -> Curve:
-    """The distribution of a quantity that is spread evenly over each of many small cells."""
+def _from_cells(low: Floats, high: Floats, mass: Floats, value: Value) -> Curve:
+    """The distribution of a t that is spread evenly over each of many small cells."""
     order = np.argsort(0.5 * (low + high))
     middle, total = 0.5 * (low + high)[order], np.cumsum(mass[order])
     edges = np.interp([1e-6, 1 - 1e-6], total, middle)
@@ -164,7 +171,7 @@ def _from_cells(low: Floats, high: Floats, mass: Floats) -> Curve:
     slope = np.concatenate([mass, -mass]) / np.maximum(np.concatenate([high - low] * 2), 1e-300)
     cdf = _ramps(ends, slope, t, low, high, mass)
     density = np.maximum(np.gradient(cdf, t), 0.0)
-    return Curve(t, density, cdf / cdf[-1], t, np.ones(t.size))
+    return Curve(t, density / cdf[-1], cdf / cdf[-1], *value(t))
 
 
 def _ramps(ends: Floats, slope: Floats, t: Floats, low: Floats, high: Floats, mass: Floats) -> Floats:
@@ -205,23 +212,23 @@ def convolved(frame: Frame, direction: Floats, centre: float, value: Value) -> C
 def of_function(frame: Frame, z: Floats, weight: Floats, values: Floats) -> Curve:
     """The marginal of a function of the unknowns, known at a design's points z.
 
-    Its logarithm (or logit, where all values lie between 0 and 1) is a quadratic in z, fitted by weighted least
-    squares; its law is that of the quadratic at evenly spread points of the axes' product density.
+    Its logarithm (or logit, where all values lie between 0 and 1) is a quadratic in z, fitted by weighted
+    least squares; its law is that of the quadratic at evenly spread points of the axes' product density.
     """
     from scipy.interpolate import PchipInterpolator
     from scipy.stats import qmc
 
-    forward, back = _scale_for(values)
+    forward, value = _scale_for(values)
     root = np.sqrt(weight)[:, None]
     fitted = np.linalg.lstsq(root * _quadratic(z), root[:, 0] * forward(values), rcond=None)[0]
     even = qmc.Halton(z.shape[1], scramble=False).random(SPREAD + 1)[1:]
-    g = np.sort(back(_quadratic(_halves(even, frame)) @ fitted))
+    g = np.sort(_quadratic(_halves(even, frame)) @ fitted)
     p = (np.arange(SPREAD) + 0.5) / SPREAD
     knots = np.unique(np.rint(np.linspace(0, SPREAD - 1, KNOTS)).astype(np.int64))
     t, first = np.unique(g[knots], return_index=True)
     cdf = PchipInterpolator(t, p[knots][first])
     fine = np.linspace(t[0], t[-1], GRID)
-    return Curve.of(fine, np.maximum(cdf.derivative()(fine), 0.0), itself)
+    return Curve.of(fine, np.maximum(cdf.derivative()(fine), 0.0), value)
 
 
 def _halves(u: Floats, frame: Frame) -> Floats:
@@ -241,10 +248,10 @@ def _quadratic(z: Floats) -> Floats:
     return np.concatenate([np.ones((len(z), 1)), z, *pairs], axis=1)
 
 
-def _scale_for(values: Floats) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+def _scale_for(values: Floats) -> tuple[Callable[[Floats], Floats], Value]:
     """A map of such values to the whole line, and back."""
     if (values > 0).all() and (values < 1).all():
-        return lambda v: np.log(v / (1.0 - v)), lambda t: 1.0 / (1.0 + np.exp(-t))
+        return lambda v: np.log(v) - np.log1p(-v), logistic
     if (values > 0).all():
-        return np.log, np.exp
-    return lambda v: v, lambda t: t
+        return np.log, exponential
+    return lambda v: v, itself

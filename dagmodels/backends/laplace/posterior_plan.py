@@ -10,8 +10,8 @@ from dagmodels.backends.laplace.posterior_lattice import MOST_DIMENSIONS
 from dagmodels.plugin import Plan, Role, Verdict
 
 NOTE = (
-    "every estimate is a posterior mean, se a posterior standard deviation, the limits are quantiles; the column "
-    "'mode' holds the mode of the marginal posterior"
+    "every estimate is a posterior mean, se a posterior standard deviation, the limits are quantiles; the "
+    "column 'mode' holds the mode of the marginal posterior"
 )
 MODE = "marginal mode, not a posterior"
 

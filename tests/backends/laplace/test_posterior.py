@@ -73,7 +73,9 @@ def test_normal_with_unknown_mean_and_variance():
 
 
 def test_nothing_outer_is_closed_form():
-    fit = posterior("model m\nplate r\nb ~ Normal(0, 2)\nobserved y[r] ~ Normal(b, 1)", {"y": [1.0, 2.0, 4.0]})
+    fit = posterior(
+        "model m\nplate r\nb ~ Normal(0, 2)\nobserved y[r] ~ Normal(b, 1)", {"y": [1.0, 2.0, 4.0]}
+    )
     b = by_name(fit).loc["b"]
     assert (b.estimate, b.se) == pytest.approx((7 / 3.25, 3.25**-0.5))
     law = stats.multivariate_normal(np.zeros(3), np.eye(3) + 4.0)
@@ -193,12 +195,16 @@ def two_scales():
 @cache
 def two_scales_by_force():
     """Sums over a fine grid of (log tau, log sigma), of a dense normal density of all data."""
-    _, g, y = two_scales()
+    _, _, y = two_scales()
     lt, ls = np.linspace(-14, 3.5, 211), np.linspace(-1.6, 0.9, 101)
     tau2, sigma2 = np.exp(2 * lt)[:, None], np.exp(2 * ls)[None, :]
     # the design is balanced: three eigenspaces, within groups, between them, and the mean's
     means = y.reshape(6, 4).mean(1)
-    within, between, total = ((y.reshape(6, 4).T - means) ** 2).sum(), 4 * ((means - y.mean()) ** 2).sum(), y.sum()
+    within, between, total = (
+        ((y.reshape(6, 4).T - means) ** 2).sum(),
+        4 * ((means - y.mean()) ** 2).sum(),
+        y.sum(),
+    )
     e1, e2 = sigma2 + 0 * tau2, sigma2 + 4 * tau2
     e3 = e2 + 24 * 9.0
     value = -0.5 * (18 * np.log(e1) + 5 * np.log(e2) + np.log(e3) + 24 * np.log(2 * np.pi))
@@ -269,7 +275,9 @@ def test_a_design_is_near_the_lattice():
     assert (np.abs(a["estimate"] - b["estimate"]) < 0.15 * a["se"]).all()
     assert np.abs(b["se"] / a["se"] - 1).max() < 0.2
     assert design.measures["log_evidence"] == pytest.approx(lattice.measures["log_evidence"], abs=0.1)
-    assert design.diagnostics["log_evidence_by_draws"] == pytest.approx(lattice.measures["log_evidence"], abs=0.1)
+    assert design.diagnostics["log_evidence_by_draws"] == pytest.approx(
+        lattice.measures["log_evidence"], abs=0.1
+    )
     assert design.diagnostics["points"] == 9
     assert not design.exact
     assert any("design of few points" in w for w in design.warnings)
@@ -352,6 +360,7 @@ def test_counts_against_nested_quadrature(name: str):
 
 
 # -- bad input, and what is said
+
 
 @pytest.mark.parametrize(
     ("lines", "named"),
