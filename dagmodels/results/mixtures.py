@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,23 +36,13 @@ class Mixture:
         return Mixture(self.weight, *(a[:, k : k + 1] for a in (self.mean, self.sd, self.skewness)))
 
     def quantiles(self, p: float) -> Floats:
-        """The p-quantile of every quantity, by Newton steps inside a bracket that shrinks."""
+        """The p-quantile of every quantity."""
         parts = self._parts()
         mean, sd = self.moments()
-        low, high = mean - 40.0 * sd, mean + 40.0 * sd
-        x = mean + _normal_quantile(p) * sd
-        for _ in range(60):
-            cdf, density = _cdf_and_density(x, *parts)
-            miss = cdf - p
-            low, high = np.where(miss < 0, x, low), np.where(miss < 0, high, x)
-            step = x - miss / np.maximum(density, 1e-300)
-            inside = (step > low) & (step < high) & np.isfinite(step)
-            following = np.where(inside, step, 0.5 * (low + high))
-            done = np.abs(following - x) <= 1e-9 * sd
-            x = np.where(np.abs(miss) < 1e-15, x, following)
-            if done.all():
-                break
-        return x
+        start = mean + _normal_quantile(p) * sd
+        return _solved(
+            p, lambda x: _cdf_and_density(x, *parts), start, mean - 40.0 * sd, mean + 40.0 * sd, sd
+        )
 
     def density(self, x: Floats) -> Floats:
         """Density of the only quantity at some values."""
@@ -73,6 +64,90 @@ class Mixture:
         scale = sd / np.sqrt(1.0 - 2.0 * square / math.pi)
         location = mean - scale * delta * math.sqrt(2.0 / math.pi)
         return weight, location, scale, delta / np.sqrt(np.maximum(1.0 - square, 1e-12))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ClosedMixture:
+    """Positive quantities whose laws given a point are of one family, mixed over weighted points.
+
+    family : "Gamma", "InverseGamma" or "Beta". first, second : its parameters. mean, sd : of these laws. One
+    point a row, one quantity a column.
+    """
+
+    weight: Floats
+    family: str
+    first: Floats
+    second: Floats
+    mean: Floats
+    sd: Floats
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of every quantity."""
+        return Mixture(self.weight, self.mean, self.sd, self.sd).moments()
+
+    def column(self, k: int) -> ClosedMixture:
+        """One quantity alone."""
+        parts = (a[:, k : k + 1] for a in (self.first, self.second, self.mean, self.sd))
+        return ClosedMixture(self.weight, self.family, *parts)
+
+    def quantiles(self, p: float) -> Floats:
+        """The p-quantile of every quantity."""
+        mean, sd = self.moments()
+        mean, sd = np.where(np.isfinite(mean), mean, 1.0), np.where(np.isfinite(sd), sd, 1.0)
+        high = mean + 40.0 * sd
+        while (short := self._cdf_and_density(high)[0] < p).any():
+            high = np.where(short, 4.0 * high, high)
+        start = np.clip(mean + _normal_quantile(p) * sd, 0.1 * mean, high)
+        return _solved(p, self._cdf_and_density, start, np.zeros(mean.size), high, 1e-3 * mean)
+
+    def density(self, x: Floats) -> Floats:
+        """Density of the only quantity at some values."""
+        return np.array([self._cdf_and_density(np.array([v]))[1][0] for v in x])
+
+    def _cdf_and_density(self, x: Floats) -> tuple[Floats, Floats]:
+        from scipy.special import betainc, betaln, gammainc, gammaincc, gammaln
+
+        a, b = self.first, self.second
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log = np.log(x)
+            match self.family:
+                case "Gamma":
+                    cdf = gammainc(a, b * x)
+                    density = np.exp(a * np.log(b) - gammaln(a) + (a - 1) * log - b * x)
+                case "InverseGamma":
+                    cdf = gammaincc(a, b / x)
+                    density = np.exp(a * np.log(b) - gammaln(a) - (a + 1) * log - b / x)
+                case "Beta":
+                    inside = np.clip(x, 0.0, 1.0)
+                    cdf = betainc(a, b, inside)
+                    density = np.exp((a - 1) * log + (b - 1) * np.log1p(-inside) - betaln(a, b))
+                case _:
+                    raise NotImplementedError(self.family)
+        return self.weight @ cdf, self.weight @ density
+
+
+def _solved(
+    p: float,
+    cdf_and_density: Callable[[Floats], tuple[Floats, Floats]],
+    start: Floats,
+    low: Floats,
+    high: Floats,
+    scale: Floats,
+) -> Floats:
+    """Where distribution functions reach p, by Newton steps inside brackets that shrink."""
+    x = start
+    for _ in range(80):
+        cdf, density = cdf_and_density(x)
+        miss = cdf - p
+        low, high = np.where(miss < 0, x, low), np.where(miss < 0, high, x)
+        step = x - miss / np.maximum(density, 1e-300)
+        inside = (step > low) & (step < high) & np.isfinite(step)
+        following = np.where(inside, step, 0.5 * (low + high))
+        done = (np.abs(following - x) <= 1e-9 * scale) | (np.abs(miss) < 1e-15)
+        x = np.where(np.abs(miss) < 1e-15, x, following)
+        if done.all():
+            break
+    return x
 
 
 def _density(z: Floats, shape: Floats | float) -> Floats:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.layout import Layout, layout
 from dagmodels.backends.laplace.posterior import Points
+from dagmodels.backends.laplace.posterior_closed import Closed
 from dagmodels.backends.laplace.posterior_given import Given, given_points
 from dagmodels.backends.laplace.posterior_moments import MANY, Conditionals
 from dagmodels.backends.laplace.posterior_outer import (
@@ -28,7 +29,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.results.curves import Curve, Marginal
-from dagmodels.results.mixtures import Mixture
+from dagmodels.results.mixtures import ClosedMixture, Mixture
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -154,8 +155,8 @@ class Answers:
     # -- latents
 
     @cached_property
-    def latents(self) -> tuple[tuple[str, ...], Mixture]:
-        """Names of latent elements, and their laws given the points, mixed."""
+    def latents(self) -> tuple[tuple[list[str], Mixture | ClosedMixture], ...]:
+        """Groups of latent elements: their names, and their laws given the points, mixed."""
         field, evaluator, points = self.solution.field, self.solution.evaluator, self.points
         names: list[str] = []
         for name in field.rows:
@@ -163,19 +164,24 @@ class Answers:
                 at = np.flatnonzero(field.rows[name] >= 0)
                 names.extend(element_label(field.problem, name, int(i)) for i in at)
         every = self._latent_rows
-        kept = _counting(points.weight, every.size)
+        closed = [Closed(c) for c in field.collapsed]
+        kept = _counting(points.weight, max([every.size, *(c.size for c in closed)]))
         weight = points.weight[kept] / points.weight[kept].sum()
         mean, sd, skewness = (np.zeros((kept.size, every.size)) for _ in range(3))
         known: Floats | None = None
         if every.size > MANY and self.conditionals.corrections is not None:
-            evaluator.criterion(self.points.x[np.argmax(points.weight)])
+            evaluator.criterion(points.x[np.argmax(points.weight)])
             known = self._skewness_of_many()
-        for j, number in enumerate(kept if every.size else ()):
+        for j, number in enumerate(kept.tolist() if every.size or closed else ()):
             evaluator.criterion(points.x[number])
-            found = self.conditionals.each(known)
-            mean[j], sd[j], skewness[j] = found[0][every], np.sqrt(found[1][every]), found[2][every]
+            for c in closed:
+                c.add(evaluator.w)
+            if every.size:
+                found = self.conditionals.each(known)
+                mean[j], sd[j], skewness[j] = found[0][every], np.sqrt(found[1][every]), found[2][every]
         self._back()
-        return tuple(names), Mixture(weight, mean, sd, skewness)
+        groups = [(c.names(field.problem), c.mixture(weight)) for c in closed]
+        return (*groups, *([(names, Mixture(weight, mean, sd, skewness))] if names else []))
 
     def _skewness_of_many(self) -> Floats:
         """At one point, in portions that fit into memory."""
@@ -202,9 +208,8 @@ class Answers:
         found = self.solution.evaluator.means()
         rows = self.layout.rows
         found[rows] = self.points.weight @ self.given.value[:, : rows.size]
-        _, mixture = self.latents
         if self._latent_rows.size:
-            found[self._latent_rows] = mixture.moments()[0]
+            found[self._latent_rows] = self.latents[-1][1].moments()[0]
         return found
 
     @cached_property
@@ -215,13 +220,13 @@ class Answers:
 
     def latent_columns(self) -> dict[str, list[Any]] | None:
         """The table of latents."""
-        names, mixture = self.latents
-        if not names:
-            return None
-        mean, sd = mixture.moments()
-        numbers = (mean, sd, mixture.quantiles(LOWER), mixture.quantiles(UPPER))
-        keys = ("estimate", "sd", "lower", "upper")
-        return {"name": list(names), **{k: v.tolist() for k, v in zip(keys, numbers, strict=True)}}
+        table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "lower", "upper")}
+        for names, mixture in self.latents:
+            numbers = (*mixture.moments(), mixture.quantiles(LOWER), mixture.quantiles(UPPER))
+            table["name"].extend(names)
+            for key, values in zip(list(table)[1:], numbers, strict=True):
+                table[key].extend(values.tolist())
+        return table if table["name"] else None
 
     # -- by name
 
@@ -235,7 +240,10 @@ class Answers:
         mean, sd = (float(a[0]) for a in found.moments())
         low, high = (float(found.quantiles(p)[0]) for p in (1e-7, 1 - 1e-7))
         near = mean + sd * np.linspace(-4, 4, DENSITY_POINTS)
-        x = np.unique(np.concatenate([np.linspace(low, high, DENSITY_POINTS), near]))
+        parts = [np.linspace(low, high, DENSITY_POINTS), near]
+        if isinstance(found, ClosedMixture):
+            parts.append(np.geomspace(low, high, DENSITY_POINTS))  # these may be steep at zero
+        x = np.unique(np.concatenate(parts))
         x = x[(x >= low) & (x <= high)]
         return Marginal(x, found.density(x))
 
@@ -246,7 +254,7 @@ class Answers:
             return None
         return found.quantile(p) if isinstance(found, Curve) else float(found.quantiles(p)[0])
 
-    def _law(self, name: str) -> Curve | Mixture | None:
+    def _law(self, name: str) -> Curve | Mixture | ClosedMixture | None:
         if name in self.layout.names:
             k = int(self.layout.order[self.layout.names.index(name)])
             if self._mixed[k]:
@@ -255,8 +263,10 @@ class Answers:
             if curve is None:
                 raise FitError(f"'{name}' is a known number: it has no density")
             return curve
-        names, mixture = self.latents
-        return mixture.column(names.index(name)) if name in names else None
+        for names, mixture in self.latents:
+            if name in names:
+                return mixture.column(names.index(name))
+        return None
 
     def _back(self) -> None:
         """The evaluator where other answers expect it: at the mode."""

@@ -3,7 +3,8 @@
 Outer unknowns are drawn from the lattice, interpolated linearly between its points (or from a product of
 split t laws for a design), latents from their conditional Gaussian, its mean shifted as the estimates are.
 A draw's weight is the exact density of data, latents and outer unknowns over that of the draw; for Normal
-leaves the latents cancel.  The tail of the weights says whether they correct the approximation or show that it fails.
+leaves the latents cancel.  The tail of the weights says whether they correct the approximation or show that
+it fails.
 """
 
 from __future__ import annotations

@@ -359,6 +359,38 @@ def test_counts_against_nested_quadrature(name: str):
     assert not fit.warnings
 
 
+def test_latents_integrated_in_closed_form():
+    """Pump: rates theta given alpha and beta are gamma; both integrated over a fine grid here."""
+    fit = dm.read(ROOT / "specs" / "pump.dag").fit_quietly(method="laplace", posterior=True)
+    frame = pd.read_csv(ROOT / "examples" / "pump.csv")
+    time, count = frame["t"].to_numpy(), frame["x"].to_numpy()
+    la, lb = np.linspace(-4.5, 3, 151)[:, None], np.linspace(-9, 3.5, 151)[None, :]
+    a, b = np.exp(la), np.exp(lb)
+    value = -a + la + stats.gamma.logpdf(b, 0.1) + lb
+    for t, x in zip(time, count, strict=True):
+        value = value + stats.nbinom.logpmf(x, a, b / (b + t))
+    top = value.max()
+    weight = np.exp(value - top)
+    evidence = top + np.log(weight.sum() * (la[1, 0] - la[0, 0]) * (lb[0, 1] - lb[0, 0]))
+    weight /= weight.sum()
+    assert fit.measures["log_evidence"] == pytest.approx(evidence, abs=1e-5)
+    table = by_name(fit)
+    for name, value in (("alpha", a), ("beta", b)):
+        mean = (weight * value).sum()
+        assert table.loc[name, "estimate"] == pytest.approx(mean, abs=1e-5)
+        assert table.loc[name, "se"] == pytest.approx(np.sqrt((weight * (value - mean) ** 2).sum()), abs=1e-4)
+    for k in (0, 6, 9):
+        shape, rate = a + count[k], b + time[k]
+        row = fit.latents.iloc[k]
+        mean = (weight * shape / rate).sum()
+        square = (weight * shape * (shape + 1) / rate**2).sum()
+        assert (row.estimate, row.sd) == pytest.approx((mean, np.sqrt(square - mean**2)), rel=1e-5)
+        below = [(weight * special.gammainc(shape, rate * limit)).sum() for limit in (row.lower, row.upper)]
+        assert below == pytest.approx([0.025, 0.975], abs=1e-6)
+        x, density = fit.marginal(row["name"])
+        assert np.trapezoid(density, x) == pytest.approx(1, abs=1e-3)
+
+
 # -- bad input, and what is said
 
 

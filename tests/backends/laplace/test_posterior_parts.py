@@ -242,7 +242,7 @@ def test_weights_with_a_heavy_tail_are_told():
 
 
 def test_a_bad_approximation_is_called_bad():
-    """Two unlikely rows for each latent of wide prior: the Gaussian at the mode is nothing like the posterior."""
+    """One row for each latent of wide prior: the Gaussian at the mode is nothing like the posterior."""
     text = """model bad
 plate g
 plate r in g
