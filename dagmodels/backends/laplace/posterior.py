@@ -153,6 +153,6 @@ def _design(f: LogPosterior, mode: Optimum, frame: Frame, names: list[str]) -> P
     weight = np.where(kept, weight * np.exp(np.where(kept, ratio, 0.0)), 0.0)
     halves = np.log(0.5 * (frame.up + frame.down)).sum() + 0.5 * d * math.log(2.0 * math.pi)
     volume = float(halves) + float(np.linalg.slogdet(frame.axes)[1])
-    log_evidence = frame.log_peak + volume + math.log(float(weight.sum()))
+    log_evidence = float(frame.log_peak) + volume + math.log(float(weight.sum()))
     weight = weight[kept] / weight.sum()
     return Points(mode, frame, None, y[kept], f.scale.points(y[kept])[0], weight, log_evidence, None)

@@ -1,10 +1,10 @@
 """The check of an approximate posterior: draws from it, weighted by the exact joint density.
 
 Outer unknowns are drawn from the lattice, interpolated linearly between its points (or from a product of
-split t laws for a design), latents from their conditional Gaussian, its mean shifted as the estimates are.
-A draw's weight is the exact density of data, latents and outer unknowns over that of the draw; for Normal
-leaves the latents cancel.  The tail of the weights says whether they correct the approximation or show that
-it fails.
+split t laws for a design), latents from a t law around their conditional Gaussian, its mean shifted as that
+of the estimates is.  A draw's weight is the exact density of data, latents and outer unknowns over that of the
+draw; for Normal leaves the latents cancel.  The tail of the weights says whether they correct the
+approximation or show that it fails.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ class _Latents:
         self.evaluator = e = f.evaluator
         self.conditionals = Conditionals(e)
         self.count = e.field.pattern.n - 1
+        self.freedom = max(FREEDOM, 2.0 * self.count)
         self.rng = rng
         f.log_density(centre)
         loads = self.conditionals.loads()  # any are valid: those of the mode serve everywhere
@@ -126,18 +127,28 @@ class _Latents:
 
         Laplace's approximation times the Gaussian at the mode is the exact density with each row's log
         density replaced by its quadratic expansion. A mean shifted by s = C A'b takes away b'A(u - mode - s)
-        + b'A s/2 besides.
+        + b'A s/2 besides, a t law in place of the normal one adds the log of their ratio.
         """
         e, corrections = self.evaluator, self.conditionals.corrections
         assert corrections is not None
         b = self.loads
-        shift = corrections.shift(b)
-        u = e.elimination.sample(self.rng.standard_normal(self.count)) + shift
-        moved = corrections.predictors(np.stack([u - e.elimination.mean(), shift], axis=1))
+        shift, mode = corrections.shift(b), e.elimination.mean()
+        normals = np.where(e.elimination.s[:-1] > 0, self.rng.standard_normal(self.count), 0.0)
+        stretch = math.sqrt(self.freedom / self.rng.chisquare(self.freedom))
+        u = mode + shift + stretch * (e.elimination.sample(normals) - mode)
+        moved = corrections.predictors(np.stack([u - mode, shift], axis=1))
         d, along = moved[:, 0], moved[:, 1]
         if self.elements is not None:
             self.elements[s] = e.field.restored(u + e.field.shift)
-        return self._beyond_quadratic(d) - float(b @ (d - along) + 0.5 * b @ along)
+        less = float(b @ (d - along) + 0.5 * b @ along)
+        return self._beyond_quadratic(d) - less + self._normal_over_t(normals, stretch)
+
+    def _normal_over_t(self, normals: Floats, stretch: float) -> float:
+        """Log of the normal over the multivariate t density of a draw."""
+        v, q = self.freedom, int(np.count_nonzero(normals))
+        square = float(normals @ normals) * stretch**2
+        constant = math.lgamma((v + q) / 2) - math.lgamma(v / 2) - 0.5 * q * math.log(v / 2)
+        return -0.5 * square - constant + 0.5 * (v + q) * math.log1p(square / v)
 
     def _beyond_quadratic(self, d: Floats) -> float:
         """Log densities of all rows at the mode's predictors + d, less their quadratic expansions."""

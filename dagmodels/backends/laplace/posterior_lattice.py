@@ -96,7 +96,7 @@ def frame_of(optimum: Optimum, density: Density) -> Frame:
     values, vectors = np.linalg.eigh(optimum.hessian * np.outer(scale, scale))
     values = np.maximum(values, 1e-4 * max(float(values.max(initial=1.0)), 1e-300))
     axes = scale[:, None] * vectors * np.sqrt(2.0 / values)
-    peak = -0.5 * optimum.value
+    peak = -0.5 * float(optimum.value)
     halves = [[_width(density, optimum.x, sign * axis, peak) for axis in axes.T] for sign in (1.0, -1.0)]
     up, down = np.array(halves[0]), np.array(halves[1])
     width = np.sqrt(up * down)

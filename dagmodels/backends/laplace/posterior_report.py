@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from dagmodels.plugin import Plan
 
 COARSE = 0.03  # a change on halving above which the lattice is called too coarse
+SHIFT = 0.1  # in posterior sds: a mean that weighted draws move by more, beyond their noise, is told
+EVEN = 1.2  # largest weight over the average, below which the shape of the tail means nothing
 CERTIFIED = 1e-3  # the gradient norm at the mode below which it counts as one
 
 
@@ -65,7 +67,7 @@ def _posterior_fit(solution: Solution, plan: Plan | None, request: Request, bega
         ),
         exact=points.lattice is not None and not curved,
         converged=not trouble,
-        message=trouble or _certificate(points, halving, found),
+        message=trouble or _certificate(points, halving, found, not curved and not points.y.shape[1]),
         estimate_columns=columns,
         latent_columns=answers.latent_columns,
         latent_modes=partial(modes, solution),
@@ -80,7 +82,7 @@ def _posterior_fit(solution: Solution, plan: Plan | None, request: Request, bega
             **_checked(found, answers),
             "seconds": time.process_time() - began,
         },
-        warnings=_warnings(field.roles, points, found),
+        warnings=_warnings(field.roles, points, found, answers),
         plan=plan,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
@@ -106,8 +108,8 @@ class Predictor:
 
 def _trouble(points: Points, halving: float) -> str:
     """Why the posterior is not to be trusted, or nothing."""
-    mode = points.mode
-    if mode.x.size and not (mode.decrement / math.sqrt(2) < CERTIFIED and mode.smallest > 0):
+    mode = points.mode  # a lattice proves itself, wherever it was begun
+    if points.lattice is None and not (mode.decrement / math.sqrt(2) < CERTIFIED and mode.smallest > 0):
         return "the posterior's mode over the outer unknowns is not certified (gradient or curvature)"
     if halving > COARSE:
         return (
@@ -117,13 +119,13 @@ def _trouble(points: Points, halving: float) -> str:
     return ""
 
 
-def _certificate(points: Points, halving: float, found: Check | None) -> str:
+def _certificate(points: Points, halving: float, found: Check | None, closed: bool) -> str:
     told = []
     if points.lattice is not None and points.y.shape[1]:
         told.append(f"halving the step changed no estimate by more than {max(halving, 1e-12):.1g} sd")
-    if found is not None and math.isfinite(found.both.k):
+    if found is not None and math.isfinite(found.both.k) and _agrees(found):
         told.append(f"weighted draws agree (Pareto k {found.both.k:.2f})")
-    return "; ".join(told) or "in closed form"
+    return "; ".join(told) or ("in closed form" if closed else "")
 
 
 def _checked(found: Check | None, answers: Answers) -> dict[str, Any]:
@@ -158,9 +160,9 @@ def largest_shift(found: Check, answers: Answers) -> tuple[str, float]:
     return names[k], float(shifts[k])
 
 
-def _warnings(roles: Roles, points: Points, found: Check | None) -> tuple[str, ...]:
+def _warnings(roles: Roles, points: Points, found: Check | None, answers: Answers) -> tuple[str, ...]:
     told = []
-    if found is not None and not found.both.k < RELIABLE and not math.isnan(found.both.k):
+    if found is not None and not _agrees(found):
         outer = not found.outer.k < RELIABLE
         names = roles.outer if outer else _latents(roles)
         quoted = ", ".join(f"'{n}'" for n in names)
@@ -170,12 +172,26 @@ def _warnings(roles: Roles, points: Points, found: Check | None) -> tuple[str, .
             f"{found.both.k:.2f}, above {RELIABLE}; try {advice}, or a prior that keeps "
             f"{'them' if len(tuple(names)) > 1 else 'it'} from extreme values"
         )
+    elif found is not None:
+        name, shift = largest_shift(found, answers)
+        noise = math.sqrt(max(1.0 / found.both.effective - 1.0 / len(found.y), 0.0))
+        if abs(shift) > SHIFT + 4.0 * noise:
+            told.append(
+                f"weighted draws put the posterior mean of '{name}' {abs(shift):.2f} standard deviations "
+                f"{'higher' if shift > 0 else 'lower'} than it is approximated here; others move less"
+            )
     if points.lattice is None:
         told.append(
             "quantiles of the outer unknowns come from a design of few points: rough in the second digit; "
             "posterior='grid' is finer where there are not many"
         )
     return tuple(told)
+
+
+def _agrees(found: Check) -> bool:
+    """Whether weights can be trusted: a light tail, or no weight that is much above the average."""
+    k = found.both.k
+    return math.isnan(k) or k < RELIABLE or float(found.both.weight.max()) * len(found.y) < EVEN
 
 
 def _latents(roles: Roles) -> tuple[str, ...]:

@@ -241,6 +241,22 @@ def test_weights_with_a_heavy_tail_are_told():
     assert np.isnan(smoothed(np.zeros(10)).k)
 
 
+def test_a_mean_that_draws_put_elsewhere_is_told():
+    """Two rows for each latent; the weights are fine, and the posterior's mean is far from Gaussian's."""
+    fit = dm.read("model m\nplate r\nu[r] ~ Normal(0, 8)\nobserved y[r] ~ Bernoulli(expit(u))").fit_quietly(
+        {"y": [1, 1, 0]}, method="laplace", posterior=True, posterior_draws=4000
+    )
+    t = np.linspace(-60, 60, 20001)
+    density = stats.norm.pdf(t, 0, 8) / (1 + np.exp(-t))
+    assert fit.diagnostics["pareto_k"] < 0.7
+    assert fit.diagnostics["log_evidence_by_draws"] == pytest.approx(3 * np.log(0.5), abs=0.15)
+    mean = (density @ t) / density.sum()
+    row = fit.estimates.iloc[0]
+    (told,) = fit.warnings
+    assert "weighted draws put the posterior mean of 'u" in told
+    assert abs(mean - row.estimate) > 0.1 * row.se
+
+
 def test_a_bad_approximation_is_called_bad():
     """One row for each latent of wide prior: the Gaussian at the mode is nothing like the posterior."""
     text = """model bad
