@@ -126,6 +126,47 @@ class ClosedMixture:
         return self.weight @ cdf, self.weight @ density
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class MappedMixture:
+    """Quantities whose logarithms (log odds, if logit) are the mixture's."""
+
+    mixture: Mixture
+    logit: bool
+
+    def inverse(self, x: Floats) -> Floats:
+        """Logarithms or log odds."""
+        return np.log(x) - np.log1p(-x) if self.logit else np.log(x)
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation, by Gauss-Hermite sums for every component: a skew normal is a standard
+        normal density times 2 Phi(shape z)."""
+        from scipy.special import ndtr
+
+        weight, location, scale, shape = self.mixture._parts()
+        nodes, hermite = np.polynomial.hermite_e.hermegauss(41)
+        mean = square = np.zeros(location.shape[1])
+        for z, w in zip(nodes, hermite / math.sqrt(2.0 * math.pi), strict=True):
+            share = 2.0 * w * ndtr(shape * z)
+            x = self._value(location + scale * z)
+            mean, square = mean + weight @ (share * x), square + weight @ (share * x * x)
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+    def column(self, k: int) -> MappedMixture:
+        """One quantity alone."""
+        return MappedMixture(self.mixture.column(k), self.logit)
+
+    def quantiles(self, p: float) -> Floats:
+        """The p-quantile of every quantity."""
+        return self._value(self.mixture.quantiles(p))
+
+    def density(self, x: Floats) -> Floats:
+        """Density of the only quantity at some values."""
+        return self.mixture.density(self.inverse(x)) / (x * (1.0 - x) if self.logit else x)
+
+    def _value(self, z: Floats) -> Floats:
+        return 1.0 / (1.0 + np.exp(-z)) if self.logit else np.exp(z)
+
+
 def _solved(
     p: float,
     cdf_and_density: Callable[[Floats], tuple[Floats, Floats]],

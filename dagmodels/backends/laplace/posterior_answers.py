@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.general import IDENTITY, LOGIT
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.layout import Layout, layout
 from dagmodels.backends.laplace.posterior import Points
@@ -29,13 +30,24 @@ from dagmodels.errors import FitError
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.results.curves import Curve, Marginal
-from dagmodels.results.mixtures import ClosedMixture, Mixture
+from dagmodels.results.mixtures import ClosedMixture, MappedMixture, Mixture
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LOWER, UPPER = 0.025, 0.975
 MOST_STORED = 20_000_000
 DENSITY_POINTS = 201
+
+
+Law = Mixture | MappedMixture | ClosedMixture
+
+
+class Group(NamedTuple):
+    """Latent elements whose laws are of one kind; rows: of the elimination, None for what is no element."""
+
+    names: list[str]
+    law: Law
+    rows: Ints | None = None
 
 
 class Answers:
@@ -155,15 +167,16 @@ class Answers:
     # -- latents
 
     @cached_property
-    def latents(self) -> tuple[tuple[list[str], Mixture | ClosedMixture], ...]:
-        """Groups of latent elements: their names, and their laws given the points, mixed."""
+    def latents(self) -> tuple[Group, ...]:
+        """Groups of latent elements: those integrated in closed form, then the others by their scale."""
         field, evaluator, points = self.solution.field, self.solution.evaluator, self.points
-        names: list[str] = []
+        places = {name: np.flatnonzero(r >= 0) for name, r in field.rows.items()}
+        scales: dict[str, list[str]] = {}
         for name in field.rows:
-            if not is_coefficient(self.solution, name):
-                at = np.flatnonzero(field.rows[name] >= 0)
-                names.extend(element_label(field.problem, name, int(i)) for i in at)
-        every = self._latent_rows
+            if not is_coefficient(self.solution, name) and places[name].size:
+                scales.setdefault(field.roles.general.get(name, IDENTITY), []).append(name)
+        rows = {k: np.concatenate([field.rows[n][places[n]] for n in v]) for k, v in scales.items()}
+        every = np.concatenate([np.zeros(0, dtype=np.int64), *rows.values()])
         closed = [Closed(c) for c in field.collapsed]
         kept = _counting(points.weight, max([every.size, *(c.size for c in closed)]))
         weight = points.weight[kept] / points.weight[kept].sum()
@@ -180,8 +193,16 @@ class Answers:
                 found = self.conditionals.each(known)
                 mean[j], sd[j], skewness[j] = found[0][every], np.sqrt(found[1][every]), found[2][every]
         self._back()
-        groups = [(c.names(field.problem), c.mixture(weight)) for c in closed]
-        return (*groups, *([(names, Mixture(weight, mean, sd, skewness))] if names else []))
+        groups = [Group(c.names(field.problem), c.mixture(weight)) for c in closed]
+        begin = 0
+        for scale, nodes in scales.items():
+            at = slice(begin, begin + rows[scale].size)
+            begin = at.stop
+            names = [element_label(field.problem, n, int(i)) for n in nodes for i in places[n]]
+            law = Mixture(weight, mean[:, at], sd[:, at], skewness[:, at])
+            mapped = law if scale == IDENTITY else MappedMixture(law, scale == LOGIT)
+            groups.append(Group(names, mapped, rows[scale]))
+        return tuple(groups)
 
     def _skewness_of_many(self) -> Floats:
         """At one point, in portions that fit into memory."""
@@ -208,22 +229,20 @@ class Answers:
         found = self.solution.evaluator.means()
         rows = self.layout.rows
         found[rows] = self.points.weight @ self.given.value[:, : rows.size]
-        if self._latent_rows.size:
-            found[self._latent_rows] = self.latents[-1][1].moments()[0]
+        for group in self.latents:
+            mean = group.law.moments()[0]
+            if isinstance(group.law, MappedMixture):
+                mean = group.law.inverse(mean)
+            if group.rows is not None:
+                found[group.rows] = mean
         return found
-
-    @cached_property
-    def _latent_rows(self) -> Ints:
-        field = self.solution.field
-        rows = [r[r >= 0] for n, r in field.rows.items() if not is_coefficient(self.solution, n)]
-        return np.concatenate([np.zeros(0, dtype=np.int64), *rows])
 
     def latent_columns(self) -> dict[str, list[Any]] | None:
         """The table of latents."""
         table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "sd", "lower", "upper")}
-        for names, mixture in self.latents:
-            numbers = (*mixture.moments(), mixture.quantiles(LOWER), mixture.quantiles(UPPER))
-            table["name"].extend(names)
+        for group in self.latents:
+            numbers = (*group.law.moments(), group.law.quantiles(LOWER), group.law.quantiles(UPPER))
+            table["name"].extend(group.names)
             for key, values in zip(list(table)[1:], numbers, strict=True):
                 table[key].extend(values.tolist())
         return table if table["name"] else None
@@ -241,7 +260,7 @@ class Answers:
         low, high = (float(found.quantiles(p)[0]) for p in (1e-7, 1 - 1e-7))
         near = mean + sd * np.linspace(-4, 4, DENSITY_POINTS)
         parts = [np.linspace(low, high, DENSITY_POINTS), near]
-        if isinstance(found, ClosedMixture):
+        if not isinstance(found, Mixture):
             parts.append(np.geomspace(low, high, DENSITY_POINTS))  # these may be steep at zero
         x = np.unique(np.concatenate(parts))
         x = x[(x >= low) & (x <= high)]
@@ -254,7 +273,7 @@ class Answers:
             return None
         return found.quantile(p) if isinstance(found, Curve) else float(found.quantiles(p)[0])
 
-    def _law(self, name: str) -> Curve | Mixture | ClosedMixture | None:
+    def _law(self, name: str) -> Curve | Law | None:
         if name in self.layout.names:
             k = int(self.layout.order[self.layout.names.index(name)])
             if self._mixed[k]:
@@ -263,9 +282,9 @@ class Answers:
             if curve is None:
                 raise FitError(f"'{name}' is a known number: it has no density")
             return curve
-        for names, mixture in self.latents:
-            if name in names:
-                return mixture.column(names.index(name))
+        for group in self.latents:
+            if name in group.names:
+                return group.law.column(group.names.index(name))
         return None
 
     def _back(self) -> None:

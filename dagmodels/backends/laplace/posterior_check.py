@@ -1,9 +1,9 @@
 """The check of an approximate posterior: draws from it, weighted by the exact joint density.
 
 Outer unknowns are drawn from the lattice, interpolated linearly between its points (or from a product of
-split t laws for a design), latents from a t law around their conditional Gaussian, its mean shifted as that
-of the estimates is.  A draw's weight is the exact density of data, latents and outer unknowns over that of the
-draw; for Normal leaves the latents cancel.  The tail of the weights says whether they correct the
+split t laws for a design), latents from a t law around their conditional Gaussian, with its mean shifted as
+that of the estimates.  A draw's weight is the exact density of data, latents and outer unknowns over that of
+the draw; for Normal leaves the latents cancel.  The tail of the weights says whether they correct the
 approximation or show that it fails.
 """
 
@@ -20,6 +20,7 @@ from dagmodels.backends.laplace.posterior_lattice import Frame, Lattice
 from dagmodels.backends.laplace.posterior_moments import Conditionals
 from dagmodels.backends.laplace.posterior_scale import LogPosterior
 from dagmodels.forms.mode import ModeEvaluator
+from dagmodels.numerics.elimination import SCALED
 from dagmodels.numerics.pareto import Smoothed, smoothed
 
 Floats = NDArray[np.float64]
@@ -133,7 +134,8 @@ class _Latents:
         assert corrections is not None
         b = self.loads
         shift, mode = corrections.shift(b), e.elimination.mean()
-        normals = np.where(e.elimination.s[:-1] > 0, self.rng.standard_normal(self.count), 0.0)
+        vary = (e.elimination.s[:-1] > 0) | (e.field.pattern.kind[:-1] != SCALED)
+        normals = np.where(vary, self.rng.standard_normal(self.count), 0.0)
         stretch = math.sqrt(self.freedom / self.rng.chisquare(self.freedom))
         u = mode + shift + stretch * (e.elimination.sample(normals) - mode)
         moved = corrections.predictors(np.stack([u - mode, shift], axis=1))
