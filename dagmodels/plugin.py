@@ -96,7 +96,10 @@ class Plan:
 
 @runtime_checkable
 class Backend(Protocol):
-    """What the entry-point group `dagmodels.backends` holds."""
+    """What the entry-point group `dagmodels.backends` holds.
+
+    A backend may also have `describe(plan)`, which gives the plan in the words of its options.
+    """
 
     name: str
 

@@ -35,7 +35,7 @@ def make_plan(facts: Facts, method: str = "auto", options: Mapping[str, Any] | N
         plan = _automatic(rule, verdicts)
     else:
         plan = _requested(method, rule, verdicts)
-    return replace(
+    plan = replace(
         plan,
         verdicts=verdicts,
         notes=(*plan.notes, *facts.cautions),
@@ -45,6 +45,8 @@ def make_plan(facts: Facts, method: str = "auto", options: Mapping[str, Any] | N
         rule=rule.name,
         text=explain,
     )
+    describe = getattr(backends().get(plan.backend or ""), "describe", None)
+    return plan if describe is None else describe(plan)
 
 
 def _judge(backend: Backend, facts: Facts) -> Verdict:

@@ -62,7 +62,7 @@ POLICY: tuple[Rule, ...] = (
         all_priors_proper,
         ("gibbs", "laplace"),
         "every unknown has a proper prior, so there is a posterior to draw from",
-        (("laplace", "marginal mode, not a posterior: a backend that draws would give the posterior"),),
+        (("laplace", "marginal mode, not a posterior: posterior=True gives means and quantiles"),),
     ),
     Rule(
         "continuous latents",

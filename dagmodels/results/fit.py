@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dagmodels.results.bootstrap import Bootstrap
     from dagmodels.results.coefficients import CoefficientSpread
+    from dagmodels.results.curves import Marginal, Marginals
     from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -67,6 +68,7 @@ class Fit:
     again : what the backend fits once more with: `refit`, `bootstrap`, `confint`.
     simulator : draws responses, given estimates by node and a stream; `Graph.fit` adds it.
     spread : the backend's function for the coefficients' covariance and its slopes, where they are exact.
+    marginals : the posterior behind `marginal` and its quantiles; None for a point fit.
     draws : None for a point fit.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
@@ -94,12 +96,13 @@ class Fit:
     again: Again | None = field(default=None, repr=False)
     simulator: Callable[..., Any] | None = field(default=None, repr=False)
     spread: Callable[[], CoefficientSpread] | None = field(default=None, repr=False)
+    marginals: Marginals | None = field(default=None, repr=False)
     draws: Any = None
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
-        "covariance_matrix", "predictor", "again", "simulator", "targets",
+        "covariance_matrix", "predictor", "again", "simulator", "targets", "marginals",
         "domains", "spread", "_estimates", "_latents",
     })  # fmt: skip
 
@@ -191,6 +194,22 @@ class Fit:
             raise FitError(f"predict: the '{self.backend}' backend does not take {told}") from error
         return self.predictor(new, **options)
 
+    def marginal(self, name: str) -> Marginal:
+        """Posterior density of an estimate or of a latent's element: `x, density = fit.marginal("tau")`.
+
+        The density integrates to one over x. For fits with `posterior=True` alone.
+        """
+        if self.marginals is None:
+            raise FitError(
+                f"this fit of '{self.graph.name}' is a point estimate and has no densities; "
+                "fit with posterior=True, where every unknown has a proper prior"
+            )
+        found = self.marginals.density(name)
+        if found is None:
+            names = [*self.estimate_columns["name"], *self.latent_table["name"]]
+            raise UnknownName(_unknown(self.graph, name, list(map(str, names))))
+        return found
+
     # -- the fit once more
 
     def refit(self, y: Any) -> Fit:
@@ -242,7 +261,7 @@ class Fit:
         Parameters
         ----------
         method : "wald" (estimate and standard errors), "profile" (of the likelihood; REML fits are profiled
-            by ML, as in lme4) or "boot".
+            by ML, as in lme4), "boot", or "posterior" (equal tails, of fits with `posterior=True`).
         which : names; None for all (profiles: all estimates that are not defined by others).
         options : for "boot" those of `bootstrap`, and `kind`, as of `Bootstrap.intervals`.
         """

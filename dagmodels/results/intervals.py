@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dagmodels.results.fit import Fit
 
-METHODS = ("wald", "profile", "boot")
+METHODS = ("wald", "profile", "boot", "posterior")
 
 
 def confint(
@@ -39,6 +39,8 @@ def confint(
     match method:
         case "wald":
             low, high = _wald(fit, at, level)
+        case "posterior":
+            low, high = _posterior(fit, chosen, level)
         case "boot":
             kind = options.pop("kind", "percentile")
             found = fit.bootstrap(**options).intervals(kind, level)
@@ -62,6 +64,13 @@ def _wald(fit: Fit, at: list[int], level: float) -> tuple[Any, Any]:
     half = NormalDist().inv_cdf((1 + level) / 2) * se
     lowest, highest = (edge[at] for edge in fit.domains())
     return np.maximum(estimate - half, lowest), np.minimum(estimate + half, highest)
+
+
+def _posterior(fit: Fit, chosen: list[str], level: float) -> tuple[Any, Any]:
+    if fit.marginals is None:
+        raise FitError("this fit has no posterior: fit with posterior=True, or use another method")
+    shares = ((1 - level) / 2, (1 + level) / 2)
+    return tuple(np.array([fit.marginals.quantile(n, p) for n in chosen]) for p in shares)
 
 
 def _profile(fit: Fit, chosen: list[str], level: float, *, explicit: bool) -> DataFrame:

@@ -25,7 +25,10 @@ def endings(fit: Fit) -> list[str]:
     """What follows the estimates: latents, certificate, warnings."""
     parts = [certificate(fit), *(f"Warning: {w}" for w in fit.warnings)]
     if len(fit.latent_table["name"]):
-        parts.insert(0, latents(fit.latent_table))
+        given = (
+            "posterior mean and sd" if fit.marginals is not None else "estimate and sd given the parameters"
+        )
+        parts.insert(0, latents(fit.latent_table, given))
     return parts
 
 
@@ -79,12 +82,12 @@ def estimate_table(fit: Fit) -> Columns:
     return columns
 
 
-def latents(columns: Columns) -> str:
-    """The first latents, how many there are, and where the others are."""
+def latents(columns: Columns, given: str = "estimate and sd given the parameters") -> str:
+    """The first latents, what their numbers are, how many there are, and where the others are."""
     count = len(columns["name"])
     shown = {k: v for k, v in columns.items() if k in ("name", "estimate", "sd")}
     every = "" if count <= LATENT_ROWS else "; all in `fit.latents`"
-    title = f"Latents ({count}; estimate and sd given the parameters{every})"
+    title = f"Latents ({count}; {given}{every})"
     return f"{title}\n{text_table(shown, indent='  ', limit=LATENT_ROWS)}"
 
 

@@ -33,5 +33,11 @@ class Laplace:
 
         return fit(problem, plan, options)
 
+    def describe(self, plan: Plan) -> Plan:
+        """The plan in the words of its options: posterior means instead of modes, if asked for."""
+        from dagmodels.backends.laplace.posterior_plan import described
+
+        return described(plan)
+
 
 backend = Laplace()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dagmodels.results.fit import Fit
 
 Floats = NDArray[np.float64]
+OPTIONS = ("seed", "se", "quadrature", "posterior", "posterior_draws")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,15 +57,25 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
 
     Options: `se` = "conditional" (standard errors of coefficients given the outer unknowns, as lme4's)
     or "joint" (theirs included); `quadrature` = nodes of adaptive Gauss-Hermite quadrature in each
-    dimension, 1 for Laplace's approximation (lme4's nAGQ).
+    dimension, 1 for Laplace's approximation (lme4's nAGQ); `posterior` = True, "grid" or "ccd" for posterior
+    means and quantiles instead of a mode, checked by `posterior_draws` weighted draws.
     """
+    from dagmodels.backends.laplace.posterior import refuse_improper, requested
     from dagmodels.backends.laplace.report import report
     from dagmodels.numerics import objective_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
     began = time.process_time()
     se, order = _options(options)
-    solution = solve(build_field(problem, roles(problem.graph, problem)), began)
+    request = requested(options)
+    assigned = roles(problem.graph, problem)
+    if request is not None:
+        refuse_improper(problem.graph, assigned)
+    solution = solve(build_field(problem, assigned), began)
+    if request is not None:
+        from dagmodels.backends.laplace.posterior_report import posterior_fit
+
+        return posterior_fit(solution, plan, request, began)
     if order > 1:
         from dagmodels.backends.laplace.quadrature import by_quadrature
 
@@ -74,11 +85,11 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
 
 def _options(options: Mapping[str, Any]) -> tuple[str, int]:
     """`se` and `quadrature`; anything else unknown is refused, because a slip must not pass in silence."""
-    unknown = [name for name in options if name not in ("seed", "se", "quadrature")]
+    unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise FitError(
-            f"laplace has no option {', '.join(map(repr, unknown))}; it has se='conditional' or 'joint', and "
-            "quadrature=1 or more nodes"
+            f"laplace has no option {', '.join(map(repr, unknown))}; it has se='conditional' or 'joint', "
+            "quadrature=1 or more nodes, posterior=True, 'grid' or 'ccd', and posterior_draws="
         )
     order = options.get("quadrature", 1)
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 100:

@@ -84,7 +84,9 @@ def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
                 if law in ("Truncated", "Censored", "Ordered", "Mixture", "Table", "Simultaneous"):
                     reasons.append(f"the prior of '{name}' is {law}, which has no coordinates here yet")
                     continue
-                kind = "matrix" if family(law).event else family(law).support.kind
+                kind = family(law).support.kind
+                if family(law).event and kind not in ("covariance", "correlation", "simplex"):
+                    kind = "matrix"
             domain = getattr(statement, "domain", None)
             if kind in ("simplex", "ordered", "matrix", "integer", "category") or (
                 domain is not None and domain.kind in ("simplex", "ordered")

@@ -453,5 +453,5 @@ def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str]) -> t
             f"no standard error of {told}{more}: the curvature of the criterion gives no variance there"
         )
     if prior:
-        found.append("these are modes of the marginal posterior, not posterior means")
+        found.append("these are modes of the marginal posterior, not posterior means (posterior=True)")
     return tuple(found)
