@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
     from dagmodels.mixed import anova, glmer, lmer
+    from dagmodels.structural import cfa, growth, lavaan, sem
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,10 @@ _HOMES = {
     "anova": "dagmodels.mixed",
     "glmer": "dagmodels.mixed",
     "lmer": "dagmodels.mixed",
+    "cfa": "dagmodels.structural",
+    "growth": "dagmodels.structural",
+    "lavaan": "dagmodels.structural",
+    "sem": "dagmodels.structural",
 }
 
 __all__ = [
@@ -60,11 +65,15 @@ __all__ = [
     "ModelErrors",
     "PluginWarning",
     "anova",
+    "cfa",
     "equal",
     "functions",
     "glmer",
+    "growth",
+    "lavaan",
     "lmer",
     "read",
+    "sem",
     "unequal",
 ]
 

@@ -36,9 +36,10 @@ def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
     Parameters
     ----------
     source : a path, or the text of a model.
-    format : "dag", "json", "formula", ...; guessed from the file's ending or the text's beginning when
-        None.
-    options : of the format. "formula" needs `data` and takes the arguments of `lmer` and `glmer`.
+    format : "dag", "json", "formula", "lavaan", ...; guessed from the file's ending or the text's beginning
+        when None.
+    options : of the format. "formula" needs `data` and takes the arguments of `lmer` and `glmer`; "lavaan"
+        takes those of `sem` and `model_type` ("sem", "cfa", "growth", "lavaan").
 
     Raises
     ------
@@ -48,12 +49,21 @@ def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
         from dagmodels.mixed import read_model
 
         return read_model(source, **options)
+    if format == "lavaan" or _is_file(source, ".lav"):
+        from dagmodels.structural import read_file
+
+        return read_file(source, **options)
     from dagmodels.readers import read as read_dag
 
     _refuse_formula(source, format)
     if options:
         raise TypeError(f"the format {format!r} has no option {', '.join(map(repr, options))}")
     return Graph.of(read_dag(source, format))
+
+
+def _is_file(source: object, ending: str) -> bool:
+    """Whether a source is the name of a file with that ending."""
+    return isinstance(source, str | os.PathLike) and os.fspath(source).endswith(ending)
 
 
 def _refuse_formula(source: object, format: str | None) -> None:
@@ -92,7 +102,8 @@ class Graph(Builder):
         from dagmodels.dispatch.plan import make_plan
 
         self._check_call(method)
-        return make_plan(self._facts(data, observed=True), method, options)
+        known = replace(self._facts(data, observed=True), form=str(options.get("form", "")))
+        return make_plan(known, method, options)
 
     def fit(
         self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
@@ -133,7 +144,9 @@ class Graph(Builder):
         from dagmodels.dispatch.registry import backends
 
         self._check_call(method, seed)
-        known = self._facts(self.data_or_file(data), observed=True)
+        known = replace(
+            self._facts(self.data_or_file(data), observed=True), form=str(options.get("form", ""))
+        )
         assert known.problem is not None
         if check:
             faults = [ModelError(f.message, node=f.nodes[0], hint=f.hint) for f in known.findings]

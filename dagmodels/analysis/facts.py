@@ -53,6 +53,7 @@ class NodeFacts:
 class Facts:
     """Facts about `graph`, and about `problem` where data are bound; see `facts`.
 
+    form : the numeric form that the user asks for, "" for none.
     told_apart : whoever made the graph from these data has seen to it that no combination of coefficients
         leaves all means as they are.
     """
@@ -60,6 +61,7 @@ class Facts:
     graph: Dag
     problem: Problem | None = None
     told_apart: bool = False
+    form: str = ""
 
     @cached_property
     def nodes(self) -> Mapping[str, NodeFacts]:
@@ -234,6 +236,8 @@ class Facts:
         if self.problem is None:
             return identification(self.reach)
         known = self.structure.identification
+        if self.form == "moments":  # collinear columns are seen in the covariance matrix itself
+            return known
         return (*known, *identification_by_data(self.problem, self.reach, known, self.told_apart))
 
     @cached_property

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
+    from dagmodels.forms.moments import MomentsSolution
     from dagmodels.results.bootstrap import Bootstrap
     from dagmodels.results.coefficients import CoefficientSpread
     from dagmodels.results.curves import Marginal, Marginals
@@ -70,6 +71,8 @@ class Fit:
     spread : the backend's function for the coefficients' covariance and its slopes, where they are exact.
     marginals : the posterior behind `marginal` and its quantiles; None for a point fit.
     draws : None for a point fit.
+    moments : the form and the optimum of fits from moments; None for others. coordinate_covariance : sampling
+        covariance of that form's coordinates.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
 
@@ -98,12 +101,14 @@ class Fit:
     spread: Callable[[], CoefficientSpread] | None = field(default=None, repr=False)
     marginals: Marginals | None = field(default=None, repr=False)
     draws: Any = None
+    moments: MomentsSolution | None = field(default=None, repr=False)
+    coordinate_covariance: Any = field(default=None, repr=False)
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
         "covariance_matrix", "predictor", "again", "simulator", "targets", "marginals",
-        "domains", "spread", "_estimates", "_latents",
+        "domains", "spread", "_estimates", "_latents", "moments", "coordinate_covariance",
     })  # fmt: skip
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,27 @@ from dagmodels.numerics.tape import Recorder, Tape
 from dagmodels.results.limits import wald
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.fit import Solution
     from dagmodels.backends.laplace.report import Floats, Unknowns
+    from dagmodels.bind.problem import Problem
+
+    Given = Callable[[str, NDArray[np.int64]], Floats]
 
 MOST = 200  # longer deterministic nodes are predictors, not quantities that a table should list
 
 
-def defined(solution: Solution, unknowns: Unknowns, means: Floats) -> dict[str, list[Any]]:
-    """Columns for deterministic nodes that depend on estimates alone (no latents, no plated data)."""
+def defined(problem: Problem, unknowns: Unknowns, given: Given) -> dict[str, list[Any]]:
+    """Columns for deterministic nodes that depend on estimates alone (no latents, no plated data).
+
+    given : numbers that statements fix, by node and flat places.
+    """
     table: dict[str, list[Any]] = {k: [] for k in ("name", "estimate", "se", "lower", "upper", "what")}
-    found = quantities(solution, unknowns)
+    found = quantities(problem, unknowns)
     if found is None:
         return table
     tape = found.tape
     w = tape.initial.copy()
     for node, (start, length) in tape.inputs.items():
-        w[start : start + length] = _node_value(solution, unknowns, means, node)
+        w[start : start + length] = _node_value(unknowns, given, node)
     tape.forward(w)
     for label, place in zip(found.names, found.places.tolist(), strict=True):
         bar = np.zeros(w.size)
@@ -56,10 +62,9 @@ class Quantities:
     places: NDArray[np.int64]
 
 
-def quantities(solution: Solution, unknowns: Unknowns) -> Quantities | None:
+def quantities(problem: Problem, unknowns: Unknowns) -> Quantities | None:
     """Of a fit; None where the graph has none."""
-    problem = solution.field.problem
-    nodes = [n for n in problem.graph.order if _is_quantity(solution, unknowns, n)]
+    nodes = [n for n in problem.graph.order if _is_quantity(problem, unknowns, n)]
     if not nodes:
         return None
     recorder = Recorder()
@@ -85,8 +90,7 @@ def root(variance: Any) -> Any:
     return np.sqrt(np.where(found >= 0, found, np.nan))
 
 
-def _is_quantity(solution: Solution, unknowns: Unknowns, name: str) -> bool:
-    problem = solution.field.problem
+def _is_quantity(problem: Problem, unknowns: Unknowns, name: str) -> bool:
     dag = problem.graph
     if dag.nodes[name].kind != "deterministic" or int(np.prod(problem.shape(name) or (1,))) > MOST:
         return False
@@ -107,12 +111,12 @@ def _is_quantity(solution: Solution, unknowns: Unknowns, name: str) -> bool:
     return found
 
 
-def _node_value(solution: Solution, unknowns: Unknowns, means: Floats, node: str) -> Floats:
+def _node_value(unknowns: Unknowns, given: Given, node: str) -> Floats:
     places = unknowns.places[node]
     value = np.where(places >= 0, unknowns.value[np.maximum(places, 0)], 0.0)
-    given = places < 0
-    if given.any():  # levels that a statement fixes: their rows hold the number
-        value[given] = means[solution.field.rows[node][given]]
+    fixed = np.flatnonzero(places < 0)
+    if fixed.size:
+        value[fixed] = given(node, fixed)
     return value
 
 

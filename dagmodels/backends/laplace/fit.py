@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.roles import roles
+from dagmodels.analysis.unit import Unit, unit
 from dagmodels.backends.laplace.first_stage import first_stage
 from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dagmodels.results.fit import Fit
 
 Floats = NDArray[np.float64]
-OPTIONS = ("seed", "se", "quadrature", "posterior", "posterior_draws")
+OPTIONS = ("seed", "se", "quadrature", "posterior", "posterior_draws", "form")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -65,6 +66,17 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     from dagmodels.numerics import objective_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
+    from dagmodels.backends.laplace.judge import FORMS, by_moments
+
+    form = str(options.get("form", ""))
+    if form and form not in FORMS:
+        raise FitError(f"form={form!r} is neither 'field' nor 'moments'")
+    if not options.get("posterior") and by_moments(problem.graph, form):
+        from dagmodels.backends.laplace.moments.fit import fit as fit_moments
+
+        found = unit(problem.graph)
+        assert isinstance(found, Unit)  # the verdict said so
+        return fit_moments(problem, found, plan, options)
     began = time.process_time()
     se, order = _options(options)
     request = requested(options)

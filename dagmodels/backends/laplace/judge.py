@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
+from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
 from dagmodels.backends.laplace.restricted import method
 from dagmodels.graph.dag import Dag
@@ -23,15 +24,58 @@ LEAVES = frozenset({
 })  # fmt: skip
 
 
+FORMS = ("field", "moments")
+
+
 def judge(facts: Facts) -> Verdict:
     """The verdict with reasons that name nodes."""
     dag = facts.graph
+    if by_moments(dag, facts.form):
+        return moments_verdict(dag)
     found = roles(dag, facts.problem)
     key = ("laplace verdict", id(found))  # the roles of a graph are kept as long as it is
     if key not in dag.memo:
         dag.memo[key] = found, _verdict(dag, found)
     _, verdict = cast(tuple[Roles, Verdict], dag.memo[key])
     return replace(verdict, cost=cost(facts.problem, found)) if verdict.accepts else verdict
+
+
+def by_moments(dag: Dag, form: str = "") -> bool:
+    """Whether the graph is fitted from the moments of one unit: where that is asked for, or needed."""
+    if form in FORMS:
+        return form == "moments"
+    found = unit(dag)
+    return isinstance(found, Unit) and bool(found.needed)
+
+
+def moments_verdict(dag: Dag) -> Verdict:
+    """The answer for a graph that is to be fitted from moments."""
+    found = unit(dag)
+    if isinstance(found, NoUnit):
+        return Verdict("laplace", accepts=False, because=found.because)
+    latent = [n for n in found.nodes if not dag.nodes[n].observed]
+    outer = [
+        n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes
+    ]
+    within = f", by {_names(found.groups)}" if found.groups else ""
+    return Verdict(
+        "laplace",
+        accepts=True,
+        exact=True,
+        because=(
+            f"every '{found.plate}' is an independent draw of one linear Gaussian law{within}: "
+            f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their means and covariances",
+            *found.needed[:1],
+        ),
+        method="exact maximum likelihood from moments",
+        roles=(
+            *(Role(n, "integrated", "Gaussian and linear") for n in latent),
+            *(Role(n, "outer", "a number of the means and covariances") for n in outer),
+        ),
+        rewrites=(
+            Rewrite("compress", f"all elements of '{found.plate}' enter through means and covariances"),
+        ),
+    )
 
 
 def _verdict(dag: Dag, found: Roles) -> Verdict:

@@ -110,7 +110,7 @@ def layout(solution: Solution) -> Layout:
             inner = inner[inner % c.order >= 0]
             inner = inner[inner % c.order <= inner // c.order % c.order]
         places.append(at.start + inner)
-    found = quantities(solution, unknowns)
+    found = quantities(solution.field.problem, unknowns)
     position = {name: i for i, name in enumerate(field.problem.graph.nodes)}
     by_node = sorted(range(len(unknowns.names)), key=lambda j: position[unknowns.nodes[j]])
     extra = () if found is None else found.names

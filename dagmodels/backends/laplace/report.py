@@ -68,7 +68,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
     criterion = evaluator.criterion(solution.optimum.x)
     means = evaluator.means()
     unknowns = estimate(solution, means, joint=joint)
-    extra = defined(solution, unknowns, means)
+    extra = defined(field.problem, unknowns, lambda name, at: means[field.rows[name][at]])
     columns = _columns(solution, unknowns, extra)
     prior = bool(field.prior_places.size)
     measures: dict[str, float] = {measure(dag, field.roles): criterion.deviance}

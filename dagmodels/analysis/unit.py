@@ -1,0 +1,175 @@
+"""Is the graph a model of exchangeable units: one plate whose elements are draws of one linear law?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dagmodels.analysis.linearity import Term, depends, linear_form
+from dagmodels.graph import expression as ex
+from dagmodels.graph.dag import Dag, Node, distribution_expressions, remembered
+from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
+
+GAUSSIAN = ("Normal", "MvNormal", "Simultaneous")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One exchangeable unit of a linear Gaussian graph.
+
+    plate : its elements are the units. groups : plates that they lie in and that their law varies with.
+    nodes : stochastic nodes with values in every unit, in the order of the graph. covariates : data with
+        values in every unit that enter means linearly.
+    needed : why the units' moments are the better form: the field form has none of this, or grows with the
+        number of units; empty where either would do.
+    """
+
+    plate: str
+    groups: tuple[str, ...]
+    nodes: tuple[str, ...]
+    covariates: tuple[str, ...]
+    needed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoUnit:
+    """Why the graph is no such model, in sentences that name nodes."""
+
+    because: tuple[str, ...]
+
+
+@remembered
+def unit(dag: Dag) -> Unit | NoUnit:
+    """The graph's exchangeable unit, or why there is none."""
+    inside = [n for n in dag.nodes.values() if n.kind == "stochastic" and (n.observed or n.plates)]
+    if not any(n.observed for n in inside):
+        return NoUnit(("no node is observed",))
+    seen = [n for n in inside if n.observed]
+    shared = [p for p in seen[0].plates if all(p in n.plates for n in seen)]
+    shared = [p for p in shared if dag.plate[p].alias_of is None and dag.plate[p].levels is None]
+    if not shared:
+        return NoUnit(("the observed nodes share no plate whose elements could be the units",))
+    tried = [_as_unit(dag, plate) for plate in shared]
+    return next((u for u in tried if isinstance(u, Unit)), tried[0])
+
+
+def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
+    """The answer with that plate's elements as units."""
+    members = [n for n in dag.nodes.values() if plate in n.plates]
+    names = {n.name for n in members}
+    nodes = tuple(n.name for n in members if n.kind == "stochastic")
+    covariates = tuple(n.name for n in members if n.kind == "covariate")
+    faults = _faults(dag, plate, members, names)
+    if faults:
+        return NoUnit(tuple(dict.fromkeys(faults)))
+    used = _used(dag, nodes)
+    outer = dag.lies_in(plate)[1:]
+    groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in used))
+    return Unit(plate, groups, nodes, tuple(c for c in covariates if c in used), _needed(dag, nodes, names))
+
+
+def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list[str]:
+    found: list[str] = []
+    if dag.plate[plate].ordered:
+        found.append(f"the elements of plate '{plate}' follow one another")
+    if any(plate in p.parents for p in dag.plates):
+        found.append(f"other plates lie in '{plate}'")
+    for node in members:
+        for statement in node.statements:
+            match statement:
+                case Stochastic(distribution=d, head=head):
+                    if any(s.first for s in head.slots):
+                        found.append(f"'{node.name}' has first elements of its own")
+                    found.extend(_law_faults(dag, node.name, d, inside))
+                case Joint(distribution=d):
+                    found.extend(_law_faults(dag, node.name, d, inside))
+                case Deterministic(expression=tree):
+                    if linear_form(tree, inside) is None:
+                        found.append(f"'{node.name}' is not linear in nodes of plate '{plate}'")
+                case _:
+                    continue
+    for statement in dag.statements:
+        if isinstance(statement, Covariance) and depends(statement.expression, inside):
+            found.append(f"the covariance of '{statement.left.name}' depends on nodes of plate '{plate}'")
+    latents = [n for n in dag.nodes.values() if n.role == "latent" and n.plates and plate not in n.plates]
+    for node in latents:
+        if node.kind == "stochastic" and _below(dag, node.name) & {m.name for m in members}:
+            found.append(f"'{node.name}' is random and shared by units of plate '{plate}'")
+    return found
+
+
+def _law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[str]:
+    if d.family not in GAUSSIAN:
+        return [f"'{name}' is {d.family}, not Normal"]
+    found: list[str] = []
+    for key, value in d.arguments:
+        trees = tuple(distribution_expressions(Distribution(d.family, ((key, value),))))
+        if key == "mu":
+            items = [i for t in trees for i in (t.items if isinstance(t, ex.Vector) else (t,))]
+            if any(linear_form(t, inside) is None for t in items):
+                found.append(f"the mean of '{name}' is not linear in the nodes of its plate")
+            found.extend(
+                f"'{name}' has a coefficient that differs between units"
+                for t in items
+                for term in _terms(t, inside)
+                if depends(term.coefficient, inside)
+            )
+        elif any(depends(t, inside) for t in trees):
+            found.append(f"the {key} of '{name}' differs between units")
+    return found
+
+
+def _terms(tree: ex.Expression, inside: set[str]) -> tuple[Term, ...]:
+    form = linear_form(tree, inside)
+    return () if form is None else form.terms
+
+
+def _below(dag: Dag, name: str) -> set[str]:
+    """Everything that depends on a node."""
+    found: set[str] = set()
+    queue = list(dag.children[name])
+    while queue:
+        child = queue.pop()
+        if child not in found:
+            found.add(child)
+            queue.extend(dag.children[child])
+    return found
+
+
+def _used(dag: Dag, nodes: tuple[str, ...]) -> set[str]:
+    """What the laws of the units refer to, through deterministic nodes too."""
+    found: set[str] = set()
+    queue = [r.name for s in dag.statements if isinstance(s, Covariance) for r in ex.references(s.expression)]
+    queue += [p for n in nodes for p in dag.parents[n]]
+    while queue:
+        name = queue.pop()
+        if name not in found and name in dag.nodes:
+            found.add(name)
+            if dag.nodes[name].kind == "deterministic":
+                queue.extend(dag.parents[name])
+    return found
+
+
+def _needed(dag: Dag, nodes: tuple[str, ...], inside: set[str]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    latent = {n for n in inside if n in dag.nodes and not dag.nodes[n].observed and n in nodes}
+    unknown = {
+        n.name for n in dag.nodes.values() if n.name not in inside and n.role in ("latent", "parameter")
+    }
+    unknown |= {n.name for n in dag.nodes.values() if n.kind == "deterministic" and n.name not in inside}
+    for statement in dag.statements:
+        match statement:
+            case Covariance(left=left, right=right):
+                if (left.name in latent) != (right.name in latent):
+                    found[f"'{left.name} ~~ {right.name}' ties an observed and a latent node"] = None
+            case Joint(distribution=d, names=names) if d.family == "Simultaneous":
+                found[f"{', '.join(map(repr, names))} depend on one another"] = None
+            case Stochastic(distribution=d, head=head) if d.family == "Simultaneous":
+                found[f"the components of '{head.name}' depend on one another"] = None
+            case Stochastic(distribution=d, head=head) if head.name in inside:
+                mean = d.argument("mu")
+                for term in _terms(mean, inside) if isinstance(mean, ex.Expression) else ():
+                    if term.reference.name in latent and depends(term.coefficient, unknown):
+                        found[f"'{head.name}' has an unknown loading on '{term.reference.name}'"] = None
+            case _:
+                continue
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Maximum likelihood from the moments of exchangeable units: start, fit, report."""

@@ -1,0 +1,121 @@
+"""Maximise the likelihood of moments, and certify the optimum."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.analysis.unit import Unit
+from dagmodels.backends.laplace.moments.start import starting_point
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
+from dagmodels.forms.build_moments import build_moments
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
+from dagmodels.numerics.optimise import Optimum
+from dagmodels.numerics.scoring import score
+
+if TYPE_CHECKING:
+    from dagmodels.plugin import Plan
+    from dagmodels.results.fit import Fit
+
+Floats = NDArray[np.float64]
+GRADIENT_LIMIT = 1e-5
+FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
+INFORMATION = ("observed", "expected")
+
+
+def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
+    """Build the form, maximise, report.
+
+    Options: `information` = "observed" (exact Hessian) or "expected", for standard errors.
+    """
+    from dagmodels.backends.laplace.moments.report import report
+
+    began = time.process_time()
+    unknown = [name for name in options if name not in ("seed", "information", "form")]
+    if unknown:
+        raise FitError(
+            f"laplace has no option {', '.join(map(repr, unknown))} for moments; it has "
+            "information='observed' or 'expected'"
+        )
+    information = options.get("information", "observed")
+    if information not in INFORMATION:
+        raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
+    solution = solve(build_moments(problem, unit), began)
+    return report(solution, plan, expected=information == "expected")
+
+
+def solve(form: MomentsForm, began: float | None = None, start: Floats | None = None) -> MomentsSolution:
+    """Minimise minus twice the log likelihood (and prior), from `start` or from the sample's moments."""
+    began = time.process_time() if began is None else began
+    lower, upper = form.template.lower, form.template.upper
+    count = [0]
+
+    def at(x: Floats) -> Criterion:
+        count[0] += 1
+        return form.at(x)
+
+    with np.errstate(all="ignore"):  # what is not finite is never accepted
+        begin = starting_point(form) if start is None else start
+        if not np.isfinite(form.at(begin).value):
+            begin = np.clip(starting_point(form, plain=True), lower, upper)
+        if not np.isfinite(form.at(begin).value):
+            raise FitError(_no_start(form))
+        optimum = score(at, begin, lower, upper)
+    converged, message = _verdict(form, optimum)
+    return MomentsSolution(
+        form, form.at(optimum.x), optimum, count[0], converged, message, time.process_time() - began
+    )
+
+
+def _no_start(form: MomentsForm) -> str:
+    cov = form.sample.cov
+    singular = [
+        g for g in range(len(cov)) if form.sample.mask[g].all() and np.linalg.eigvalsh(cov[g])[0] <= 0
+    ]
+    if singular:
+        return (
+            "the covariance matrix of the data is not positive definite: a variable is constant, or a "
+            "combination of others, or there are fewer rows than variables"
+        )
+    return "the criterion is not finite at the starting values; state some ('parameter v start 1')"
+
+
+def labels(form: MomentsForm) -> list[str]:
+    """For each coordinate the estimate that it belongs to, as users call it."""
+    found: list[str] = []
+    for c in form.coordinates:
+        if c.order:
+            found.extend([c.node] * c.length)
+        else:
+            found.extend(element_label(form.small, c.node, int(p)) for p in free_places(form.small, c.node))
+    return found
+
+
+def _verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
+    names = labels(form)
+    norm = optimum.decrement / np.sqrt(2)
+    free = np.flatnonzero(~optimum.active)
+    if free.size and abs(optimum.smallest) < FLAT:
+        d = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(optimum.hessian)), 1e-300))[free]
+        _, vectors = np.linalg.eigh(optimum.hessian[np.ix_(free, free)] * d[:, None] * d)
+        part = np.abs(vectors[:, 0])
+        tied = [names[free[i]] for i in np.argsort(-part) if part[i] > 0.1 * part.max()]
+        told = ", ".join(f"'{n}'" for n in tied[:6])
+        return False, f"the data do not tell {told} apart: the model is not identified; fix one of them"
+    if not norm <= GRADIENT_LIMIT:
+        curvature = np.maximum(np.abs(np.diag(optimum.hessian)), 1e-300)
+        worst = names[int(np.argmax(optimum.gradient**2 / curvature))]
+        return False, (
+            f"the gradient is {norm:.2g} in the metric of the information (limit {GRADIENT_LIMIT:g}), "
+            f"most of it in '{worst}'; {optimum.message}; try a start value elsewhere, or a smaller model"
+        )
+    if optimum.smallest < 0:
+        return False, "the Hessian is not positive definite, so this is a saddle and not an optimum"
+    return True, "gradient, Hessian and bounds certified"

@@ -1,0 +1,250 @@
+"""MomentsSolution -> Fit: estimates under the user's names, standard errors, conditional means of latents."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.laplace.defined import defined, root
+from dagmodels.backends.laplace.report import Unknowns
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.moments import MomentsForm, MomentsSolution
+from dagmodels.numerics.triangle import inverse_of_regular
+from dagmodels.results.fit import Fit
+from dagmodels.results.limits import wald
+
+if TYPE_CHECKING:
+    from dagmodels.plugin import Plan
+
+Floats = NDArray[np.float64]
+
+
+def report(solution: MomentsSolution, plan: Plan | None, *, expected: bool) -> Fit:
+    """The fit that users see; standard errors by the expected or the observed information."""
+    with np.errstate(all="ignore"):
+        return _report(solution, plan, expected)
+
+
+def _report(solution: MomentsSolution, plan: Plan | None, expected: bool) -> Fit:
+    form, optimum = solution.form, solution.optimum
+    dag = form.problem.graph
+    unknowns = estimates(solution, expected=expected)
+    w = form.workspace(optimum.x)
+
+    def given(name: str, at: NDArray[np.int64]) -> Floats:
+        return w[form.tape.place(form.outer_registers[name])][at]
+
+    extra = defined(form.small, unknowns, given)
+    columns = _columns(solution, unknowns, extra)
+    prior = bool(form.template.prior_places.size)
+    deviance = solution.at.deviance
+    measures = {"deviance": deviance}
+    if prior:
+        measures["log_posterior"] = -0.5 * optimum.value
+    boundary = tuple(_boundary(solution, unknowns))
+    return Fit(
+        graph=dag,
+        backend="laplace",
+        method=f"maximum likelihood from moments of one {form.units}"
+        if not prior
+        else "posterior mode from moments",
+        exact=True,
+        converged=solution.converged,
+        message=solution.message,
+        estimate_columns=columns,
+        latent_columns=partial(latents, solution),
+        log_likelihood=-0.5 * deviance,
+        n_parameters=int(optimum.x.size),
+        n_observations=int(form.sample.rows),
+        measures=measures,
+        diagnostics={
+            "gradient_norm": optimum.decrement / np.sqrt(2),
+            "iterations": optimum.iterations,
+            "evaluations": solution.evaluations,
+            "smallest_eigenvalue": optimum.smallest,
+            "seconds": solution.seconds,
+        },
+        boundary=boundary,
+        warnings=tuple(_warnings(solution, boundary, prior)),
+        plan=plan,
+        covariance_names=tuple(unknowns.names),
+        covariance_matrix=unknowns.covariance,
+        moments=solution,
+        coordinate_covariance=coordinate_covariance(solution, expected=expected),
+        plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
+    )
+
+
+def coordinate_covariance(solution: MomentsSolution, *, expected: bool) -> Floats:
+    """Inverse information of the coordinates; nan on bounds and where the information is singular."""
+    optimum = solution.optimum
+    k = optimum.x.size
+    full = np.full((k, k), np.nan)
+    free = np.flatnonzero(~optimum.active)
+    if not free.size:
+        return full
+    hessian = solution.at.information() if expected else optimum.hessian
+    inner = hessian[np.ix_(free, free)]
+    scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
+    scaled = inner * scale[:, None] * scale
+    inverse = inverse_of_regular(scaled)
+    if inverse is None:
+        if np.linalg.eigvalsh(scaled)[0] < 1e-12:
+            return full
+        inverse = np.linalg.inv(scaled)
+    full[np.ix_(free, free)] = 2.0 * inverse * scale[:, None] * scale
+    return full
+
+
+def estimates(solution: MomentsSolution, *, expected: bool) -> Unknowns:
+    """Outer unknowns with their covariance."""
+    form, x = solution.form, solution.optimum.x
+    w = form.workspace(x)
+    inner = coordinate_covariance(solution, expected=expected)
+    names, nodes, value, rows, places = [], [], [], [], {}
+    for c in form.coordinates:
+        at = form.tape.place(form.outer_registers[c.node])
+        size = at.stop - at.start
+        places[c.node] = np.full(size, -1, dtype=np.int64)
+        for place in range(size):
+            i, j = (place // c.order % c.order, place % c.order) if c.order else (0, 0)
+            if j < i:
+                continue  # one triangle of a symmetric matrix
+            bar = np.zeros(w.size)
+            bar[at.start + place] = 1.0
+            form.tape.reverse(w, bar)
+            row = bar[form.x_places]
+            places[c.node][place] = len(value)
+            if c.order:
+                places[c.node][place - i * c.order - j + j * c.order + i] = len(value)
+            names.append(element_label(form.small, c.node, place))
+            nodes.append(c.node)
+            value.append(w[at.start + place])
+            rows.append(row)
+    jacobian = np.array(rows).reshape(len(value), x.size)
+    number = np.array(value)
+    flip = (number < 0) & _symmetric(form, nodes)
+    number[flip], jacobian[flip] = -number[flip], -jacobian[flip]
+    unknown = np.isnan(np.diag(inner))
+    total = jacobian @ np.where(np.isnan(inner), 0.0, inner) @ jacobian.T
+    touched = (np.abs(jacobian[:, unknown]) > 0).any(axis=1)
+    total[touched] = np.nan
+    total[:, touched] = np.nan
+    return Unknowns(
+        names, nodes, ["maximised" if row.any() else "fixed" for row in jacobian], number, total, places
+    )
+
+
+def _symmetric(form: MomentsForm, nodes: list[str]) -> NDArray[np.bool_]:
+    either = {c.node for c in form.coordinates if not c.order and c.symmetric.any()}
+    return np.array([n in either for n in nodes], dtype=bool)
+
+
+def _columns(solution: MomentsSolution, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    form = solution.form
+    se = root(np.diag(u.covariance))
+    positive = {c.node for c in form.coordinates if not c.order and (c.symmetric.any() or c.kind == "log")}
+    lower, upper = wald(u.value, se, positive=[n in positive for n in u.nodes])
+    order = {name: i for i, name in enumerate(form.problem.graph.nodes)}
+    by_node = sorted(range(len(u.names)), key=lambda j: order[u.nodes[j]])
+    numbers = (u.names, u.value.tolist(), se.tolist(), lower.tolist(), upper.tolist(), u.what)
+    keys = ("name", "estimate", "se", "lower", "upper", "what")
+    return {k: [column[j] for j in by_node] + extra[k] for k, column in zip(keys, numbers, strict=True)}
+
+
+def _boundary(solution: MomentsSolution, u: Unknowns) -> list[str]:
+    """Estimates whose coordinates lie on a bound."""
+    form, active = solution.form, solution.optimum.active
+    found, position = [], 0
+    for c in form.coordinates:
+        if active[position : position + c.length].any():
+            found.extend(n for n, node in zip(u.names, u.nodes, strict=True) if node == c.node)
+        position += c.length
+    return found
+
+
+def _warnings(solution: MomentsSolution, boundary: tuple[str, ...], prior: bool) -> list[str]:
+    found = [f"'{name}' is estimated on the boundary of its domain" for name in boundary]
+    found.extend(inadmissible(solution))
+    if prior:
+        found.append("these are modes of the posterior, not posterior means")
+    return found
+
+
+def inadmissible(solution: MomentsSolution) -> list[str]:
+    """Sentences on estimated variances below zero and covariance matrices of latents that are none."""
+    form, structure = solution.form, solution.form.structure
+    _, p, _ = structure.filled(solution.at.entries)
+    found: dict[str, None] = {}
+    for g in range(structure.groups):
+        for v in np.flatnonzero(np.diag(p[g]) < 0).tolist():
+            found[f"the estimated variance of '{variable_label(form, v)}' is negative (a Heywood case)"] = (
+                None
+            )
+        if not found and np.linalg.eigvalsh(p[g])[0] < -1e-8 * np.abs(p[g]).max():
+            found["the estimated covariance matrix of residuals and latents is not positive definite"] = None
+    return list(found)
+
+
+def variable_label(form: MomentsForm, v: int) -> str:
+    """A variable of the unit as users call it: the node, with its component's level."""
+    name, part = form.variables[v]
+    plates = [p for p in form.problem.graph.nodes[name].plates if p != form.units]
+    if not plates:
+        return name
+    shape = [form.problem.plates[p].size for p in plates]
+    where = np.unravel_index(part, shape)
+    labels = (form.problem.labels[p][int(i)] for p, i in zip(plates, where, strict=True))
+    return f"{name}[{', '.join(labels)}]"
+
+
+def conditional(
+    solution: MomentsSolution, values: Floats, group_of: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """Means of all variables given each row's observed ones, (n, t), and their standard deviations.
+
+    values : (n, p) in the order of the structure's observed variables, nan where missing.
+    """
+    structure, moments = solution.form.structure, solution.at.moments
+    o, t = structure.observed, structure.order
+    mean, sd = np.empty((len(values), t)), np.empty((len(values), t))
+    there = ~np.isnan(values)
+    keys = np.concatenate([group_of[:, None], there], axis=1)
+    _, of = np.unique(keys, axis=0, return_inverse=True)
+    of = of.reshape(-1)
+    for c in range(int(of.max(initial=-1)) + 1):
+        rows = np.flatnonzero(of == c)
+        g, mask = int(group_of[rows[0]]), there[rows[0]]
+        seen = o[mask]
+        sigma = moments.covariance[g]
+        weight = np.linalg.solve(sigma[np.ix_(seen, seen)], sigma[seen]).T
+        mean[rows] = moments.mean[g] + (values[rows][:, mask] - moments.mean[g, seen]) @ weight.T
+        variance = np.diag(sigma) - np.einsum("ij,ij->i", weight, sigma[:, seen])
+        sd[rows] = np.sqrt(np.maximum(variance, 0.0))
+    return mean, sd
+
+
+def latents(solution: MomentsSolution) -> dict[str, list[Any]] | None:
+    """Every latent element and missing response: its mean given the unit's data, and standard deviation."""
+    form = solution.form
+    dag = form.problem.graph
+    mean, sd = conditional(solution, form.values, form.group_of)
+    table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
+    for name in dict.fromkeys(n for n, _ in form.variables):
+        if dag.nodes[name].kind == "covariate":
+            continue
+        columns = [v for v, (n, _) in enumerate(form.variables) if n == name]
+        shape = form.problem.shape(name)
+        axis = dag.nodes[name].plates.index(form.units)
+        inner = [s for a, s in enumerate(shape) if a != axis]
+        whole = [np.moveaxis(x[:, columns].reshape(-1, *inner), 0, axis).reshape(-1) for x in (mean, sd)]
+        wanted = np.arange(whole[0].size)
+        if name in form.problem.observed and dag.nodes[name].observed:
+            wanted = np.flatnonzero(~form.problem.observed[name].reshape(-1))
+        table["name"].extend(element_label(form.problem, name, int(i)) for i in wanted)
+        table["estimate"].extend(whole[0][wanted].tolist())
+        table["sd"].extend(whole[1][wanted].tolist())
+    return table if table["name"] else None

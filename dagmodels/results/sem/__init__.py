@@ -1,0 +1,1 @@
+"""Structural equation models: a fit from moments under lavaan's names."""

@@ -1,0 +1,184 @@
+"""A fitted structural equation model under lavaan's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.moments import MomentsSolution
+from dagmodels.results.fit import Fit
+from dagmodels.results.limits import wald
+from dagmodels.results.sem.measures import Comparison, compare, measures
+from dagmodels.results.sem.naming import SemNaming, SemRow
+from dagmodels.results.sem.positions import Positions, positions
+from dagmodels.results.sem.standardized import standardized
+from dagmodels.results.shown import Shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SemFit(Fit):
+    """A fit of `cfa`, `sem` or `growth`.
+
+    `estimates` has lavaan's rows: lhs, op, rhs, group, label, est as `estimate`, se, z, pvalue, limits,
+    std_lv, std_all.
+
+    naming : the table's rows and the settings. inner : the same fit under the graph's names.
+    comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
+    is none.
+    """
+
+    naming: SemNaming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
+    inner: Fit = field(default=None, repr=False)  # type: ignore[assignment]
+    comparison: Comparison = field(default=None, repr=False)  # type: ignore[assignment]
+    admissible: bool = True
+
+    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison"}
+
+    @property
+    def solution(self) -> MomentsSolution:
+        """The form and the optimum."""
+        assert self.moments is not None
+        return self.moments
+
+    @cached_property
+    def at(self) -> Positions:
+        """Where the rows stand in the structure."""
+        return positions(self.solution, self.naming.rows)
+
+    def fit_measures(self, names: str | list[str] | None = None) -> Series[float]:
+        """Fit measures, all or those named, as lavaan's `fitMeasures`."""
+        from pandas import Series
+
+        chosen = [names] if isinstance(names, str) else names
+        found = Series(dict(self.measures), dtype=float)
+        return found if chosen is None else found[[n.replace(".", "_") for n in chosen]]
+
+    def standardized(self, what: str = "all") -> DataFrame:
+        """The standardised solution with standard errors: `what` is "all" or "lv"."""
+        from pandas import DataFrame
+
+        value, slopes = standardized(self.solution, self.at, latent_only=what == "lv", slopes=True)
+        assert slopes is not None
+        inner = _coordinates(self)
+        variance = np.einsum("ij,jk,ik->i", slopes, inner, slopes)
+        se = np.sqrt(np.maximum(variance, 0.0))
+        lower, upper = wald(value, se)
+        rows = self.naming.rows
+        return DataFrame({
+            "lhs": [r.lhs for r in rows], "op": [r.op for r in rows], "rhs": [r.rhs for r in rows],
+            "group": [self.naming.groups[r.group] for r in rows], "estimate": value, "se": se,
+            "lower": lower, "upper": upper,
+        })  # fmt: skip
+
+    def r2(self) -> Series[float]:
+        """Explained share of each endogenous variable's variance; a frame where there are several groups."""
+        from pandas import DataFrame, Series
+
+        s = self.solution.form.structure
+        total = np.diagonal(self.solution.at.moments.covariance, axis1=1, axis2=2)
+        _, p, _ = s.filled(self.solution.at.entries)
+        own = np.diagonal(p, axis1=1, axis2=2)
+        names = [n for n, _ in self.solution.form.variables]
+        ends = dict.fromkeys(
+            r.rhs if r.op == "=~" else r.lhs for r in self.naming.rows if r.op in ("=~", "~")
+        )
+        number = {n: v for v, n in enumerate(names)}
+        found = {n: 1 - own[:, number[n]] / total[:, number[n]] for n in ends}
+        if len(self.naming.groups) == 1:
+            return Series({n: float(v[0]) for n, v in found.items()})
+        return DataFrame(found, index=list(self.naming.groups)).T
+
+    def summary(self) -> str:
+        """lavaan's summary as aligned text."""
+        from dagmodels.results.sem.summary import summary
+
+        return Shown(summary(self))
+
+
+def _coordinates(fit: SemFit) -> Floats:
+    """Covariance of the coordinates, zero where it is unknown."""
+    found = fit.coordinate_covariance
+    return np.where(np.isnan(found), 0.0, found)
+
+
+def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
+    """A backend's fit of a lavaan graph -> the same under lavaan's names."""
+    solution = inner.moments
+    assert solution is not None
+    at = positions(solution, naming.rows)
+    covariance = inner.coordinate_covariance
+    compared = compare(solution, meanstructure=naming.meanstructure)
+    same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
+    columns, total = _columns(inner, naming, at, covariance)
+    changed: dict[str, Any] = {
+        "estimate_columns": columns,
+        "measures": measures(solution, compared, meanstructure=naming.meanstructure),
+        "n_parameters": compared.parameters,
+        "covariance_names": tuple(columns["name"]),
+        "covariance_matrix": total,
+    }
+    negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
+    return SemFit(
+        **{**same, **changed}, naming=naming, inner=inner, comparison=compared, admissible=not negative
+    )
+
+
+def _columns(
+    inner: Fit, naming: SemNaming, at: Positions, covariance: Floats
+) -> tuple[Mapping[str, Any], Floats]:
+    """The table, and the sampling covariance of its rows."""
+    from scipy.special import ndtr
+
+    rows = naming.rows
+    known = np.where(np.isnan(covariance), 0.0, covariance)
+    total = at.jacobian @ known @ at.jacobian.T
+    lost = (np.abs(at.jacobian[:, np.isnan(np.diag(covariance))]) > 0).any(axis=1)
+    value, se = at.value.copy(), np.sqrt(np.maximum(np.diag(total), 0.0))
+    se[lost] = np.nan
+    raw = {name: i for i, name in enumerate(inner.estimate_columns["name"])}
+    for i, r in enumerate(rows):
+        if r.op == ":=":
+            place = raw[r.node]
+            value[i] = inner.estimate_columns["estimate"][place]
+            se[i] = inner.estimate_columns["se"][place]
+    with np.errstate(all="ignore"):
+        z = np.where(se > 0, value / se, np.nan)
+    lower, upper = wald(value, se)
+    std_lv, _ = standardized(inner.moments, at, latent_only=True)  # type: ignore[arg-type]
+    std_all, _ = standardized(inner.moments, at, latent_only=False)  # type: ignore[arg-type]
+    return {
+        "name": [name_of(r, naming) for r in rows],
+        "estimate": value.tolist(),
+        "se": se.tolist(),
+        "lower": lower.tolist(),
+        "upper": upper.tolist(),
+        "lhs": [r.lhs for r in rows],
+        "op": [r.op for r in rows],
+        "rhs": ["" if r.op == "~1" else r.rhs for r in rows],
+        "group": [naming.groups[r.group] for r in rows],
+        "label": [r.label for r in rows],
+        "z": z.tolist(),
+        "pvalue": (2 * ndtr(-np.abs(z))).tolist(),
+        "std_lv": std_lv.tolist(),
+        "std_all": std_all.tolist(),
+        "what": ["defined" if r.op == ":=" else "maximised" if r.free else "fixed" for r in rows],
+    }, total
+
+
+def name_of(r: SemRow, naming: SemNaming) -> str:
+    """lavaan's name of a coefficient: its label, or what the row says, with the group from the second on."""
+    if r.op == ":=":
+        return r.lhs
+    plain = f"{r.lhs}~1" if r.op == "~1" else f"{r.lhs}{r.op}{r.rhs}"
+    own = r.label or plain
+    return own if r.label or r.group == 0 else f"{own}.g{r.group + 1}"

@@ -1,0 +1,45 @@
+"""What a structural equation model calls its numbers: lavaan's rows, and what its defaults were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SemRow:
+    """One row of lavaan's parameter table.
+
+    lhs, op, rhs : as lavaan writes them. group : index from 0. free : whether it is estimated. label : the
+        user's, or "". node : for a defined quantity (`:=`) the graph's node. exogenous : a moment of a fixed
+        covariate.
+    """
+
+    lhs: str
+    op: str
+    rhs: str
+    group: int = 0
+    free: bool = True
+    label: str = ""
+    node: str = ""
+    exogenous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SemNaming:
+    """The table and the settings that results depend on.
+
+    rows : in lavaan's order. groups : labels of the groups ("" where there is one alone). latent : names of
+    latent variables. meanstructure : whether means are part of the model; else they are saturated, and not
+    counted.
+    information : "expected" or "observed", of the standard errors. estimator, missing : lavaan's words.
+    hidden : rows that the graph needs and the table does not show (saturated intercepts).
+    """
+
+    rows: tuple[SemRow, ...]
+    groups: tuple[str, ...]
+    latent: tuple[str, ...]
+    meanstructure: bool
+    information: str = "expected"
+    estimator: str = "ML"
+    missing: str = "listwise"
+    text: str = ""

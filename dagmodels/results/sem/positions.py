@@ -1,0 +1,81 @@
+"""Rows of the parameter table as entries of the path, covariance and mean structure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.moments import MomentsForm, MomentsSolution
+from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
+from dagmodels.results.sem.naming import SemRow
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+KINDS = {"=~": PATH, "~": PATH, "~~": COVARIANCE, "~1": MEAN}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Positions:
+    """Where rows stand in the structure.
+
+    kind, group, row, column : (r,) as in `numerics.moments`; kind -1 for rows that stand nowhere (`:=`).
+    value : (r,) estimates, nan for the latter. jacobian : (r, k) derivatives in the coordinates.
+    """
+
+    kind: Ints
+    group: Ints
+    row: Ints
+    column: Ints
+    value: Floats
+    jacobian: Floats
+
+
+def variable_numbers(form: MomentsForm) -> dict[str, int]:
+    """The number of each variable, by its node."""
+    return {name: v for v, (name, _) in enumerate(form.variables)}
+
+
+def positions(solution: MomentsSolution, rows: Sequence[SemRow]) -> Positions:
+    """Of a fit."""
+    form, s = solution.form, solution.form.structure
+    number = variable_numbers(form)
+    t = s.order
+    kind = np.array([KINDS.get(r.op, -1) for r in rows], dtype=np.int64)
+    group = np.array([r.group for r in rows], dtype=np.int64)
+    pairs = [_pair(r, number) for r in rows]
+    row = np.array([p[0] for p in pairs], dtype=np.int64)
+    column = np.array([p[1] for p in pairs], dtype=np.int64)
+    matrices = s.filled(solution.at.entries)
+    value = np.full(len(rows), np.nan)
+    for k, matrix in zip((PATH, COVARIANCE, MEAN), matrices, strict=True):
+        at = np.flatnonzero(kind == k)
+        value[at] = matrix[group[at], row[at]] if k == MEAN else matrix[group[at], row[at], column[at]]
+    jacobian = np.zeros((len(rows), solution.optimum.x.size))
+    entry = _place(s.kind, s.group, s.row, s.column, t)
+    wanted = _place(kind, group, row, column, t)
+    order = np.argsort(entry, kind="stable")
+    left = np.searchsorted(entry[order], wanted, "left")
+    right = np.searchsorted(entry[order], wanted, "right")
+    slopes = solution.at.jacobian
+    for r in np.flatnonzero((right > left) & (kind >= 0)).tolist():
+        jacobian[r] = slopes[order[left[r] : right[r]]].sum(axis=0)
+    return Positions(kind, group, row, column, value, jacobian)
+
+
+def _pair(r: SemRow, number: dict[str, int]) -> tuple[int, int]:
+    if r.op not in KINDS:
+        return 0, 0
+    if r.op == "=~":
+        return number[r.rhs], number[r.lhs]
+    return number[r.lhs], number.get(r.rhs, 0)
+
+
+def _place(kind: Ints, group: Ints, row: Ints, column: Ints, t: int) -> Ints:
+    """One number for each place; both triangles of a covariance are one."""
+    low = np.where(kind == COVARIANCE, np.minimum(row, column), column)
+    high = np.where(kind == COVARIANCE, np.maximum(row, column), row)
+    low = np.where(kind == MEAN, 0, low)
+    return ((kind * 4096 + group) * t + high) * t + low

@@ -1,0 +1,179 @@
+"""lavaan's printed summary: header, test, fit measures on request, estimates by kind and group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagmodels.results.sem.naming import SemRow
+
+if TYPE_CHECKING:
+    from dagmodels.results.sem.fit import SemFit
+
+WIDTH = 54
+KINDS = (
+    ("Latent Variables", "=~"),
+    ("Regressions", "~"),
+    ("Covariances", "~~"),
+    ("Intercepts", "~1"),
+    ("Variances", "~~"),
+)
+BLOCKS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("Model Test Baseline Model:", (
+        ("Test statistic", "baseline_chisq"),
+        ("Degrees of freedom", "baseline_df"),
+        ("P-value", "baseline_pvalue"),
+    )),
+    ("User Model versus Baseline Model:", (
+        ("Comparative Fit Index (CFI)", "cfi"), ("Tucker-Lewis Index (TLI)", "tli"),
+    )),
+    ("Loglikelihood and Information Criteria:", (
+        ("Loglikelihood user model (H0)", "logl"),
+        ("Loglikelihood unrestricted model (H1)", "unrestricted_logl"),
+        ("Akaike (AIC)", "aic"),
+        ("Bayesian (BIC)", "bic"),
+        ("Sample-size adjusted Bayesian (SABIC)", "bic2"),
+    )),
+    ("Root Mean Square Error of Approximation:", (
+        ("RMSEA", "rmsea"),
+        ("90 Percent confidence interval - lower", "rmsea_ci_lower"),
+        ("90 Percent confidence interval - upper", "rmsea_ci_upper"),
+        ("P-value H_0: RMSEA <= 0.050", "rmsea_pvalue"),
+        ("P-value H_0: RMSEA >= 0.080", "rmsea_notclose_pvalue"),
+    )),
+    ("Standardized Root Mean Square Residual:", (("SRMR", "srmr"),)),
+)  # fmt: skip
+COUNTS = {"baseline_df"}
+
+
+def summary(
+    fit: SemFit, fit_measures: bool = False, standardized: bool = False, rsquare: bool = False
+) -> str:
+    """The text; the arguments add what lavaan's arguments of these names add."""
+    lines = [*_header(fit), "", "Model Test User Model:", ""]
+    lines += _test(fit.measures)
+    if fit_measures:
+        for title, entries in BLOCKS:
+            lines += ["", title, ""]
+            lines += [_entry(label, _number(fit.measures[key], key in COUNTS)) for label, key in entries]
+    lines += ["", "Parameter Estimates:", ""]
+    lines += [
+        _entry("Standard errors", "Standard"),
+        _entry("Information", fit.naming.information.capitalize()),
+    ]
+    for g, label in enumerate(fit.naming.groups):
+        if len(fit.naming.groups) > 1:
+            lines += ["", "", f"Group {g + 1} [{label}]:"]
+        lines += _group(fit, g, standardized)
+        if rsquare:
+            lines += _r2(fit, g)
+    lines += _rows(
+        fit, "Defined Parameters", [i for i, r in enumerate(fit.naming.rows) if r.op == ":="], standardized
+    )
+    lines += ["", _certificate(fit)]
+    lines += [f"Warning: {w}" for w in fit.warnings]
+    return "\n".join(lines)
+
+
+def _header(fit: SemFit) -> Iterator[str]:
+    state = "ended normally" if fit.converged else "did NOT end normally"
+    yield f"dagmodels {state} after {fit.diagnostics['iterations']} iterations"
+    yield ""
+    yield _entry("Estimator", fit.naming.estimator)
+    yield _entry("Number of model parameters", str(fit.n_parameters))
+    yield ""
+    groups = fit.naming.groups
+    if len(groups) == 1:
+        yield _entry("Number of observations", str(fit.n_observations))
+    else:
+        yield "  Number of observations per group:"
+        sample = fit.solution.form.sample
+        for g, label in enumerate(groups):
+            yield _entry(f"  {label}", str(int(sample.n[sample.group == g].sum())))
+    if not fit.solution.form.sample.complete:
+        yield _entry("Number of missing patterns", str(len(fit.solution.form.sample.n)))
+
+
+def _test(m: Mapping[str, float]) -> Iterator[str]:
+    yield _entry("Test statistic", _number(m["chisq"]))
+    yield _entry("Degrees of freedom", _number(m["df"], True))
+    if m["df"] > 0:
+        yield _entry("P-value (Chi-square)", _number(m["pvalue"]))
+
+
+def _entry(label: str, value: str) -> str:
+    return f"  {label}{value:>{max(1, WIDTH - 2 - len(label))}}"
+
+
+def _number(value: float, whole: bool = False) -> str:
+    if value is None or math.isnan(value):
+        return "NA"
+    return str(round(value)) if whole else f"{value:.3f}"
+
+
+def _group(fit: SemFit, g: int, standardized: bool) -> Iterator[str]:
+    rows = fit.naming.rows
+    for title, op in KINDS:
+        chosen = [
+            i for i, r in enumerate(rows)
+            if r.group == g and r.op == op and not r.exogenous
+            and (op != "~~" or (r.lhs == r.rhs) == (title == "Variances"))
+        ]  # fmt: skip
+        yield from _rows(fit, title, chosen, standardized)
+
+
+def _rows(fit: SemFit, title: str, chosen: Sequence[int], standardized: bool) -> Iterator[str]:
+    if not chosen:
+        return
+    columns = fit.estimate_columns
+    heads = ["Estimate", "Std.Err", "z-value", "P(>|z|)"] + (["Std.lv", "Std.all"] if standardized else [])
+    keys = ["estimate", "se", "z", "pvalue"] + (["std_lv", "std_all"] if standardized else [])
+    yield ""
+    yield f"{title}:"
+    yield " " * 19 + "".join(f"{h:>9}" for h in heads)
+    before = None
+    grouped = title in ("Latent Variables", "Regressions", "Covariances")
+    for i in chosen:
+        r = fit.naming.rows[i]
+        if grouped and (r.lhs, r.op) != before:
+            before = r.lhs, r.op
+            yield f" {_dot(fit, r.lhs) if r.op == '~~' else ' '}{r.lhs} {r.op}"
+        name = r.rhs if grouped else r.lhs
+        mark = _dot(fit, name) if r.op in ("~~", "~1") else " "
+        label = f"({r.label[:6]})" if r.label and r.op != ":=" else ""
+        lead = f"   {mark}{name}"
+        yield f"{lead[:13]:<13}{label:<6}" + "".join(_cell(columns[k][i], k, columns["se"][i]) for k in keys)
+
+
+def _cell(value: Any, key: str, se: float) -> str:
+    if key in ("se", "z", "pvalue") and not se > 0:
+        return " " * 9
+    return f"{value:>9.3f}" if value is not None and not math.isnan(value) else f"{'NA':>9}"
+
+
+def _dot(fit: SemFit, name: str) -> str:
+    """A dot before the names whose variance or intercept is a residual one."""
+    return "." if any(_ends(r) == name for r in fit.naming.rows) else " "
+
+
+def _ends(r: SemRow) -> str | None:
+    return r.rhs if r.op == "=~" else r.lhs if r.op == "~" else None
+
+
+def _r2(fit: SemFit, g: int) -> Iterator[str]:
+    found = fit.r2()
+    yield ""
+    yield "R-Square:"
+    yield " " * 19 + f"{'Estimate':>9}"
+    for name in found.index:
+        value = found[name] if len(fit.naming.groups) == 1 else found.loc[name].iloc[g]
+        yield f"    {name:<15}{value:>9.3f}"
+
+
+def _certificate(fit: SemFit) -> str:
+    d = fit.diagnostics
+    if fit.converged:
+        norm, count = d["gradient_norm"], d["evaluations"]
+        return f"Converged: {fit.message} (gradient norm {norm:.2g}, {count} evaluations)"
+    return f"NOT CONVERGED: {fit.message}"
