@@ -101,6 +101,7 @@ class Field:
     group_names, group_rows : elements by node (or `nodes#component` for unit shocks), and their rows.
     outer_registers : the tape's register with each outer node's value.
     parents : child and parent rows of the entries that fill T.
+    order : in words, the order of elimination and why.
     curved : leaves whose quadratic expansion is filled in; the form's mode is looked for (`mode`).
     ridge : place of the weight of a proximal term on their predictors.
     collapsed : latents that were integrated in closed form and are no elements.
@@ -128,6 +129,7 @@ class Field:
     group_rows: tuple[Ints, ...]
     outer_registers: Mapping[str, int]
     parents: tuple[Ints, Ints]
+    order: str = ""
     curved: tuple[Curved, ...] = ()
     ridge: int = -1
     collapsed: tuple[Conditional, ...] = ()
@@ -211,7 +213,7 @@ class Evaluator:
             *(field.x_places, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
             *(e.s, e.T, e.H, e.p, field.linear_places, field.linear_counts),
             *(field.prior_places, field.prior_counts, field.constant),
-            *(np.zeros(e.H.size), np.zeros(self.w.size), self._result),
+            *(np.zeros(e.H.size), np.zeros(e.T.size), np.zeros(self.w.size), self._result),
         )
 
     def _run(self, want: int, x: Floats) -> Criterion:
@@ -280,7 +282,8 @@ class Evaluator:
         """Conditional variances of all elements given the outer unknowns, at the last x."""
         pattern = self.field.pattern
         every = np.arange(pattern.n - 1)
-        found = self.elimination.selected_inverse()[pattern.place(every, every)]
+        covariances = self.elimination.selected_inverse(into=self._arguments[-4])
+        found = covariances[pattern.place(every, every)]
         if self.field.moves:
             by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
             weight = np.zeros((every.size, by.size))

@@ -125,7 +125,6 @@ class ModeEvaluator(Evaluator):
         self._started = False
         self._typical = [0.0] * len(parts)
         self._at: Floats | None = None
-        self._stale = False
         self._flat = _Flat.of(field)
         self._out = np.zeros(5)
         self._after: tuple[Ints, ...] | None = None
@@ -289,7 +288,7 @@ class ModeEvaluator(Evaluator):
     def criterion(self, x: Floats) -> Criterion:
         """Laplace's criterion at x; infinite where the point is not admissible or has no mode."""
         self.evaluations += 1
-        self._at, self._stale = None, False
+        self._at = None
         value = self._mode(x)
         if math.isfinite(value.total):
             self._at = x.copy()
@@ -316,7 +315,7 @@ class ModeEvaluator(Evaluator):
     def _response(self, moving: Floats) -> Floats:
         """Derivative of F_x in the size of loads `moving` on the predictors, at zero.
 
-        Loads move the mean alone, by the solution d of one more elimination.  With u the mean and
+        Loads move the mean alone, by the solution d with the factor at hand.  With u the mean and
         e the multipliers of the elements' equations, the residual's derivatives are u u' in H, -2 e u' in T
         and -e e' in s; they change as products do.
         """
@@ -328,28 +327,17 @@ class ModeEvaluator(Evaluator):
             *(moving, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
             *(e.s, e.T, e.H, e.p, *self._flat.pieces, *self._entries(), field.x_places, gradient),
         )
-        self._stale = True
         return gradient
 
-    def _entries(self) -> tuple[Any, ...]:
-        """Rows (low, high) of every place of H, the places of (element, constant), and the entries of T
-        among elements, children first: child, parent, place of the factor and coefficient."""
+    def _entries(self) -> tuple[Ints, ...]:
+        """Rows of each entry that fills H, child and parent of each that fills T, and those among elements
+        once more, children first, with their numbers."""
         if self._after is None:
             field = self.field
-            last = field.pattern.n - 1
-            rows = np.arange(last)
             child, parent = field.parents
-            _, _, source, value, *_ = field.fill
-            inner = np.flatnonzero(parent != last)
+            inner = np.flatnonzero(parent != field.pattern.n - 1)
             inner = inner[np.argsort(child[inner], kind="stable")]
-            constant = field.pattern.place(rows, np.full(last, last))
-            entries = (*field.pattern.entries(), constant, *(a[inner] for a in (child, parent, source)))
-            self._after = (*(np.ascontiguousarray(a, dtype=np.int64) for a in entries), value[inner])
+            low, high = field.pattern.rows_of(field.fill[4])
+            entries = (low, high, child, parent, child[inner], parent[inner], inner)
+            self._after = tuple(np.ascontiguousarray(a, dtype=np.int64) for a in entries)
         return self._after
-
-    def means(self) -> Floats:
-        """Modes of the elements at the last x."""
-        if self._stale and self._at is not None:
-            self._expand(self._at, self.eta)
-            self._stale = False
-        return super().means()

@@ -15,13 +15,12 @@ from dagmodels.numerics.objective_kernels import (
     _PATTERN,
     _TAPE,
     _WORK,
-    eliminate,
-    fill,
     fill_adjoint,
     reverse,
 )
+from dagmodels.numerics.right_sides import respond as _respond
 
-substitute = linked(_substitute)
+substitute, respond = linked(_substitute), linked(_respond)
 
 _PIECES = "i8[::1], i8[::1], i8[::1], f8[::1]"  # at, element, source, data
 
@@ -73,7 +72,7 @@ def line(
 
 @kernel(
     f"void(f8[::1], f8[::1], {_TAPE}, {_FILL}, {_PATTERN}, {_WORK}, {_PIECES}, i8[::1], i8[::1], i8[::1],"
-    " i8[::1], i8[::1], i8[::1], f8[::1], i8[::1], f8[::1])"
+    " i8[::1], i8[::1], i8[::1], i8[::1], i8[::1], f8[::1])"
 )
 def response(
     moving, w,
@@ -81,19 +80,18 @@ def response(
     s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value,
     n, ts, rows, nbr, base, pstart, pwhere, kind, haspar,
     s, T, H, p,
-    at, element, source, data, low, high, constant, child, parent, t_source, coefficient,
+    at, element, source, data, low, high, offspring, ancestor, child, parent, edge,
     x_places, gradient,
 ):  # fmt: skip
     """gradient = derivative of F_x in the size of loads `moving` on the predictors, at zero.
 
-    low, high : rows of every place of H. constant : places of (element, constant).
-    child, parent, t_source, coefficient : entries of T among elements, children first.
-    The elimination is that of the point on entry, and of the loads alone on return.
+    low, high : rows of each entry that fills H. offspring, ancestor : of each entry that fills T.
+    child, parent, edge : entries of T among elements, children first, with their number among those that
+    fill T.  The elimination is that of the point, and stays.
     """
-    zero = np.zeros(n)
     u = np.zeros(n)
     u[n - 1] = 1.0
-    substitute(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, zero, u)
+    substitute(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, np.zeros(n), u)
     bar = np.zeros(w.size)
     load = np.zeros(n)
     for k in range(at.size):
@@ -101,41 +99,34 @@ def response(
         bar[source[k]] -= 2.0 * part * u[element[k]]
         load[element[k]] += part * w[source[k]]
     load[n - 1] = 0.0
-    fill(w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, s, T, H)
-    H0 = H.copy()
-    for k in range(n - 1):
-        H[constant[k]] = -load[k]
-        T[constant[k]] = 0.0
-    H[H.size - 1] = 0.0
-    T[T.size - 1] = 0.0
-    eliminate(n, ts, rows, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p)
-    d = np.zeros(n)
-    d[n - 1] = 1.0
-    substitute(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, zero, d)
+    answer = np.empty((1, n))
+    for i in range(n):
+        answer[0, i] = -load[i]
+    respond(n, ts, rows, nbr, base, kind, haspar, s, T, H, p, answer)
+    d = answer[0]
     d[n - 1] = 0.0
     own = np.zeros(n)
     moved = load.copy()
+    Hb, Tb = np.empty(low.size), np.empty(offspring.size)
     for k in range(low.size):
-        i, j, h = low[k], high[k], H0[k]
+        i, j = low[k], high[k]
+        h = h_value[k] * w[h_weight[k]] * w[h_left[k]] * w[h_right[k]]
         own[i] -= h * u[j]
         moved[i] -= h * d[j]
         if i != j:
             own[j] -= h * u[i]
             moved[j] -= h * d[i]
+        Hb[k] = (1.0 if i == j else 2.0) * (u[i] * d[j] + d[i] * u[j])
     for k in range(child.size):
-        t = coefficient[k] * w[t_source[k]]
+        t = t_value[edge[k]] * w[t_from[edge[k]]]
         own[parent[k]] += t * own[child[k]]
         moved[parent[k]] += t * moved[child[k]]
-    Hb = np.zeros(H.size)
-    Tb = np.zeros(T.size)
-    for k in range(low.size):
-        i, j = low[k], high[k]
-        Hb[k] = (1.0 if i == j else 2.0) * (u[i] * d[j] + d[i] * u[j])
+    for k in range(offspring.size):
+        i, j = offspring[k], ancestor[k]
         Tb[k] = -2.0 * (moved[i] * u[j] + own[i] * d[j])
     sb = -2.0 * own * moved
-    fill_adjoint(
-        w, s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value, sb, Tb, Hb, bar
-    )
+    t_own, h_own = np.arange(Tb.size).astype(np.int32), np.arange(Hb.size).astype(np.int32)
+    fill_adjoint(w, s_from, t_own, t_from, t_value, h_own, h_weight, h_left, h_right, h_value, sb, Tb, Hb, bar)
     reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
     for i in range(x_places.size):
         gradient[i] = bar[x_places[i]]

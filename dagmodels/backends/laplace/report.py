@@ -99,6 +99,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
             "iterations": solution.optimum.iterations,
             "evaluations": evaluator.evaluations,
             "smallest_eigenvalue": solution.optimum.smallest,
+            "elimination": field.order,
             "seconds": solution.seconds,
         },
         boundary=boundary,
