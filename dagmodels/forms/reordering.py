@@ -102,7 +102,7 @@ def require_memory(found: Outline, groups: Sequence[Group], row: Ints, there: in
     listed = ", ".join(f"{count:,} of {size:,} of '{name}'" for name, (count, size) in left.items())
     have = f"{amount(there)} are there" if there is not None else "that is more than can be numbered"
     raise FitError(
-        f"integrating {found.n - 1:,} elements exactly needs {amount(found.memory)}, and {have}: whichever are "
+        f"integrating {found.n - 1:,} elements needs {amount(found.memory)}, and {have}: whichever are "
         f"eliminated first, {found.tail:,} meet one another in a dense remainder ({listed}); merge or leave "
         "out levels with few rows, fit parts of the data that hang together loosely one by one, drop the "
         "plate that tells least, or use a machine with more memory"

@@ -33,6 +33,7 @@ from dagmodels.numerics.fill import FREE, PROFILED, SCALED, Outline, outline
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Pattern:
     """What elimination needs to know before any number: order, fill, places.

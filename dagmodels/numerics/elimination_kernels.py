@@ -19,7 +19,6 @@ from dagmodels.numerics.tail_kernels import (
     RANK,
     SCALED,
     SPARE,
-    WIDE,
     WIDE_LEAST,
     short,
     short_back,

@@ -126,7 +126,9 @@ def response(
         Tb[k] = -2.0 * (moved[i] * u[j] + own[i] * d[j])
     sb = -2.0 * own * moved
     t_own, h_own = np.arange(Tb.size).astype(np.int32), np.arange(Hb.size).astype(np.int32)
-    fill_adjoint(w, s_from, t_own, t_from, t_value, h_own, h_weight, h_left, h_right, h_value, sb, Tb, Hb, bar)
+    fill_adjoint(
+        w, s_from, t_own, t_from, t_value, h_own, h_weight, h_left, h_right, h_value, sb, Tb, Hb, bar
+    )
     reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
     for i in range(x_places.size):
         gradient[i] = bar[x_places[i]]

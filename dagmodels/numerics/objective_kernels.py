@@ -39,8 +39,8 @@ def objective(
     """result = minus twice the log likelihood, minus twice the log prior, then the gradient of their sum.
 
     The gradient alone is that at the point where the value was computed last; no gradient is computed
-    where the value is not finite.  Hb, Tb, bar : workspace; Tb begins as zeros, and always has the same entries
-    written, so that in a long tail most of it is never touched.
+    where the value is not finite.  Hb, Tb, bar : workspace; Tb begins as zeros, and the same entries of it
+    are written each time, so that in a long tail most of it is never touched.
     """
     if want & VALUE:
         for i in range(x.size):
