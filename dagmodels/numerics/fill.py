@@ -119,9 +119,8 @@ def _by_degree(given: Outline) -> Ints:
     low, high = given.keys // n, given.keys % n
     both = ~(late[low] | late[high])
     count = np.bincount(np.concatenate([low[both], high[both]]), minlength=n)
-    hubs = count > max(HUB * np.sqrt(n), 16)
-    late |= hubs
-    if hubs.any():
+    late |= count > max(HUB * np.sqrt(n), 16)
+    if np.any(late[given.child] & ~late[given.parent]):
         for child, parent in _rising(given):
             late[parent] |= late[child]
     moved = np.flatnonzero(~late)
