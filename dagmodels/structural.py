@@ -189,7 +189,7 @@ def _labels(frame: Table, settings: Settings) -> tuple[str, ...]:
     factor = frame.column(settings.group).factor()
     codes = np.asarray(factor.codes)
     seen, first = np.unique(codes[codes >= 0], return_index=True)
-    return tuple(str(factor.levels[int(c)]) for c in seen[np.argsort(first)])
+    return tuple(str(factor.labels[int(c)]) for c in seen[np.argsort(first)])
 
 
 def _no_column(name: str, frame: Table, what: str) -> ModelError:
@@ -301,7 +301,7 @@ def _columns(reading: Reading, settings: Settings, frame: Table) -> dict[str, An
         factor = frame.column(settings.group).factor()
         codes = np.asarray(factor.codes)
         keep &= codes >= 0
-        labels = np.array([str(level) for level in factor.levels], dtype=object)
+        labels = np.array([str(level) for level in factor.labels], dtype=object)
         found[reading.provenance.group] = labels[codes[keep]]
     if not keep.any():
         told = (
@@ -342,12 +342,9 @@ def _naming(reading: Reading, settings: Settings) -> SemNaming:
         if r.op in ("==", "<", ">"):
             continue
         label = "" if r.label.startswith(".p") else r.label
-        rows.append(
-            SemRow(
-                r.lhs, r.op, r.rhs, max(r.group - 1, 0), r.free > 0, label,
-                r.lhs if h.node is None else h.node, r.exogenous,
-            )
-        )  # fmt: skip
+        value = float("nan") if h.value is None else h.value
+        node, group = h.node or r.lhs, max(r.group - 1, 0)
+        rows.append(SemRow(r.lhs, r.op, r.rhs, group, r.free > 0, label, node, value, r.exogenous))
     return SemNaming(
         tuple(rows),
         tuple(groups),
@@ -356,6 +353,7 @@ def _naming(reading: Reading, settings: Settings) -> SemNaming:
         settings.information,
         "ML",
         settings.missing,
+        tuple(reading.provenance.swapped.items()),
     )
 
 

@@ -17,8 +17,9 @@ class Unit:
     """One exchangeable unit of a linear Gaussian graph.
 
     plate : its elements are the units. groups : plates that they lie in and that their law varies with.
-    nodes : stochastic nodes with values in every unit, in the order of the graph. covariates : data with
-        values in every unit that enter means linearly.
+    nodes : stochastic nodes with values in every unit, in the order of the graph.
+    derived : deterministic nodes that depend on these linearly.
+    covariates : data of every unit that enter means linearly.
     needed : why the units' moments are the better form: the field form has none of this, or grows with the
         number of units; empty where either would do.
     """
@@ -26,6 +27,7 @@ class Unit:
     plate: str
     groups: tuple[str, ...]
     nodes: tuple[str, ...]
+    derived: tuple[str, ...]
     covariates: tuple[str, ...]
     needed: tuple[str, ...]
 
@@ -58,13 +60,16 @@ def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
     names = {n.name for n in members}
     nodes = tuple(n.name for n in members if n.kind == "stochastic")
     covariates = tuple(n.name for n in members if n.kind == "covariate")
+    derived = tuple(n for n in dag.order if n in names and n in reached(dag, {*nodes, *covariates}))
     faults = _faults(dag, plate, members, names)
     if faults:
         return NoUnit(tuple(dict.fromkeys(faults)))
     used = _used(dag, nodes)
     outer = dag.lies_in(plate)[1:]
     groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in used))
-    return Unit(plate, groups, nodes, tuple(c for c in covariates if c in used), _needed(dag, nodes, names))
+    return Unit(
+        plate, groups, nodes, derived, tuple(c for c in covariates if c in used), _needed(dag, nodes, names)
+    )
 
 
 def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list[str]:
@@ -121,6 +126,15 @@ def _law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[
 def _terms(tree: ex.Expression, inside: set[str]) -> tuple[Term, ...]:
     form = linear_form(tree, inside)
     return () if form is None else form.terms
+
+
+def reached(dag: Dag, names: set[str]) -> set[str]:
+    """Deterministic nodes that depend on any of the names."""
+    found: set[str] = set()
+    for name in dag.order:
+        if dag.nodes[name].kind == "deterministic" and {*dag.parents[name]} & (names | found):
+            found.add(name)
+    return found
 
 
 def _below(dag: Dag, name: str) -> set[str]:

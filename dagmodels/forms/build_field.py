@@ -23,12 +23,14 @@ from dagmodels.forms.ordering import Group, elimination_order
 from dagmodels.forms.outer import Coordinate, register
 from dagmodels.forms.pieces import Piece, Products, aligned, cross_products, merged, scaled, take
 from dagmodels.forms.predictor import CONSTANT, Predictor
+from dagmodels.forms.reordering import arrange
 from dagmodels.forms.saturated import coordinates, record, saturated_sets
 from dagmodels.forms.shift import provisional_fit
 from dagmodels.forms.vectors import Matrix, Vector, matrix, variance_tree, vector_nodes, vectors
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic, Distribution, Parameter, Stochastic
-from dagmodels.numerics.elimination import FREE, PROFILED, SCALED, pattern
+from dagmodels.numerics.elimination import FREE, PROFILED, SCALED, pattern_of
+from dagmodels.numerics.fill import outline
 from dagmodels.numerics.tape import Recorder
 
 Floats = NDArray[np.float64]
@@ -528,13 +530,16 @@ class FieldBuilder:
         fit = provisional_fit(self.responses, bound, child, parent, value, source, self.one)
         child, parent, value, source = fit.edges
         products = self._products(fit.responses)
-        self.shifted, self.products = fit.responses, products
         every = np.arange(self.count)  # each row reaches the constant, so that unit loads have a place
         coupled = (
             np.concatenate([products.i, every]),
             np.concatenate([products.j, np.full(self.count, self.count)]),
         )
-        shape = pattern(kind, *coupled, child, parent)
+        arranged = arrange(fit, products, row, outline(kind, *coupled, child, parent), self.groups)
+        fit, products, row, kind = arranged.fit, arranged.products, arranged.row, arranged.outline.kind
+        child, parent, value, source = fit.edges
+        self.shifted, self.products = fit.responses, products
+        shape = pattern_of(arranged.outline)
         s_from = np.full(n, self.zero, np.int64)
         for elements, places in self.scales:
             s_from[row[elements]] = places
@@ -579,6 +584,7 @@ class FieldBuilder:
             group_rows=tuple(row[g.start : g.start + g.size] for g in self.groups),
             outer_registers={name: self.lowering.node(name) for name in self.coordinates},
             parents=(child, parent),
+            order=arranged.told,
             curved=tuple(self._curved(e, fit.responses) for e in self.expanded),
             ridge=tape.inputs.get("\0ridge", (-1, 0))[0],
             collapsed=tuple(self._conditional(c) for c in self.collapsed),

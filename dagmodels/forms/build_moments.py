@@ -113,7 +113,7 @@ class _Builder:
         group: list[Ints] = []
         variable: list[Ints] = []
         count = 0
-        for name in (*self.unit.nodes, *self.unit.covariates):
+        for name in (*self.unit.nodes, *self.unit.derived, *self.unit.covariates):
             shape = self.small.shape(name)
             axis = self.small.graph.nodes[name].plates.index(self.unit.plate)
             size = math.prod(shape)
@@ -139,10 +139,10 @@ class _Builder:
         ]  # fmt: skip
         for name in outer:
             self.lowering.node(name)
-        self.predictor = Predictor(
-            self.lowering, {*unit.nodes, *unit.covariates}, set(outer), self.elements, {}
-        )
-        for name in unit.nodes:
+        inside = {*unit.nodes, *unit.derived, *unit.covariates}
+        self.predictor = Predictor(self.lowering, inside, set(outer), self.elements, {})
+        self.predictor.inlined -= inside
+        for name in (*unit.nodes, *unit.derived):
             self._laws(name)
         for statement in dag.statements:
             match statement:

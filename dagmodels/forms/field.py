@@ -101,6 +101,7 @@ class Field:
     group_names, group_rows : elements by node (or `nodes#component` for unit shocks), and their rows.
     outer_registers : the tape's register with each outer node's value.
     parents : child and parent rows of the entries that fill T.
+    order : in words, the order of elimination and why.
     curved : leaves whose quadratic expansion is filled in; the form's mode is looked for (`mode`).
     ridge : place of the weight of a proximal term on their predictors.
     collapsed : latents that were integrated in closed form and are no elements.
@@ -128,6 +129,7 @@ class Field:
     group_rows: tuple[Ints, ...]
     outer_registers: Mapping[str, int]
     parents: tuple[Ints, Ints]
+    order: str = ""
     curved: tuple[Curved, ...] = ()
     ridge: int = -1
     collapsed: tuple[Conditional, ...] = ()
@@ -211,7 +213,7 @@ class Evaluator:
             *(field.x_places, self.w, *field.tape.operations, *field.fill, *field.pattern.arguments),
             *(e.s, e.T, e.H, e.p, field.linear_places, field.linear_counts),
             *(field.prior_places, field.prior_counts, field.constant),
-            *(np.zeros(e.H.size), np.zeros(self.w.size), self._result),
+            *(np.zeros(e.H.size), np.zeros(e.T.size), np.zeros(self.w.size), self._result),
         )
 
     def _run(self, want: int, x: Floats) -> Criterion:
@@ -266,7 +268,7 @@ class Evaluator:
         if not self.field.moves and rows.size and rows.min() >= pattern.ts >= pattern.n - LONG:
             places = pattern.place(rows.repeat(rows.size), np.tile(rows, rows.size))
             return self.elimination.selected_inverse()[places].reshape(rows.size, rows.size)
-        every, chosen = self._with_moves(rows)
+        every, chosen = self.with_moves(rows)
         if every.size and every.min() >= pattern.ts >= pattern.n - LONG:
             i, j = np.meshgrid(every, every, indexing="ij")
             places = pattern.place(i.ravel(), j.ravel())
@@ -280,7 +282,8 @@ class Evaluator:
         """Conditional variances of all elements given the outer unknowns, at the last x."""
         pattern = self.field.pattern
         every = np.arange(pattern.n - 1)
-        found = self.elimination.selected_inverse()[pattern.place(every, every)]
+        covariances = self.elimination.selected_inverse(into=self._arguments[-4])
+        found = covariances[pattern.place(every, every)]
         if self.field.moves:
             by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
             weight = np.zeros((every.size, by.size))
@@ -310,29 +313,6 @@ class Evaluator:
         logs, means, draw, variances = (np.imag(a) / step for a in answers)
         return Sensitivity(float(logs), field.restored(means), field.restored(draw), variances)
 
-    def covariance_slope(self, x: Floats, direction: Floats, rows: Ints) -> Floats:
-        """Exact derivative of `covariance(rows)` at x along a direction of x."""
-        step = 1e-30
-        pattern = self.field.pattern
-        every, back = self._with_moves(rows)
-        if every.size and every.min() >= pattern.ts:
-            e, _ = self._stepped(x, step * direction)
-            e.eliminate()
-            i, j = np.meshgrid(every, every, indexing="ij")
-            places = pattern.place(i.ravel(), j.ravel())
-            inner = e.selected_inverse()[places].imag.reshape(every.size, every.size) / step
-        else:
-            known = pattern.place_or_none(np.arange(pattern.n), np.full(pattern.n, pattern.n - 1))
-            inner = np.zeros((every.size, every.size))
-            for b, row in enumerate(every):
-                e, _ = self._stepped(x, step * direction)
-                e.H[known[known >= 0]] = 0.0
-                e.T[known[known >= 0]] = 0.0
-                e.H[known[row]] = -1.0
-                e.eliminate()
-                inner[:, b] = e.mean()[every].imag / step
-        return back @ (0.5 * (inner + inner.T)) @ back.T
-
     def _stepped(self, x: Floats, step: Floats) -> tuple[Elimination, NDArray[np.complex128]]:
         """The system at x + i*step, filled in, and the workspace behind it."""
         return self._complex_system(self._complex_inputs(x, step))
@@ -359,7 +339,7 @@ class Evaluator:
         np.add.at(e.H, h_place, h_value * w[h_weight] * w[h_left] * w[h_right])
         return e, w
 
-    def _with_moves(self, rows: Ints) -> tuple[Ints, Floats]:
+    def with_moves(self, rows: Ints) -> tuple[Ints, Floats]:
         """The kernels' rows that some of the graph's elements are made of, and by which numbers."""
         by = np.unique([m.by for m in self.field.moves]).astype(np.int64)
         every = np.unique(np.concatenate([rows, by]))

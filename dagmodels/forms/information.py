@@ -52,13 +52,13 @@ def average_information(evaluator: Evaluator, x: Floats, gradient: Floats) -> Fl
     field, w = evaluator.field, evaluator.w
     s_from, _, t_from, t_value, h_place, h_weight, h_left, h_right, h_value = field.fill
     child, parent = field.parents
-    slopes = _slopes(field, x)
+    slopes = workspace_slopes(field, x)
     moved = slopes.any(axis=0)
     if moved[h_left].any() or moved[h_right].any() or moved[t_from[~field.is_shock[parent]]].any():
         return None
     q = field.pattern.n - 1
     u = np.append(evaluator.elimination.mean(), 1.0)
-    products = _Products(*field.pattern.rows_of(h_place), q + 1)
+    products = Symmetric(*field.pattern.rows_of(h_place), q + 1)
     walk = Walk(child, parent, t_value * w[t_from], q + 1)
     known = h_value * w[h_left] * w[h_right]
     precision = known * w[h_weight]
@@ -95,7 +95,7 @@ def near_zero(field: Field, x: Floats, gradient: Floats) -> Floats:
     return np.where(root, np.maximum(gradient / np.where(root, x, 1.0), 0.0), 0.0)
 
 
-def _slopes(field: Field, x: Floats) -> Floats:
+def workspace_slopes(field: Field, x: Floats) -> Floats:
     """Derivatives of the whole workspace, one row a coordinate, by complex steps."""
     found = np.zeros((x.size, field.tape.initial.size))
     for at in range(x.size):
@@ -109,7 +109,7 @@ def _slopes(field: Field, x: Floats) -> Floats:
     return found
 
 
-class _Products:
+class Symmetric:
     """Products with a symmetric matrix whose upper entries stand at (low, high); both: each entry's times."""
 
     def __init__(self, low: Ints, high: Ints, n: int) -> None:

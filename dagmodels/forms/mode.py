@@ -325,7 +325,7 @@ class ModeEvaluator(Evaluator):
     def _response(self, moving: Floats) -> Floats:
         """Derivative of F_x in the size of loads `moving` on the predictors, at zero.
 
-        Loads move the mean alone, by the solution d of one more elimination.  With u the mean and
+        Loads move the mean alone, by the solution d with the factor at hand.  With u the mean and
         e the multipliers of the elements' equations, the residual's derivatives are u u' in H, -2 e u' in T
         and -e e' in s; they change as products do.
         """

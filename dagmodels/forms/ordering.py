@@ -89,7 +89,7 @@ def _within(members: list[int], groups: Sequence[Group], child: Ints, parent: In
     """Elements of groups tied by lags, interleaved, children first."""
     numbers = np.concatenate([np.arange(groups[g].start, groups[g].start + groups[g].size) for g in members])
     inside = np.isin(child, numbers) & np.isin(parent, numbers)
-    from dagmodels.numerics.elimination_kernels import generations
+    from dagmodels.numerics.symbolic_kernels import generations
 
     local = np.empty(int(numbers.max()) + 1, np.int64)
     local[numbers] = np.arange(numbers.size)

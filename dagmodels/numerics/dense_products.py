@@ -29,51 +29,53 @@ def accumulate(C, c0, cs, A, a0, ai, ak, B, b0, bs, rows, inner, cols, upper, sp
     """C[i, j] += sum_k A[i, k] B[k, j]; with `upper` only j >= i is wanted (a few more are touched).
 
     Row i of C starts at c0 + i cs, row k of B at b0 + k bs, entry (i, k) of A is at a0 + i ai + k ak.
-    Four rows by four terms at a time; such a block of A that is zero is left out.
+    Four rows by four terms at a time; such a block of A that is zero is left out.  WIDTH columns of PANEL
+    rows of B stay in the second cache while four rows of C after the other, in the first, take them up.
     spare : takes what rows beyond the last would get; at least WIDTH long.
     """
     for left in range(0, cols, WIDTH):
         right = min(left + WIDTH, cols)
-        for k in range(0, inner, 4):
-            last = inner - 1 - k
-            k1, k2, k3 = min(1, last), min(2, last), min(3, last)
+        for part in range(0, inner, PANEL):
             for i in range(0, min(rows, right) if upper else rows, 4):
-                f = a0 + i * ai + k * ak
-                x00, x01, x02, x03 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
-                f += ai if i + 1 < rows else 0
-                x10, x11, x12, x13 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
-                f += ai if i + 2 < rows else 0
-                x20, x21, x22, x23 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
-                f += ai if i + 3 < rows else 0
-                x30, x31, x32, x33 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
-                if last < 1:
-                    x01 = x11 = x21 = x31 = 0.0
-                if last < 2:
-                    x02 = x12 = x22 = x32 = 0.0
-                if last < 3:
-                    x03 = x13 = x23 = x33 = 0.0
-                some = (x00 != 0) | (x01 != 0) | (x02 != 0) | (x03 != 0)
-                some |= (x10 != 0) | (x11 != 0) | (x12 != 0) | (x13 != 0)
-                some |= (x20 != 0) | (x21 != 0) | (x22 != 0) | (x23 != 0)
-                some |= (x30 != 0) | (x31 != 0) | (x32 != 0) | (x33 != 0)
-                if not some:
-                    continue
-                start = max(left, i) if upper else left
-                w = right - start
-                b = b0 + k * bs + start
-                B0, B1 = B[b : b + w], B[b + k1 * bs : b + k1 * bs + w]
-                B2, B3 = B[b + k2 * bs : b + k2 * bs + w], B[b + k3 * bs : b + k3 * bs + w]
-                c = c0 + i * cs + start
-                C0 = C[c : c + w]
-                C1 = C[c + cs : c + cs + w] if i + 1 < rows else spare[:w]
-                C2 = C[c + 2 * cs : c + 2 * cs + w] if i + 2 < rows else spare[:w]
-                C3 = C[c + 3 * cs : c + 3 * cs + w] if i + 3 < rows else spare[:w]
-                for j in range(w):
-                    y0, y1, y2, y3 = B0[j], B1[j], B2[j], B3[j]
-                    C0[j] += x00 * y0 + x01 * y1 + x02 * y2 + x03 * y3
-                    C1[j] += x10 * y0 + x11 * y1 + x12 * y2 + x13 * y3
-                    C2[j] += x20 * y0 + x21 * y1 + x22 * y2 + x23 * y3
-                    C3[j] += x30 * y0 + x31 * y1 + x32 * y2 + x33 * y3
+                for k in range(part, min(part + PANEL, inner), 4):
+                    last = inner - 1 - k
+                    k1, k2, k3 = min(1, last), min(2, last), min(3, last)
+                    f = a0 + i * ai + k * ak
+                    x00, x01, x02, x03 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
+                    f += ai if i + 1 < rows else 0
+                    x10, x11, x12, x13 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
+                    f += ai if i + 2 < rows else 0
+                    x20, x21, x22, x23 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
+                    f += ai if i + 3 < rows else 0
+                    x30, x31, x32, x33 = A[f], A[f + k1 * ak], A[f + k2 * ak], A[f + k3 * ak]
+                    if last < 1:
+                        x01 = x11 = x21 = x31 = 0.0
+                    if last < 2:
+                        x02 = x12 = x22 = x32 = 0.0
+                    if last < 3:
+                        x03 = x13 = x23 = x33 = 0.0
+                    some = (x00 != 0) | (x01 != 0) | (x02 != 0) | (x03 != 0)
+                    some |= (x10 != 0) | (x11 != 0) | (x12 != 0) | (x13 != 0)
+                    some |= (x20 != 0) | (x21 != 0) | (x22 != 0) | (x23 != 0)
+                    some |= (x30 != 0) | (x31 != 0) | (x32 != 0) | (x33 != 0)
+                    if not some:
+                        continue
+                    start = max(left, i) if upper else left
+                    w = right - start
+                    b = b0 + k * bs + start
+                    B0, B1 = B[b : b + w], B[b + k1 * bs : b + k1 * bs + w]
+                    B2, B3 = B[b + k2 * bs : b + k2 * bs + w], B[b + k3 * bs : b + k3 * bs + w]
+                    c = c0 + i * cs + start
+                    C0 = C[c : c + w]
+                    C1 = C[c + cs : c + cs + w] if i + 1 < rows else spare[:w]
+                    C2 = C[c + 2 * cs : c + 2 * cs + w] if i + 2 < rows else spare[:w]
+                    C3 = C[c + 3 * cs : c + 3 * cs + w] if i + 3 < rows else spare[:w]
+                    for j in range(w):
+                        y0, y1, y2, y3 = B0[j], B1[j], B2[j], B3[j]
+                        C0[j] += x00 * y0 + x01 * y1 + x02 * y2 + x03 * y3
+                        C1[j] += x10 * y0 + x11 * y1 + x12 * y2 + x13 * y3
+                        C2[j] += x20 * y0 + x21 * y1 + x22 * y2 + x23 * y3
+                        C3[j] += x30 * y0 + x31 * y1 + x32 * y2 + x33 * y3
 
 
 multiply = linked(accumulate)

@@ -28,13 +28,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.numerics.fill import FREE, PROFILED, SCALED, Outline, outline
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-SCALED, FREE, PROFILED = 0, 1, 2
-_DENSE_SHARE = 0.5  # the tail is dense from where at least this share of its pairs is filled ...
-_MUCH_WORK = 1e6  # ... and, above this many pairs to update, from where least time is spent:
-_PAIR, _PRODUCT = 1.0, 0.04  # nanoseconds for one pair of a sparse row, and one in a product of blocks
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,28 +105,23 @@ def pattern(kind: NDArray[np.uint8], i: Ints, j: Ints, child: Ints, parent: Ints
     i, j : pairs of elements coupled by data (the constant included).
     child, parent : pairs coupled by T.
     """
-    from dagmodels.numerics import elimination_kernels as kernels
+    return pattern_of(outline(kind, i, j, child, parent))
 
-    n = kind.size + 1
-    low = np.concatenate([np.minimum(i, j), child])
-    high = np.concatenate([np.maximum(i, j), parent])
-    if np.any(child >= parent):
-        raise ValueError("elements must be ordered children first")
-    keys = _distinct((low * n + high)[low != high])
-    ptr = np.searchsorted(keys, np.arange(n + 1, dtype=np.int64) * n).astype(np.int64)
-    full_ptr, full = kernels.symbolic(n, ptr, (keys % n).astype(np.int32))
-    degree = np.diff(full_ptr)
-    first = np.full(n, n, np.int64)
-    first[degree > 0] = full[full_ptr[:-1][degree > 0]]
-    ts = _tail(degree, first)
+
+def pattern_of(found: Outline) -> Pattern:
+    """Symbolic elimination of what has been counted."""
+    from dagmodels.numerics import symbolic_kernels as kernels
+
+    n, ts = found.n, found.ts
     nt = n - ts
-    base = ts + int(full_ptr[ts])
-    keep_ptr = full_ptr[: ts + 1].copy()
-    nbr = full[: full_ptr[ts]].copy()
+    ptr = np.searchsorted(found.keys, np.arange(n + 1, dtype=np.int64) * n).astype(np.int64)
+    keep_ptr = np.concatenate([[0], np.cumsum(found.degree[:ts])]).astype(np.int64)
+    nbr = kernels.symbolic(n, ptr, (found.keys % n).astype(np.int32), ts, keep_ptr)
+    base = ts + int(keep_ptr[ts])
     pstart, pwhere = kernels.targets(n, ts, keep_ptr, nbr, base, True)
     haspar = np.zeros(n, np.uint8)
-    haspar[child] = 1
-    kinds = np.append(kind, np.uint8(PROFILED)).astype(np.uint8)
+    haspar[found.child] = 1
+    kinds = np.append(found.kind, np.uint8(PROFILED)).astype(np.uint8)
     rows = np.repeat(np.arange(ts, dtype=np.int64), np.diff(keep_ptr))
     return Pattern(
         n=n,
@@ -138,52 +130,8 @@ def pattern(kind: NDArray[np.uint8], i: Ints, j: Ints, child: Ints, parent: Ints
         size=base + nt * nt,
         arguments=(n, ts, keep_ptr, nbr, base, pstart, pwhere, kinds, haspar),
         keys=rows * n + nbr,
-        work=_work(degree, first, ts),
+        work=found.work,
     )
-
-
-def _distinct(keys: Ints) -> Ints:
-    """Sorted, each once; sorting is faster by far than the table of numpy's `unique`."""
-    found = np.sort(keys)
-    return found[np.concatenate([[True], found[1:] != found[:-1]])] if found.size else found
-
-
-def _tail(degree: Ints, first: Ints) -> int:
-    """First row of the dense tail.
-
-    degree, first : number of later neighbours of each row after fill, and the first of them.
-    It is the longest suffix whose pairs are filled to a good share; where that means much work, the
-    suffix for which `_work` is least, by a search that narrows a grid three times.
-    """
-    n = degree.size
-    sizes = np.arange(n, 0, -1, dtype=np.float64)
-    filled = np.cumsum(degree[::-1])[::-1]
-    good = filled >= _DENSE_SHARE * sizes * (sizes - 1) / 2
-    good[-1] = True
-    best = int(np.argmax(good))
-    if _work(degree, first, best) <= _MUCH_WORK:
-        return best
-    low, high = 0, n - 1
-    for _ in range(3):
-        step = max((high - low) // 24, 1)
-        candidates = {best, *range(low, high + 1, step)}
-        best = min(candidates, key=lambda ts: (_work(degree, first, ts), ts))
-        low, high = max(best - step, 0), min(best + step, n - 1)
-    return best
-
-
-def _work(degree: Ints, first: Ints, ts: int) -> float:
-    """Nanoseconds, roughly, of one elimination whose dense tail begins at ts."""
-    from dagmodels.numerics.tail_kernels import LONG, WIDE, WIDE_LEAST
-
-    tail = degree.size - ts
-    sparse, start = degree[:ts].astype(np.float64), first[:ts]
-    by_pairs = _PAIR * sparse * (sparse + 1) / 2
-    rows = by_pairs.sum()
-    if tail > LONG:
-        wide = (start >= ts) & (sparse >= WIDE_LEAST) & (sparse * WIDE >= tail)
-        rows += (_PRODUCT * tail * tail / 2 - by_pairs)[wide].sum()
-    return float(rows) + _PRODUCT * tail**3 / 6
 
 
 class Elimination:
@@ -214,7 +162,7 @@ class Elimination:
 
         Complex kernels go by pairs throughout, which the pattern does not list for wide rows.
         """
-        from dagmodels.numerics import elimination_kernels as kernels
+        from dagmodels.numerics import symbolic_kernels as kernels
         from dagmodels.numerics.tail_kernels import LONG
 
         n, ts, ptr, nbr, base, start, where, *rest = self.pattern.arguments
@@ -238,14 +186,18 @@ class Elimination:
 
         return elimination_kernels
 
-    def adjoint(self, seed: Floats | None = None, quad: float = 1.0) -> tuple[Floats, Floats, Floats]:
+    def adjoint(
+        self, seed: Floats | None = None, quad: float = 1.0, into: Floats | None = None
+    ) -> tuple[Floats, Floats, Floats]:
         """Derivatives of sum(seed_i log p_i) + quad * residual in the H, T and s that were filled in.
 
         Below the diagonal of the dense tail, and where nothing was filled in, they mean nothing.
+        into : takes those in H.
         """
-        Hb, Tb, sb = (
-            np.zeros(a.size, a.dtype) for a in (self.H, self.T, self.s)
-        )  # untouched pages cost nothing
+        Hb = np.zeros(self.H.size, self.H.dtype) if into is None else into
+        if into is not None:
+            into[:] = 0.0
+        Tb, sb = (np.zeros(a.size, a.dtype) for a in (self.T, self.s))  # untouched pages cost nothing
         seed = self._counted if seed is None else seed
         self._kernels().adjoint(*self._arguments, self.s, self.T, self.H, self.p, seed, quad, Hb, Tb, sb)
         return Hb, Tb, sb
@@ -278,24 +230,27 @@ class Elimination:
         respond(n, ts, ptr, nbr, base, kind, haspar, self.s, self.T, self.H, self.p, u)
         return u[:, :-1]
 
-    def selected_inverse(self, given_free: bool = False) -> Floats:
+    def selected_inverse(self, given_free: bool = False, into: Floats | None = None) -> Floats:
         """Covariances of the elements at the places of H (off-diagonal entries once).
 
         given_free : condition on the free elements instead of integrating them too.
         Profiled elements are never counted in the criterion, yet have a covariance: it is included
-        unless `given_free`.
+        unless `given_free`. into : takes the answer.
         """
-        return self.covariances(given_free)[0]
+        return self.covariances(given_free, into)[0]
 
-    def covariances(self, given_free: bool = False) -> tuple[Floats, Floats]:
+    def covariances(self, given_free: bool = False, into: Floats | None = None) -> tuple[Floats, Floats]:
         """`selected_inverse`, and for each element 1/s less the variance of its shock's share over s^2."""
         seed = np.ones(self.pattern.n)
         if given_free:
             seed = (self.pattern.kind == SCALED).astype(np.float64)
-        cov, _, sb = self.adjoint(seed, 0.0)
+        cov, _, sb = self.adjoint(seed, 0.0, into)
         cov *= 0.5
         n, ts = self.pattern.n, self.pattern.ts
         nt = n - ts
         cov[:ts] *= 2.0
         cov[cov.size - nt * nt :: nt + 1] *= 2.0
         return cov, sb
+
+
+__all__ = ["FREE", "PROFILED", "SCALED", "Elimination", "Pattern", "pattern", "pattern_of"]

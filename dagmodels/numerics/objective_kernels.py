@@ -26,7 +26,7 @@ VALUE, GRADIENT = 1, 2  # what to compute: bits of `want`
 
 @kernel(
     f"void(i8, f8[::1], i8[::1], f8[::1], {_TAPE}, {_FILL}, {_PATTERN}, {_WORK}, i8[::1], f8[::1], i8[::1],"
-    " f8[::1], f8, f8[::1], f8[::1], f8[::1])"
+    " f8[::1], f8, f8[::1], f8[::1], f8[::1], f8[::1])"
 )
 def objective(
     want, x, x_places, w,
@@ -34,12 +34,13 @@ def objective(
     s_from, t_place, t_from, t_value, h_place, h_weight, h_left, h_right, h_value,
     n, ts, rows, nbr, base, pstart, pwhere, kind, haspar,
     s, T, H, p,
-    linear_places, linear_counts, prior_places, prior_counts, constant, Hb, bar, result,
+    linear_places, linear_counts, prior_places, prior_counts, constant, Hb, Tb, bar, result,
 ):  # fmt: skip
     """result = minus twice the log likelihood, minus twice the log prior, then the gradient of their sum.
 
     The gradient alone is that at the point where the value was computed last; no gradient is computed
-    where the value is not finite.  Hb, bar : workspace.
+    where the value is not finite.  Hb, Tb, bar : workspace; Tb begins as zeros, and the same entries of it
+    are written each time, so that in a long tail most of it is never touched.
     """
     if want & VALUE:
         for i in range(x.size):
@@ -60,7 +61,6 @@ def objective(
     if not want & GRADIENT:
         return
     Hb[:] = 0.0
-    Tb = np.zeros(T.size)
     sb = np.zeros(s.size)
     seed = np.ones(n)
     for i in range(n):

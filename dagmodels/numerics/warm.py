@@ -7,8 +7,20 @@ import time
 from collections.abc import Callable
 
 MODULES = (
-    *("tape_kernels", "tail_kernels", "elimination_kernels", "field_kernels", "objective_kernels"),
-    *("dense_blocks", "wide_blocks", "right_sides"),  # loaded when the first long tail comes
+    *(
+        "tape_kernels",
+        "tail_kernels",
+        "symbolic_kernels",
+        "elimination_kernels",
+        "field_kernels",
+        "objective_kernels",
+    ),
+    *(
+        "dense_blocks",
+        "wide_blocks",
+        "right_sides",
+        "minimum_degree",
+    ),  # loaded when the first long tail comes
     "mode_steps",  # loaded for leaves that are not Normal and linear
     "quadrature_steps",  # loaded for adaptive quadrature
     "elimination_complex",  # loaded for sensitivities

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dagmodels.numerics import dense_blocks, dense_products, elimination, tail_kernels
-from dagmodels.numerics import elimination_kernels as kernels
+from dagmodels.numerics import dense_blocks, dense_products, fill, symbolic_kernels, tail_kernels
 from dagmodels.numerics.dense_products import PANEL, STRIP, accumulate
 from dagmodels.numerics.elimination import FREE, PROFILED, SCALED, Elimination, pattern
 from dagmodels.numerics.tail_kernels import LONG, SPARE
@@ -199,7 +198,7 @@ CASES = [(0, 70, 52, 1.0), (1, 40, 55, 0.5), (2, 90, 50, 0.9), (3, 30, 60, 0.3)]
 @pytest.fixture
 def least_work(monkeypatch):
     """The tail is sought for least work at all sizes, not only at large ones."""
-    monkeypatch.setattr(elimination, "_MUCH_WORK", 0.0)
+    monkeypatch.setattr(fill, "_MUCH_WORK", 0.0)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -227,7 +226,7 @@ def test_wide_rows_by_blocks_and_by_pairs(case, least_work, monkeypatch) -> None
     system = crossed(*case)
     shape = pattern_of(system)
     n, ts, ptr, nbr, base, _, where, *rest = shape.arguments
-    every = kernels.targets(n, ts, ptr, nbr, base, False)
+    every = symbolic_kernels.targets(n, ts, ptr, nbr, base, False)
     pairs = replace(shape, arguments=(n, ts, ptr, nbr, base, *every, *rest))
     assert wides(pairs) == 0
     assert every[1].size > where.size or case[3] < 0.5
@@ -333,9 +332,9 @@ def test_no_other_beginning_means_less_work() -> None:
     degree = np.minimum(np.array(degree), np.arange(n)[::-1])
     first = np.minimum(np.arange(n) + 1 + rng.integers(0, 3, n), n)
     first[degree == 0] = n
-    assert elimination._work(degree, first, n - 1) > elimination._MUCH_WORK
-    best = min(elimination._work(degree, first, ts) for ts in range(n))
-    assert elimination._work(degree, first, elimination._tail(degree, first)) <= 1.02 * best
+    assert fill.least_work(degree, first, n - 1) > fill._MUCH_WORK
+    best = min(fill.least_work(degree, first, ts) for ts in range(n))
+    assert fill.least_work(degree, first, fill.tail(degree, first)) <= 1.02 * best
 
 
 def test_small_problems_keep_the_share_as_their_rule() -> None:
@@ -344,13 +343,13 @@ def test_small_problems_keep_the_share_as_their_rule() -> None:
     sizes = np.arange(9, 0, -1)
     filled_pairs = np.cumsum(degree[::-1])[::-1]
     want = int(np.argmax(filled_pairs >= 0.5 * sizes * (sizes - 1) / 2))
-    assert elimination._tail(degree, first) == want
+    assert fill.tail(degree, first) == want
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_distinct_is_unique(seed: int) -> None:
     keys = np.random.default_rng(seed).integers(0, 50, seed * 30)
-    np.testing.assert_array_equal(elimination._distinct(keys), np.unique(keys))
+    np.testing.assert_array_equal(fill.distinct(keys), np.unique(keys))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -360,13 +359,20 @@ def test_symbolic_rows_are_sorted_and_complete(seed: int) -> None:
     n = int(rng.integers(1, 40))
     pairs = np.triu(rng.random((n, n)) < 0.12, 1)
     ptr = np.concatenate([[0], np.cumsum(pairs.sum(axis=1))])
-    got_ptr, got = kernels.symbolic(n, ptr.astype(np.int64), np.nonzero(pairs)[1].astype(np.int32))
+    adjacent = np.nonzero(pairs)[1].astype(np.int32)
+    degree, first = symbolic_kernels.fill_counts(n, ptr.astype(np.int64), adjacent)
+    ts = int(rng.integers(0, n + 1))
+    got_ptr = np.concatenate([[0], np.cumsum(degree)]).astype(np.int64)
+    got = symbolic_kernels.symbolic(n, ptr.astype(np.int64), adjacent, ts, got_ptr[: ts + 1])
     later = [set(np.flatnonzero(row)) for row in pairs]
     for i in range(n):
         for a in later[i]:
             later[a] |= {b for b in later[i] if b > a}
-        assert got[got_ptr[i] : got_ptr[i + 1]].tolist() == sorted(later[i])
-    assert got_ptr[-1] == got.size
+        assert degree[i] == len(later[i])
+        assert first[i] == min(later[i], default=n)
+        if i < ts:
+            assert got[got_ptr[i] : got_ptr[i + 1]].tolist() == sorted(later[i])
+    assert got_ptr[ts] == got.size
 
 
 def test_products_are_what_the_module_says() -> None:

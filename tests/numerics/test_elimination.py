@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dagmodels.numerics import elimination
+from dagmodels.numerics import elimination, fill
 from dagmodels.numerics.elimination import FREE, PROFILED, SCALED, pattern
 from tests.numerics.systems import SHAPES, dense, exact, filled, of, pattern_of, permuted, random_system
 
@@ -27,7 +27,7 @@ def close(got, want, tolerance: float = TOLERANCE) -> None:
 
 @pytest.fixture(params=SHARES)
 def share(request, monkeypatch):
-    monkeypatch.setattr(elimination, "_DENSE_SHARE", request.param)
+    monkeypatch.setattr(fill, "_DENSE_SHARE", request.param)
     return request.param
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dagmodels.numerics import elimination
+from dagmodels.numerics import fill
 from dagmodels.numerics.elimination import PROFILED, SCALED
 from tests.numerics.systems import SHAPES, dense, filled, random_system
 
@@ -17,7 +17,7 @@ CASES = [(shape, seed) for shape in SHAPES for seed in range(8)]
 
 @pytest.fixture(params=(0.0, 0.5, 2.0))
 def share(request, monkeypatch):
-    monkeypatch.setattr(elimination, "_DENSE_SHARE", request.param)
+    monkeypatch.setattr(fill, "_DENSE_SHARE", request.param)
     return request.param
 
 

@@ -178,7 +178,7 @@ class Conditionals:
         covariance = self._covariance(rows)
         skewness = np.zeros(rows.size)
         if self.corrections is not None and rows.size:
-            every, back = evaluator._with_moves(rows)
+            every, back = evaluator.with_moves(rows)
             columns = evaluator.columns(every) @ back.T
             thirds = self.corrections.thirds()
             b = self.corrections.loads(thirds)
@@ -201,7 +201,7 @@ class Conditionals:
         """Places of all pairs of the kernels' elements that some elements are made of, if all exist."""
         if not rows.size:
             return None
-        every, back = self.evaluator._with_moves(rows)
+        every, back = self.evaluator.with_moves(rows)
         i, j = (a.ravel() for a in np.meshgrid(every, every, indexing="ij"))
         places = self.evaluator.field.pattern.place_or_none(i, j).reshape(every.size, every.size)
         return (places, back) if (places >= 0).all() else None
@@ -226,7 +226,7 @@ class Conditionals:
         """Of some of the graph's elements; zero where exact."""
         if self.corrections is None:
             return np.zeros(rows.size)
-        every, back = self.evaluator._with_moves(rows)
+        every, back = self.evaluator.with_moves(rows)
         columns = self.evaluator.columns(every) @ back.T
         variance = (columns[every] * back.T).sum(axis=0)
         thirds = self.corrections.thirds() if thirds is None else thirds

@@ -19,6 +19,7 @@ from dagmodels.backends.laplace.modes import departures, modes
 from dagmodels.backends.laplace.restricted import measure, method
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.covariance import covariance_slopes
 from dagmodels.forms.quadrature import QuadratureEvaluator
 from dagmodels.forms.scales import values_and_slopes
 from dagmodels.numerics.elimination import SCALED
@@ -99,6 +100,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
             "iterations": solution.optimum.iterations,
             "evaluations": evaluator.evaluations,
             "smallest_eigenvalue": solution.optimum.smallest,
+            "elimination": field.order,
             "seconds": solution.seconds,
         },
         boundary=boundary,
@@ -123,10 +125,8 @@ def _spread(solution: Solution, names: tuple[str, ...]) -> CoefficientSpread:
     evaluator.criterion(x)
     covariance = evaluator.covariance(rows)
     outer = outer_covariance(solution)
-    free = np.flatnonzero(~np.isnan(np.diag(outer)))
-    slopes = np.zeros((x.size, rows.size, rows.size))
-    for k in free:
-        slopes[k] = evaluator.covariance_slope(x, np.eye(x.size)[k], rows)
+    slopes = covariance_slopes(evaluator, x, rows)
+    slopes[np.isnan(np.diag(outer))] = 0.0
     return CoefficientSpread(names[: rows.size], covariance, slopes, np.where(np.isnan(outer), 0.0, outer))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.errors import FitError
 from dagmodels.forms.moments import MomentsSolution
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
@@ -53,7 +54,7 @@ class SemFit(Fit):
     @cached_property
     def at(self) -> Positions:
         """Where the rows stand in the structure."""
-        return positions(self.solution, self.naming.rows)
+        return positions(self.solution, self.naming)
 
     def fit_measures(self, names: str | list[str] | None = None) -> Series[float]:
         """Fit measures, all or those named, as lavaan's `fitMeasures`."""
@@ -115,9 +116,16 @@ def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
     """A backend's fit of a lavaan graph -> the same under lavaan's names."""
     solution = inner.moments
     assert solution is not None
-    at = positions(solution, naming.rows)
+    at = positions(solution, naming)
     covariance = inner.coordinate_covariance
-    compared = compare(solution, meanstructure=naming.meanstructure)
+    try:
+        compared = compare(solution, meanstructure=naming.meanstructure)
+    except FloatingPointError as error:
+        told = (
+            "the covariance matrix of the data is not positive definite: a variable is a combination of others, "
+            "or there are fewer rows than variables; leave variables out, or give more data"
+        )
+        raise FitError(told) from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     columns, total = _columns(inner, naming, at, covariance)
     changed: dict[str, Any] = {

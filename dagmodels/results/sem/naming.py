@@ -10,8 +10,8 @@ class SemRow:
     """One row of lavaan's parameter table.
 
     lhs, op, rhs : as lavaan writes them. group : index from 0. free : whether it is estimated. label : the
-        user's, or "". node : for a defined quantity (`:=`) the graph's node. exogenous : a moment of a fixed
-        covariate.
+        user's, or "". node : for a defined quantity (`:=`) the graph's node. value : of a fixed row.
+    exogenous : a moment of a fixed covariate.
     """
 
     lhs: str
@@ -21,6 +21,7 @@ class SemRow:
     free: bool = True
     label: str = ""
     node: str = ""
+    value: float = float("nan")
     exogenous: bool = False
 
 
@@ -32,7 +33,7 @@ class SemNaming:
     latent variables. meanstructure : whether means are part of the model; else they are saturated, and not
     counted.
     information : "expected" or "observed", of the standard errors. estimator, missing : lavaan's words.
-    hidden : rows that the graph needs and the table does not show (saturated intercepts).
+    swapped : latent variables that are functions of the indicator given here, which carries their law.
     """
 
     rows: tuple[SemRow, ...]
@@ -42,4 +43,5 @@ class SemNaming:
     information: str = "expected"
     estimator: str = "ML"
     missing: str = "listwise"
+    swapped: tuple[tuple[str, str], ...] = ()
     text: str = ""

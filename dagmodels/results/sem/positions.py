@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
-from dagmodels.results.sem.naming import SemRow
+from dagmodels.results.sem.naming import SemNaming, SemRow
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,6 +21,9 @@ class Positions:
     """Where rows stand in the structure.
 
     kind, group, row, column : (r,) as in `numerics.moments`; kind -1 for rows that stand nowhere (`:=`).
+    first, second : (r,) the variables that lavaan's row names, which differ from `row` and `column` where an
+        indicator carries the law of its latent variable.
+    held : (r,) rows that say so: a loading of one and no residual variance.
     value : (r,) estimates, nan for the latter. jacobian : (r, k) derivatives in the coordinates.
     """
 
@@ -29,6 +31,9 @@ class Positions:
     group: Ints
     row: Ints
     column: Ints
+    first: Ints
+    second: Ints
+    held: NDArray[np.bool_]
     value: Floats
     jacobian: Floats
 
@@ -38,16 +43,21 @@ def variable_numbers(form: MomentsForm) -> dict[str, int]:
     return {name: v for v, (name, _) in enumerate(form.variables)}
 
 
-def positions(solution: MomentsSolution, rows: Sequence[SemRow]) -> Positions:
+def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
     """Of a fit."""
+    rows, swapped = naming.rows, dict(naming.swapped)
     form, s = solution.form, solution.form.structure
     number = variable_numbers(form)
     t = s.order
     kind = np.array([KINDS.get(r.op, -1) for r in rows], dtype=np.int64)
     group = np.array([r.group for r in rows], dtype=np.int64)
-    pairs = [_pair(r, number) for r in rows]
-    row = np.array([p[0] for p in pairs], dtype=np.int64)
-    column = np.array([p[1] for p in pairs], dtype=np.int64)
+    first, second = np.array([_pair(r, number) for r in rows], dtype=np.int64).reshape(-1, 2).T
+    carrier = {number[f]: number[x] for f, x in swapped.items()}
+    held = np.array([_held(r, swapped) for r in rows], dtype=bool)
+    row = np.array([carrier.get(v, v) for v in first.tolist()], dtype=np.int64)
+    column = second.copy()
+    both = np.flatnonzero(kind == COVARIANCE)
+    column[both] = [carrier.get(v, v) for v in second[both].tolist()]
     matrices = s.filled(solution.at.entries)
     value = np.full(len(rows), np.nan)
     for k, matrix in zip((PATH, COVARIANCE, MEAN), matrices, strict=True):
@@ -62,7 +72,16 @@ def positions(solution: MomentsSolution, rows: Sequence[SemRow]) -> Positions:
     slopes = solution.at.jacobian
     for r in np.flatnonzero((right > left) & (kind >= 0)).tolist():
         jacobian[r] = slopes[order[left[r] : right[r]]].sum(axis=0)
-    return Positions(kind, group, row, column, value, jacobian)
+    value[held] = [r.value for r, h in zip(rows, held.tolist(), strict=True) if h]
+    jacobian[held] = 0.0
+    return Positions(kind, group, row, column, first, second, held, value, jacobian)
+
+
+def _held(r: SemRow, swapped: dict[str, str]) -> bool:
+    """A loading or residual variance that an indicator has because it carries its latent variable's law."""
+    if r.op == "=~":
+        return swapped.get(r.lhs) == r.rhs
+    return r.op == "~~" and r.lhs == r.rhs and r.lhs in swapped.values()
 
 
 def _pair(r: SemRow, number: dict[str, int]) -> tuple[int, int]:

@@ -32,13 +32,13 @@ def standardized(
     total = np.diagonal(moments.covariance, axis1=1, axis2=2)
     _, residual, _ = s.filled(solution.at.entries)
     own = np.diagonal(residual, axis1=1, axis2=2)
-    g, i, j = at.group, at.row, at.column
+    g, i, j, m, n = at.group, at.first, at.second, at.row, at.column
     one = np.ones(len(g))
     with np.errstate(all="ignore"):
         v_i = np.where(scaled[i], total[g, i], one)
         v_j = np.where(scaled[j], total[g, j], one)
-        r_i = np.where(scaled[i], own[g, i], one)
-        r_j = np.where(scaled[j], own[g, j], one)
+        r_i = np.where(scaled[i], own[g, m], one)
+        r_j = np.where(scaled[j], own[g, n], one)
         off = (at.kind == COVARIANCE) & (i != j)
         factor = np.select(
             [at.kind == PATH, off, at.kind == COVARIANCE, at.kind == MEAN],
@@ -59,8 +59,8 @@ def standardized(
     with np.errstate(all="ignore"):
         log_i = np.where(scaled[i, None], d_total[g, i], 0.0) / v_i[:, None]
         log_j = np.where(scaled[j, None], d_total[g, j], 0.0) / v_j[:, None]
-        own_i = np.where(scaled[i, None], d_own[g, i], 0.0) / r_i[:, None]
-        own_j = np.where(scaled[j, None], d_own[g, j], 0.0) / r_j[:, None]
+        own_i = np.where(scaled[i, None], d_own[g, m], 0.0) / r_i[:, None]
+        own_j = np.where(scaled[j, None], d_own[g, n], 0.0) / r_j[:, None]
         kinds = (at.kind == PATH, off, at.kind == COVARIANCE, at.kind == MEAN)
         logs = (0.5 * (log_j - log_i), -0.5 * (own_i + own_j), -log_i, -0.5 * log_i)
         d_factor = np.zeros_like(log_i)

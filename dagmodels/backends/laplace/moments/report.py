@@ -234,7 +234,7 @@ def latents(solution: MomentsSolution) -> dict[str, list[Any]] | None:
     mean, sd = conditional(solution, form.values, form.group_of)
     table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
     for name in dict.fromkeys(n for n, _ in form.variables):
-        if dag.nodes[name].kind == "covariate":
+        if dag.nodes[name].kind != "stochastic":
             continue
         columns = [v for v, (n, _) in enumerate(form.variables) if n == name]
         shape = form.problem.shape(name)
