@@ -246,6 +246,7 @@ class StructuralModel(Graph):
             return super().fit_quietly(other.columns(), method, seed, check, **options)
         if self.dag is not self.reading.dag:
             return super().fit_quietly(self.columns(), method, seed, check, **options)
+        _refuse_kept(self.reading)
         ours = {"form": "moments", "information": self.settings.information}
         inner = super().fit_quietly(self.columns(), method, seed, check, **{**ours, **options})
         return inner if inner.moments is None else sem_fit(inner, self.naming)
@@ -271,6 +272,19 @@ class StructuralModel(Graph):
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         return super()._facts(data if data is not None or self.frame is None else self.columns(), observed)
+
+
+def _refuse_kept(reading: Reading) -> None:
+    """Constraints that the graph cannot say have to be kept by the fit, which does not do so yet."""
+    faults = [
+        ModelError(
+            f"the constraint '{r.lhs} {r.op} {r.rhs}' is not linear, or an inequality of several parameters",
+            line=r.line or None,
+            hint="substitute it: write one parameter as a function of the others",
+        )
+        for r in reading.provenance.constraints
+    ]
+    raise_all(faults, "the constraints of the model")
 
 
 def _columns(reading: Reading, settings: Settings, frame: Table) -> dict[str, Any]:

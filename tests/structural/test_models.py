@@ -21,7 +21,7 @@ def pupils():
     [([], 115.851, 48), (["loadings"], 124.044, 54), (["loadings", "intercepts"], 164.103, 60)],
 )
 def test_invariance_between_schools(pupils, equal, chisq, df):
-    """lavaan's published tutorial (Rosseel 2012, J. Stat. Softw. 48(2), section 5): these three chi-squares."""
+    """lavaan's tutorial (Rosseel 2012, J. Stat. Softw. 48(2), section 5) has these three chi-squares."""
     fit = dm.cfa(FACTORS, pupils, group="school", group_equal=equal)
     assert fit.converged
     assert fit.measures["chisq"] == pytest.approx(chisq, abs=6e-4)

@@ -122,8 +122,8 @@ def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
         compared = compare(solution, meanstructure=naming.meanstructure)
     except FloatingPointError as error:
         told = (
-            "the covariance matrix of the data is not positive definite: a variable is a combination of others, "
-            "or there are fewer rows than variables; leave variables out, or give more data"
+            "the covariance matrix of the data is not positive definite: a variable is a combination of "
+            "others, or there are fewer rows than variables; leave variables out, or give more data"
         )
         raise FitError(told) from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
