@@ -17,7 +17,8 @@ from dagmodels.analysis.linearity import depends, linear_form
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.forms.cells import cells
 from dagmodels.forms.formulas import Traced
-from dagmodels.forms.jets import Entries, Jet, Jets
+from dagmodels.forms.jet_tails import Entries
+from dagmodels.forms.jets import Jet, Jets
 from dagmodels.forms.leaf_laws import LawReader
 from dagmodels.forms.lower import NotLowered, Value, expand
 from dagmodels.forms.predictor import Predictor

@@ -11,7 +11,8 @@ from dagmodels.distributions.censored import censored
 from dagmodels.distributions.mixture import mixture
 from dagmodels.distributions.truncated import truncated
 from dagmodels.errors import ModelError
-from dagmodels.forms.jets import Entries, Jet, Jets
+from dagmodels.forms.jet_tails import Entries
+from dagmodels.forms.jets import Jet, Jets
 from dagmodels.forms.lower import NotLowered
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Distribution

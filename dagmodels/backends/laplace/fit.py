@@ -17,7 +17,7 @@ from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
 from dagmodels.backends.laplace.start import starting_points
 from dagmodels.backends.laplace.unseen import refuse_unseen
-from dagmodels.backends.laplace.verdict import collapsed, run_off, verdict
+from dagmodels.backends.laplace.verdict import collapsed, gone, run_off, verdict
 from dagmodels.backends.laplace.warm_start import em_step, warm_start
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
@@ -124,7 +124,8 @@ def solve(field: Field, began: float | None = None, near: Solution | None = None
         converged, message = verdict(field, f, optimum)
         if best is None or converged or (not best[2] and optimum.value < best[1].value):
             best = f, optimum, converged, message
-        if converged or collapsed(field, f, optimum) is not None or run_off(field, optimum) is not None:
+        ended = collapsed(field, f, optimum) or run_off(field, optimum) or gone(field, optimum)
+        if converged or ended is not None:
             break
     if best is None:
         raise FitError(_impossible(field, evaluator, start) or _no_start(refused))
