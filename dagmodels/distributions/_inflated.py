@@ -133,5 +133,7 @@ def _with_psi(base: Family) -> Family:
         base,
         parameters=(Argument("psi", "probability"), *base.parameters),
         support=replace(base.support, upper=shifted),
+        conjugacies=(),
+        conjugate_prior=None,
         signatures={("psi", *names): led(formula) for names, formula in base.signatures.items()},
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dagmodels.distributions._shared import log1mexp
+from dagmodels.distributions._shared import log1mexp, log_add_exp
 from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.lower import NotLowered
 
@@ -39,6 +40,7 @@ class Tails:
     chain: Callable[..., Jet]
     apply: Callable[..., Jet]
     where: Callable[..., Jet]
+    _with: Callable[..., Jet]
     _known: Callable[..., Any]
     _plain: Callable[..., Traced]
     _value: Callable[..., Traced]
@@ -72,7 +74,16 @@ class Tails:
         found = vector.items[0]
         for k, item in enumerate(vector.items[1:], start=1):
             found = self.where(self.jet(self._plain((at == k).astype(float))), item, found)
+        logs = [item.log for item in vector.items]
+        if all(log is not None for log in logs):
+            parts = Entries(tuple(log() for log in logs if log is not None))
+            found = self._with(found, log=lambda: self.element(parts, place))
         return found
+
+    def softmax(self, vector: Entries) -> Entries:
+        """exp(x)/total(exp(x)), whose logarithms are known."""
+        total = reduce(lambda a, b: log_add_exp(self, a, b), vector.items)
+        return Entries(tuple(self.apply("exp", item - total) for item in vector.items))
 
     def increasing(self, vector: Entries) -> Jet:
         """1 where the entries strictly increase."""

@@ -137,12 +137,18 @@ class LeafReader:
 
     def _vector(self, tree: ex.Expression) -> Entries:
         """A vector argument: stated entries, or what lies along the one plate that the rows leave free."""
-        if isinstance(tree, ex.Vector):
-            return Entries(tuple(self.number_of(item, self.rows) for item in tree.items))
+        match tree:
+            case ex.Vector(items):
+                return Entries(tuple(self.number_of(item, self.rows) for item in items))
+            case ex.Call("softmax", (inner,)) if depends(tree, self.linear):
+                return self.jets.softmax(self._vector(inner))
         free = free_plates(tree, self.rows)
-        if len(free) != 1 or depends(tree, self.linear):
-            raise NotLowered(f"'{self.name}' has a vector argument that is not known along one plate")
+        if len(free) != 1:
+            raise NotLowered(f"'{self.name}' has a vector argument that does not lie along one plate")
         size = self.problem.plates[free[0]].size
+        if depends(tree, self.linear):
+            codes = ({**self.rows.codes, free[0]: np.full(self.rows.n, k)} for k in range(size))
+            return Entries(tuple(self.number_of(tree, Rows(self.rows.n, c, self.rows.axes)) for c in codes))
         try:  # one vector for all rows, where it needs none of their plates
             rows = expand(self.problem, Rows(1, {}), free)[0]
             value = self.lowering.value(tree, rows)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEAVES = frozenset({
     "Bernoulli", "Binomial", "Poisson", "NegativeBinomial", "Geometric", "Gamma", "Exponential",
     "InverseGamma", "LogNormal", "Weibull", "StudentT", "Logistic", "Pareto", "Beta", "BetaBinomial",
-    "OrderedLogistic", "OrderedProbit", "OrderedCloglog", "Wald", "ZeroInflatedPoisson",
+    "OrderedLogistic", "OrderedProbit", "OrderedCloglog", "Categorical", "Wald", "ZeroInflatedPoisson",
     "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "HurdlePoisson", "HurdleNegativeBinomial",
 })  # fmt: skip
 

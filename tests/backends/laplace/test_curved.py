@@ -24,6 +24,7 @@ from tests.backends.laplace import models as m
 
 N, G = 40, 5
 LOW, END = np.linspace(-1.0, 0.0, N), np.linspace(1.0, 3.0, N)  # limits by row
+SLOPES = np.array([0.0, 1.0, -0.5, 2.0])
 HEAD = """model m
 plate grp
 plate row in grp
@@ -225,6 +226,16 @@ CASES: dict[str, tuple[str, Make, Density, int]] = {
         ORDERED.format("OrderedCloglog"),
         levels,
         ordinal(lambda z: 1 - np.exp(-np.exp(z)), lambda z: np.exp(-np.exp(z))),
+        1,
+    ),
+    "softmax": (
+        HEAD
+        + "plate kind = 0..3\nconstant slope[kind] = [0, 1, -0.5, 2]\n"
+        + "observed y[row] in kind ~ Categorical(softmax(slope[kind]*(b0 + b1*x + u)))\n",
+        levels,
+        lambda y, x, u, p: (
+            SLOPES[y.astype(int)] * eta(x, u, p) - np.log(np.exp(SLOPES[:, None] * eta(x, u, p)).sum(axis=0))
+        ),
         1,
     ),
     "inverse Gaussian": (

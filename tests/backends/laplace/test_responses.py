@@ -15,7 +15,7 @@ from dagmodels.forms.quadrature import QuadratureEvaluator
 from tests.backends.laplace.test_curved import CASES, Case, G, N
 
 FAMILIES = (
-    *("ordered logistic", "ordered probit", "ordered cloglog", "inverse Gaussian"),
+    *("softmax", "ordered logistic", "ordered probit", "ordered cloglog", "inverse Gaussian"),
     *("zero-inflated negative binomial", "zero-inflated binomial"),
     *("hurdle negative binomial", "mixture", "mixture of counts", "truncated Poisson"),
     *("truncated Normal", "censored Normal", "censored Weibull", "beta", "beta-binomial"),
@@ -216,6 +216,24 @@ def test_order_of_rows_does_not_matter(name: str) -> None:
     one, other = dm.read(text).fit({"x": X, "y": y}), dm.read(text).fit({"x": X[order], "y": y[order]})
     assert other.log_likelihood == pytest.approx(one.log_likelihood, abs=1e-9)
     np.testing.assert_allclose(other.estimates["estimate"], one.estimates["estimate"], rtol=1e-6)
+
+
+def test_a_category_of_many() -> None:
+    """Multinomial logit without random effects, as scipy maximises it; one category is the reference."""
+    text = (
+        'model m\nplate row\nplate kind = "r", "s", "t"\ncovariate x[row]\nparameter a[kind], b[kind]\n'
+        'a["r"] = 0\nb["r"] = 0\nobserved y[row] in kind ~ Categorical(softmax(a[kind] + b[kind]*x))\n'
+    )
+    fit = dm.read(text).fit({"x": X, "y": np.array(["r", "s", "t"])[GRADED]})
+
+    def minus(p: Any) -> float:
+        logits = np.stack([0 * X, p[0] + p[1] * X, p[2] + p[3] * X])
+        return float(np.sum(special.logsumexp(logits, axis=0) - logits[GRADED, np.arange(SIZE)]))
+
+    best = optimize.minimize(minus, np.zeros(4), options={"gtol": 1e-8})
+    assert fit.converged
+    assert fit.log_likelihood == pytest.approx(-best.fun, abs=1e-7)
+    assert [fit["a[s]"], fit["b[t]"]] == pytest.approx([best.x[0], best.x[3]], abs=1e-5)
 
 
 # -- bad input
