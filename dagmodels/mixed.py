@@ -84,17 +84,23 @@ def glmer(
     weights: Any = None,
     offset: Any = None,
     contrasts: Mapping[str, Any] | None = None,
+    ziformula: str | None = None,
+    dispformula: str | None = None,
     **options: Any,
 ) -> MixedFit:
     """Fit a generalised linear mixed model.
 
     Parameters
     ----------
-    family : "binomial", "poisson", "Gamma", "negative.binomial" or "gaussian", with a link where it is
-        not the usual one: `"binomial(probit)"`.
+    family : "binomial", "poisson", "Gamma", "negative.binomial", "gaussian", or one of the others that
+        docs/mixed_models.md lists ("nbinom1", "beta", "cumulative", "truncated_poisson", ...), with a link
+        where it is not the usual one: `"binomial(probit)"`.
     nAGQ : points of adaptive Gauss-Hermite quadrature; 1 is the Laplace approximation.
     link : another way to name the link.
     weights : for proportions the numbers of trials behind them; `cbind(successes, failures)` needs none.
+    ziformula : right-hand side of a model for the probability of a structural zero (logit link), as in
+        glmmTMB: zero inflation of counts, or the hurdle of a truncated family. Random terms may be in it.
+    dispformula : right-hand side of a log-linear model for the family's parameter of spread.
 
     The other arguments, errors and warnings are those of `lmer`.
     """
@@ -106,6 +112,8 @@ def glmer(
         weights=weights,
         offset=offset,
         contrasts=contrasts,
+        ziformula=ziformula,
+        dispformula=dispformula,
         call="glmer",
     )
     if nAGQ != 1:

@@ -453,7 +453,7 @@ class Maker:
         values_in, name, bound = self.rng.choice(self.roots()), self.name(), self.bound(plates)
         kinds = [f for f in families().values() if f.support.kind == "category"]
         if self.size_of(values_in) < 2:  # no cutpoint
-            kinds = [f for f in kinds if f.name != "OrderedLogistic"]
+            kinds = [f for f in kinds if not f.name.startswith("Ordered")]
         family = self.rng.choice([*kinds, None, None])
         if family is None:
             law = self.table(values_in, bound)

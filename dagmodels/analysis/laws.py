@@ -20,12 +20,19 @@ LOCATION = {
     "Logistic": "mu",
     "LogNormal": "mu",
     "OrderedLogistic": "eta",
+    "OrderedProbit": "eta",
+    "OrderedCloglog": "eta",
 }
 LINKED = {
     "Bernoulli": ("p", ("expit", "Phi", "icloglog")),
     "Binomial": ("p", ("expit", "Phi", "icloglog")),
     "Poisson": ("mu", ("exp",)),
     "NegativeBinomial": ("mu", ("exp",)),
+    "ZeroInflatedPoisson": ("mu", ("exp",)),
+    "ZeroInflatedNegativeBinomial": ("mu", ("exp",)),
+    "ZeroInflatedBinomial": ("p", ("expit", "Phi", "icloglog")),
+    "HurdlePoisson": ("mu", ("exp",)),
+    "HurdleNegativeBinomial": ("mu", ("exp",)),
     "Multinomial": ("p", ("softmax",)),
     "Categorical": ("p", ("softmax",)),
 }

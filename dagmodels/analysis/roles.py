@@ -318,7 +318,9 @@ def _is_unknown(node: Node) -> bool:
 
 _DISCRETE = {
     "Bernoulli", "Binomial", "BetaBinomial", "Poisson", "NegativeBinomial", "Geometric",
-    "Categorical", "OrderedLogistic", "Multinomial", "Table",
+    "Categorical", "OrderedLogistic", "OrderedProbit", "OrderedCloglog", "Multinomial", "Table",
+    "ZeroInflatedPoisson", "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "HurdlePoisson",
+    "HurdleNegativeBinomial",
 }  # fmt: skip
 
 

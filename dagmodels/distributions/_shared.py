@@ -47,8 +47,8 @@ def log_diff_exp(f: Any, a: Any, b: Any) -> Any:
 
 def log_add_exp(f: Any, a: Any, b: Any) -> Any:
     """log(exp(a) + exp(b)); either or both may be minus infinity."""
-    high = f.max(a, b)
-    return f.where(f.equal(high, NEVER), NEVER, high + f.softplus(-f.abs(a - b)))
+    total = f.where(a > b, a + f.softplus(b - a), b + f.softplus(a - b))  # smooth where they are equal
+    return f.where(f.equal(f.max(a, b), NEVER), NEVER, total)
 
 
 def log_choose(f: Any, n: Any, k: Any) -> Any:

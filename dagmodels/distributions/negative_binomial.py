@@ -8,6 +8,7 @@ from typing import Any
 from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, batch, count, xlogy
 
+POISSON = 1e-12  # a dispersion below is drawn from as this one, which no data can tell from zero
 NEAR = 1e-4  # the series' first missing term is the fourth power of this, times x
 
 
@@ -69,7 +70,7 @@ FAMILY = Family(
     discrete=True,
     signatures={
         ("n", "p"): lambda f, n, p: (n * (1 - p) / p, n),
-        ("mu", "dispersion"): lambda f, mu, dispersion: (mu, 1 / dispersion),
+        ("mu", "dispersion"): lambda f, mu, dispersion: (mu, 1 / f.max(dispersion, POISSON)),
     },
     direct={("mu", "dispersion"): by_dispersion},
     log_cdf=log_cdf,

@@ -105,6 +105,14 @@ def coordinate(problem: Problem, name: str, use: str) -> Coordinate:
     size = free_places(problem, name).size
     if domain.kind in ("covariance", "correlation"):
         return _matrix_coordinate(name, domain.kind, shape, start)
+    if domain.kind in ("ordered", "simplex"):
+        d = shape[-1]
+        batch = size // d
+        length = batch * (d if domain.kind == "ordered" else d - 1)
+        free = np.full(length, np.inf)
+        return Coordinate(
+            name, domain.kind, length, -free, free, np.zeros(length, bool), "other", 0, batch, start
+        )
     if domain.kind != "interval":
         raise NotLowered(f"'{name}' is {domain.kind}: no coordinates for that yet")
     positive = domain.lower == 0 and domain.upper == math.inf

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dagmodels.forms.formulas import Functions, Traced, log_beta
+from dagmodels.forms.jet_tails import Tails
 from dagmodels.forms.lower import NotLowered
 from dagmodels.numerics.tape import UNARY
 
@@ -93,7 +94,7 @@ class Jet:
         return self.space.compare("<=", self.space.jet(other), self)
 
 
-class Jets:
+class Jets(Tails):
     """The namespace `f` that formulas are written over, with derivatives in the predictors of one leaf."""
 
     def __init__(self, functions: Functions) -> None:

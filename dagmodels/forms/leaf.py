@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from dagmodels.analysis.general import IDENTITY
 from dagmodels.analysis.linearity import depends, linear_form
 from dagmodels.bind.problem import Problem, Rows
-from dagmodels.distributions import family
 from dagmodels.forms.cells import cells
 from dagmodels.forms.formulas import Traced
+from dagmodels.forms.jet_tails import Entries
 from dagmodels.forms.jets import Jet, Jets
-from dagmodels.forms.lower import NotLowered, Value
+from dagmodels.forms.leaf_laws import LawReader
+from dagmodels.forms.lower import NotLowered, Value, expand
 from dagmodels.forms.predictor import Predictor
 from dagmodels.forms.scales import back, log_jacobian
+from dagmodels.forms.vectors import free_plates
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic, Distribution
 
@@ -84,20 +86,8 @@ class LeafReader:
         return self._expansion(self._density(law, x) + log_jacobian(self.jets, scale, z, x))
 
     def _density(self, law: Distribution, given: Jet) -> Jet:
-        from dagmodels.forms.coordinates import canonical
-
-        f, jets = family(law.family), self.jets
-
-        def argument(tree: object) -> Jet:
-            assert isinstance(tree, ex.Expression)
-            return self.number_of(tree, self.rows)
-
-        law = _on_link_scale(law)
-        names = tuple(key for key, _ in law.arguments)
-        if names in f.direct:
-            values = [argument(tree) for _, tree in law.arguments]
-            return jets.jet(f.direct[names](jets, given, *values))
-        return jets.jet(f.log_density(jets, given, *canonical(law, argument, jets)))
+        reader = LawReader(lambda tree: self.number_of(tree, self.rows), self._vector, self.jets)
+        return reader.log_density(law, given)
 
     def _expansion(self, density: Jet) -> Expansion:
         return Expansion(
@@ -144,6 +134,31 @@ class LeafReader:
                 raise NotLowered(
                     f"'{self.name}' has a latent inside {where}, which has no derivatives here yet"
                 )
+
+    def _vector(self, tree: ex.Expression) -> Entries:
+        """A vector argument: stated entries, or what lies along the one plate that the rows leave free."""
+        match tree:
+            case ex.Vector(items):
+                return Entries(tuple(self.number_of(item, self.rows) for item in items))
+            case ex.Call("softmax", (inner,)) if depends(tree, self.linear):
+                return self.jets.softmax(self._vector(inner))
+        free = free_plates(tree, self.rows)
+        if len(free) != 1:
+            raise NotLowered(f"'{self.name}' has a vector argument that does not lie along one plate")
+        size = self.problem.plates[free[0]].size
+        if depends(tree, self.linear):
+            codes = ({**self.rows.codes, free[0]: np.full(self.rows.n, k)} for k in range(size))
+            return Entries(tuple(self.number_of(tree, Rows(self.rows.n, c, self.rows.axes)) for c in codes))
+        try:  # one vector for all rows, where it needs none of their plates
+            rows = expand(self.problem, Rows(1, {}), free)[0]
+            value = self.lowering.value(tree, rows)
+        except NotLowered:
+            rows = expand(self.problem, self.rows, free)[0]
+            value = self.lowering.value(tree, rows)
+        register = self.lowering.full(value, rows)
+        if self.lowering.recorder.length(register) != (size if rows.n == size else self.rows.n * size):
+            raise NotLowered(f"'{self.name}' has a vector argument of several lengths")
+        return self.jets.entries(register, size)
 
     def _binary(self, operator: str, left: Jet, right: Jet) -> Jet:
         match operator:
@@ -202,18 +217,6 @@ class LeafReader:
         assert isinstance(share.statement, Deterministic)
         inner = Rows(rows.n, {p: c[places] for p, c in share.rows.codes.items()}, share.rows.axes)
         return self.number_of(share.statement.expression, inner)
-
-
-def _on_link_scale(law: Distribution) -> Distribution:
-    """p=expit(e) as logit_p=e, where the family states its density in that."""
-    changed = tuple(
-        ("logit_p", tree.arguments[0])
-        if key == "p" and isinstance(tree, ex.Call) and tree.function == "expit"
-        else (key, tree)
-        for key, tree in law.arguments
-    )
-    direct = family(law.family).direct
-    return Distribution(law.family, changed) if tuple(k for k, _ in changed) in direct else law
 
 
 def curved_nodes(predictor: Predictor) -> set[str]:

@@ -14,13 +14,14 @@ with F_x(l) the partial gradient under extra loads l = F_eta~ on the predictors,
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.forms.field import Criterion, Evaluator, Field
+from dagmodels.forms.field import Criterion, Curved, Evaluator, Field
 from dagmodels.numerics.tape import operands
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ NEAR = (
 LONG = 0.5  # but a step of a predictor longer than this never is: where weights vanish the metric sees none
 MOST_STEPS = 100
 MOST_ROUGH = 60
-FIRST = (0.0, 1.0, -1.0)  # predictors that a search from the data begins with
+SIZES = tuple(10.0 ** (0.5 * k) for k in range(-16, 17))  # predictors tried where zero has no density
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -259,12 +260,12 @@ class ModeEvaluator(Evaluator):
 
         Laws of latents take no part: alone they may rise without end as latents and their parents do.
         """
-        for first in FIRST:  # some laws (a mean of eta**2, of 1/eta) have no density at zero
-            eta = np.full(self._eta_places.size, first)
-            self._expand(x, eta)
-            if math.isfinite(self._minus_twice_log_density()):
-                break
-        for _ in range(MOST_ROUGH):
+        eta = np.zeros(self._eta_places.size)
+        self._expand(x, eta)
+        common = not math.isfinite(self._minus_twice_log_density())
+        if common:
+            eta = self._common_start(x)
+        for _ in range(0 if common else MOST_ROUGH):
             self._expand(x, eta)
             step = np.zeros(eta.size)
             position = 0
@@ -289,6 +290,58 @@ class ModeEvaluator(Evaluator):
     def stands_at(self, x: Floats) -> bool:
         """Whether the factor and the tape are those of the mode at x."""
         return self._at is not None and bool(np.array_equal(self._at, x))
+
+    def _common_start(self, x: Floats) -> Floats:
+        """One value of each predictor for all rows, where some law (a mean of 1/eta, of its square) has no
+        density at zero: of both signs and many sizes the one that suits the data best."""
+        eta = np.zeros(self._eta_places.size)
+        for c, parts in self._parts():
+            self._expand(x, eta)
+            if not parts or np.isfinite(self.w[c.density]).all():
+                continue
+            whole = slice(parts[0].start, parts[-1].stop)
+            best, found = -math.inf, eta[whole].copy()
+            for _ in self._tried(x, eta, parts):
+                density = float(self.w[c.density].sum())
+                if math.isfinite(density) and density > best:
+                    best, found = density, eta[whole].copy()
+            eta[whole] = found
+        self._expand(x, eta)
+        return eta
+
+    def _parts(self) -> Iterator[tuple[Curved, list[slice]]]:
+        """Leaves, and where their predictors stand in eta."""
+        position = 0
+        for c in self.field.curved:
+            yield c, [slice(position + i * c.n, position + (i + 1) * c.n) for i in range(len(c.element))]
+            position += len(c.element) * c.n
+
+    def _tried(self, x: Floats, eta: Floats, parts: list[slice]) -> Iterator[None]:
+        """Expands with common values of one leaf's predictors, set in eta: one varies, others are 0 or 1."""
+        if not parts:
+            self._expand(x, eta)
+            yield
+        for others in (0.0, 1.0) if len(parts) > 1 else (0.0,):
+            for part in parts:
+                for value in (0.0, *(sign * size for size in SIZES for sign in (1.0, -1.0))):
+                    for other in parts:
+                        eta[other] = others
+                    eta[part] = value
+                    self._expand(x, eta)
+                    yield
+
+    def impossible(self, x: Floats) -> tuple[str, int, int] | None:
+        """A leaf's node, its number of rows and the first of them without density at all predictors."""
+        eta = np.zeros(self._eta_places.size)
+        for c, parts in self._parts():
+            never = np.ones(c.n, dtype=bool)
+            for _ in self._tried(x, eta, parts):
+                never &= ~np.isfinite(self.w[c.density])
+                if not never.any():
+                    break
+            if never.any() and not never.all():
+                return c.node, c.n, int(np.argmax(never))
+        return None
 
     # -- what users of an evaluator ask --------------------------------------------------------------
 

@@ -27,11 +27,12 @@ Floats = NDArray[np.float64]
 class Coordinate:
     """Coordinates of one outer node.
 
-    kind : "identity", "log", "cholesky", "partial", or "entry" (of the factor of a saturated set).
+    kind : "identity", "log", "cholesky", "partial", "ordered", "simplex", or "entry" (of the factor of a
+        saturated set).
     length : how many coordinates. lower, upper : closed bounds of each.
     symmetric : which ones the criterion takes with either sign (diagonals of factors, scales).
     use : "scale", "precision", "variance", "coefficient" or "other": for starting values.
-    order, batch : order and number of the matrices, for the matrix kinds.
+    order, batch : order and number of the matrices, for the matrix kinds; 0 and number of other vectors.
     start : value stated by the user, on the node's own scale.
     group : the set that an "entry" belongs to; the coordinates of a set stand together, in its order.
     """
@@ -58,11 +59,41 @@ def register(recorder: Recorder, coordinate: Coordinate) -> tuple[int, int | Non
         case "cholesky":
             factor = recorder.segment_sum(*_lower_places(raw, coordinate))
             return recorder.matrix("matmul", coordinate.order, factor, factor, transposed=True), factor
+        case "ordered":
+            return _increasing(recorder, raw, coordinate), None
+        case "simplex":
+            return _simplex(recorder, raw, coordinate), None
         case "partial":
             factor = _correlation_factor(recorder, raw, coordinate)
             return recorder.matrix("matmul", coordinate.order, factor, factor, transposed=True), factor
         case _:
             return raw, None
+
+
+def _increasing(recorder: Recorder, raw: int, c: Coordinate) -> int:
+    """Increasing vectors: the first entry, then logarithms of the steps."""
+    d = c.length // c.batch
+    places = np.arange(c.batch * d)
+    first, later = places[places % d == 0], places[places % d > 0]
+    parts = [(recorder.gather(raw, first), first)]
+    if later.size:
+        parts.append((recorder.apply("exp", recorder.gather(raw, later)), later))
+    steps = recorder.assemble(places.size, parts)
+    to = np.concatenate([np.full(k % d + 1, k) for k in places])
+    of = np.concatenate([np.arange(k - k % d, k + 1) for k in places])
+    return recorder.segment_sum(recorder.gather(steps, of), to, places.size)
+
+
+def _simplex(recorder: Recorder, raw: int, c: Coordinate) -> int:
+    """Probabilities: logarithms of their ratios to the last one."""
+    d = c.length // c.batch + 1
+    places = np.arange(c.batch * d)
+    last = places % d == d - 1
+    parts = [
+        (raw, places[~last]),
+        (recorder.constant(np.zeros(c.batch)), places[last]),
+    ]
+    return recorder.softmax(recorder.assemble(places.size, parts), d)
 
 
 def _lower_places(raw: int, coordinate: Coordinate) -> tuple[int, NDArray[np.int64], int]:
@@ -108,6 +139,12 @@ def coordinates_of(coordinate: Coordinate, value: Floats) -> Floats:
             i, j = lower_triangle(coordinate.order)
             blocks = flat.reshape(-1, coordinate.order, coordinate.order)
             return factors(blocks)[:, i, j].reshape(-1)
+        case "ordered":
+            rows = flat.reshape(coordinate.batch, -1)
+            return np.concatenate([rows[:, :1], np.log(np.diff(rows, axis=1))], axis=1).reshape(-1)
+        case "simplex":
+            rows = np.log(flat.reshape(coordinate.batch, -1))
+            return (rows[:, :-1] - rows[:, -1:]).reshape(-1)
         case "partial":
             blocks = flat.reshape(-1, coordinate.order, coordinate.order)
             return np.concatenate([_angles(factor) for factor in factors(blocks)])

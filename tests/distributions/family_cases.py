@@ -131,6 +131,58 @@ def ordered_probability(x: float, eta: float, cutpoints: Any) -> float:
         return float((high - low).ln())
 
 
+def probit_probability(x: float, eta: float, cutpoints: Any, sigma: float) -> float:
+    """Log of an integral of the normal density by Gauss and Legendre's rule, the largest value taken out."""
+    k, last = int(x), len(cutpoints)
+    high = math.inf if k == last else (cutpoints[k] - eta) / sigma
+    low = -math.inf if k == 0 else (cutpoints[k - 1] - eta) / sigma
+    if k in (0, last):
+        return float(special.log_ndtr(high if k == 0 else -low))
+    peak = min(max(0.0, low), high)
+    width = 1 / (1 + abs(peak))  # of the density's decay
+    edges = np.unique(np.clip(peak + width * np.linspace(-45, 45, 91), low, high))
+    t, w = np.polynomial.legendre.leggauss(12)
+    a, b = edges[:-1, None], edges[1:, None]
+    z = 0.5 * (b - a) * t + 0.5 * (a + b)
+    total = np.sum(0.5 * (b - a) * w * np.exp(0.5 * (peak - z) * (peak + z)))
+    return float(np.log(total) - 0.5 * peak**2 - 0.5 * math.log(2 * math.pi))
+
+
+def cloglog_probability(x: float, eta: float, cutpoints: Any) -> float:
+    """Difference of two distribution functions of a Gumbel minimum in 60 decimal digits."""
+    with localcontext() as context:
+        context.prec = 60
+        k, last = int(x), len(cutpoints)
+        at = [(Decimal(float(c)) - Decimal(float(eta))).exp() for c in cutpoints]
+        high = Decimal(0) if k == last else (-at[k]).exp()
+        low = Decimal(1) if k == 0 else (-at[k - 1]).exp()
+        return float((low - high).ln())
+
+
+def inflated(base: Callable[..., Any]) -> Callable[..., Any]:
+    """More zeros added to a law of scipy's."""
+
+    def reference(x: Any, psi: Any, *parameters: Any) -> Any:
+        own = np.log(psi) + base(x, *parameters)
+        return np.where(x == 0, np.logaddexp(np.log1p(-psi), own), own)
+
+    return reference
+
+
+def over_a_hurdle(base: Callable[..., Any]) -> Callable[..., Any]:
+    """Zeros of their own beside a law of scipy's without its zeros."""
+
+    def reference(x: Any, psi: Any, *parameters: Any) -> Any:
+        some = np.log(psi) + base(x, *parameters) - np.log(-np.expm1(base(0 * x, *parameters)))
+        return np.where(x == 0, np.log1p(-psi), some)
+
+    return reference
+
+
+def negative_binomial(x: Any, mu: Any, alpha: Any) -> Any:
+    return stats.nbinom.logpmf(x, alpha, alpha / (alpha + mu))
+
+
 def laplace(x: Any, mu: Any, b: Any) -> Any:
     """The definition; scipy's logpdf underflows beyond 745 scales."""
     return -(np.abs(x - mu) / b + np.log(2 * b))
@@ -306,6 +358,82 @@ CASES: dict[str, Case] = {
         ((-1.0, 0, [0.0, 1.0]), (3.0, 0, [0.0, 1.0]), (0.5, 0, [0.0, 1.0]), (1.0, 0, [1.0, 0.0])),
         rtol=1e-11,
         reason="differences of cutpoints 1e-3 apart, offset by up to 40, lose their last digits",
+    ),
+    "OrderedProbit": Case(
+        lambda rng: (
+            spread(rng) / 100,
+            np.cumsum(decades(rng, 1e-3, 10.0, 4 * N).reshape(N, 4), axis=1) - 2,
+            decades(rng, 0.3, 30.0),
+        ),
+        lambda rng, eta, cutpoints, sigma: rng.integers(0, 5, N) * 1.0,
+        each(probit_probability),
+        (
+            (-1.0, 0, [0.0, 1.0], 1),
+            (3.0, 0, [0.0, 1.0], 1),
+            (0.5, 0, [0.0, 1.0], 1),
+            (1.0, 0, [1.0, 0.0], 1),
+            (1.0, 0, [0.0, 1.0], 0),
+        ),
+        rtol=1e-11,
+        reason="differences of tails at cutpoints 1e-3 apart lose their last digits",
+    ),
+    "OrderedCloglog": Case(
+        lambda rng: (
+            rng.uniform(-5, 5, N),
+            np.cumsum(decades(rng, 1e-3, 1.0, 4 * N).reshape(N, 4), axis=1) - 2,
+        ),
+        lambda rng, eta, cutpoints: rng.integers(0, 5, N) * 1.0,
+        each(cloglog_probability),
+        ((-1.0, 0, [0.0, 1.0]), (3.0, 0, [0.0, 1.0]), (0.5, 0, [0.0, 1.0]), (1.0, 0, [1.0, 0.0])),
+        rtol=1e-11,
+        reason="differences of cutpoints 1e-3 apart, offset by up to 5, lose their last digits",
+    ),
+    "Wald": Case(
+        two(),
+        lambda rng, mu, lam: mu * decades(rng, 0.03, 30.0),
+        lambda x, mu, lam: stats.invgauss.logpdf(x, mu / lam, scale=lam),
+        ((-1.0, 1, 1), (0.0, 1, 1), (1.0, 0, 1), (1.0, 1, 0), (INF, 1, 1)),
+    ),
+    "ZeroInflatedPoisson": Case(
+        lambda rng: (probabilities(rng), decades(rng)),
+        lambda rng, psi, mu: counts_around(rng, mu),
+        inflated(stats.poisson.logpmf),
+        ((-1.0, 0.5, 1), (0.5, 0.5, 1), (1.0, 1.1, 1), (1.0, -0.1, 1), (1.0, 0.0, 1), (1.0, 0.5, 0)),
+        rtol=1e-11,
+        reason=LGAMMA,
+    ),
+    "ZeroInflatedBinomial": Case(
+        lambda rng: (probabilities(rng), trials(rng), probabilities(rng)),
+        lambda rng, psi, n, p: up_to(rng, n),
+        inflated(stats.binom.logpmf),
+        ((-1.0, 0.5, 3, 0.5), (4.0, 0.5, 3, 0.5), (1.0, 1.1, 3, 0.5), (1.0, 0.0, 3, 0.5)),
+        rtol=1e-11,
+        reason=LGAMMA,
+        counts=(1,),
+    ),
+    "ZeroInflatedNegativeBinomial": Case(
+        lambda rng: (probabilities(rng), decades(rng), decades(rng, 1e-1, 1e3)),
+        lambda rng, psi, mu, alpha: counts_around(rng, mu),
+        inflated(negative_binomial),
+        ((-1.0, 0.5, 1, 1), (0.5, 0.5, 1, 1), (1.0, 1.1, 1, 1), (1.0, 0.0, 1, 1), (1.0, 0.5, 1, 0)),
+        rtol=1e-10,
+        reason="1 - p loses digits in the reference when the mean is small against alpha",
+    ),
+    "HurdlePoisson": Case(
+        lambda rng: (probabilities(rng), decades(rng)),
+        lambda rng, psi, mu: counts_around(rng, mu),
+        over_a_hurdle(stats.poisson.logpmf),
+        ((-1.0, 0.5, 1), (0.5, 0.5, 1), (1.0, 1.1, 1), (1.0, 0.0, 1), (0.0, 1.0, 1)),
+        rtol=1e-11,
+        reason=LGAMMA,
+    ),
+    "HurdleNegativeBinomial": Case(
+        lambda rng: (probabilities(rng), decades(rng), decades(rng, 1e-1, 1e3)),
+        lambda rng, psi, mu, alpha: counts_around(rng, mu),
+        over_a_hurdle(negative_binomial),
+        ((-1.0, 0.5, 1, 1), (0.5, 0.5, 1, 1), (1.0, 1.1, 1, 1), (1.0, 0.0, 1, 1), (0.0, 1.0, 1, 1)),
+        rtol=1e-10,
+        reason="1 - p loses digits in the reference when the mean is small against alpha",
     ),
     "Multinomial": Case(
         lambda rng: (trials(rng), simplexes(rng)),

@@ -16,6 +16,42 @@ from dagmodels.graph.calculus import derivative, value
 from dagmodels.graph.expression import Reference
 from dagmodels.graph.functions import tree
 
+
+class NegativeBinomial:
+    """By its mean: scipy's takes p, of which 1 - p has few digits where the mean is small against alpha."""
+
+    def __init__(self, mu, alpha):
+        self.mu, self.alpha = mu, alpha
+
+    def sf(self, x):
+        return special.betainc(x + 1, self.alpha, self.mu / (self.alpha + self.mu))
+
+    def mean(self):
+        return self.mu
+
+    def var(self):
+        return self.mu + self.mu**2 / self.alpha
+
+
+class MoreZeros:
+    """A law of scipy's times a share (which may exceed one), the rest zero."""
+
+    def __init__(self, base, share):
+        self.base, self.share = base, share
+
+    def cdf(self, x):
+        return 1 - self.share * self.base.sf(x)
+
+    def sf(self, x):
+        return self.share * self.base.sf(x)
+
+    def mean(self):
+        return self.share * self.base.mean()
+
+    def var(self):
+        return self.share * (self.base.var() + self.base.mean() ** 2) - self.mean() ** 2
+
+
 FROZEN = {
     "Normal": lambda mu, sigma: stats.norm(mu, sigma),
     "StudentT": lambda nu, mu, sigma: stats.t(nu, mu, sigma),
@@ -38,6 +74,16 @@ FROZEN = {
     "NegativeBinomial": lambda mu, alpha: stats.nbinom(alpha, alpha / (alpha + mu)),
     "Geometric": lambda p: stats.geom(p),
     "OrderedLogistic": None,
+    "OrderedProbit": None,
+    "OrderedCloglog": None,
+    "Wald": lambda mu, lam: stats.invgauss(mu / lam, scale=lam),
+    "ZeroInflatedPoisson": lambda psi, mu: MoreZeros(stats.poisson(mu), psi),
+    "ZeroInflatedBinomial": lambda psi, n, p: MoreZeros(stats.binom(n, p), psi),
+    "ZeroInflatedNegativeBinomial": lambda psi, mu, alpha: MoreZeros(NegativeBinomial(mu, alpha), psi),
+    "HurdlePoisson": lambda psi, mu: MoreZeros(stats.poisson(mu), psi / -np.expm1(-mu)),
+    "HurdleNegativeBinomial": lambda psi, mu, alpha: MoreZeros(
+        NegativeBinomial(mu, alpha), psi / -np.expm1(-alpha * np.log1p(mu / alpha))
+    ),
     "Pareto": lambda a, m: stats.pareto(a, scale=m),
 }
 UNIVARIATE = [n for n, m in families().items() if m.log_cdf is not None]
@@ -69,11 +115,17 @@ def reference(name: str, x, parameters):
         nu, sigma = parameters
         t = stats.t(nu)
         return np.where(x < sigma, 1 - 2 * t.sf(x / sigma), 2 * t.cdf(x / sigma) - 1), 2 * t.sf(x / sigma)
-    if name == "OrderedLogistic":
-        eta, cutpoints = parameters
+    if name.startswith("Ordered"):
+        eta, cutpoints, *sigma = parameters
         edges = np.concatenate([cutpoints, np.full((N, 1), np.inf)], axis=1)
-        cut = edges[np.arange(N), x.astype(int)] - eta
-        return special.expit(cut), special.expit(-cut)
+        cut = (edges[np.arange(N), x.astype(int)] - eta) / (sigma[0] if sigma else 1)
+        match name:
+            case "OrderedLogistic":
+                return special.expit(cut), special.expit(-cut)
+            case "OrderedProbit":
+                return special.ndtr(cut), special.ndtr(-cut)
+            case _:
+                return -np.expm1(-np.exp(cut)), np.exp(-np.exp(cut))
     frozen = FROZEN[name](*parameters)
     return frozen.cdf(x), frozen.sf(x)
 

@@ -15,6 +15,7 @@ from dagmodels.distributions._numeric import quietly
 # families whose moments are checked against draws (vectors, matrices) in test_draws.py
 BY_DRAWS = {"Multinomial", "Dirichlet", "MvNormal", "Simultaneous", "Wishart", "InverseWishart"}
 WITHOUT = {"Cauchy", "Categorical", "OrderedLogistic", "LKJCorr", "VonMises", "Flat", "HalfFlat"}
+WITHOUT |= {"OrderedProbit", "OrderedCloglog"}
 BY_INTEGRAL = {"HalfStudentT", "BetaBinomial"}
 BY_SCIPY = set(FROZEN) - WITHOUT - BY_INTEGRAL
 
@@ -37,6 +38,12 @@ POINTS = {
     "Poisson": [(2.5,)],
     "NegativeBinomial": [(3.0, 0.7)],
     "Geometric": [(0.2,)],
+    "Wald": [(1.5, 2.0)],
+    "ZeroInflatedPoisson": [(0.3, 2.5)],
+    "ZeroInflatedBinomial": [(0.3, 20.0, 0.3)],
+    "ZeroInflatedNegativeBinomial": [(0.3, 3.0, 0.7)],
+    "HurdlePoisson": [(0.3, 2.5)],
+    "HurdleNegativeBinomial": [(0.3, 3.0, 0.7)],
     "Pareto": [(1.5, 2.0), (4.0, 2.0)],
 }
 
@@ -97,12 +104,15 @@ def test_beta_binomial_by_summation():
     np.testing.assert_allclose(quietly(member.variance, *parameters), p @ x**2 - (p @ x) ** 2, rtol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["OrderedLogistic", "LKJCorr", "VonMises"])
+@pytest.mark.parametrize(
+    "name", ["OrderedLogistic", "OrderedProbit", "OrderedCloglog", "LKJCorr", "VonMises"]
+)
 def test_densities_integrate_to_one(name: str):
     """Normalisation of what has no like in scipy's tables of univariate laws, by sums and integrals."""
     member = family(name)
-    if name == "OrderedLogistic":
-        p = quietly(member.log_density, np.arange(4.0), 0.3, np.array([-1.0, 0.5, 2.0]))
+    if name.startswith("Ordered"):
+        sigma = (1.5,) if name == "OrderedProbit" else ()
+        p = quietly(member.log_density, np.arange(4.0), 0.3, np.array([-1.0, 0.5, 2.0]), *sigma)
         assert abs(np.exp(p).sum() - 1) < 1e-14
     elif name == "LKJCorr":
         # dimension 3: integrate det(R)^(eta - 1) over the three correlations by partial correlations

@@ -18,7 +18,10 @@ Normal(mu, sigma) StudentT(nu, mu, sigma) Laplace(mu, b) Logistic(mu, s) HalfNor
 HalfStudentT(nu, sigma) Cauchy(alpha, beta) Exponential(lam) Gamma(alpha, beta) InverseGamma(alpha, beta)
 LogNormal(mu, sigma) Weibull(alpha, beta) Beta(alpha, beta) Uniform(lower, upper) Bernoulli(p) Binomial(n, p)
 BetaBinomial(n, alpha, beta) Poisson(mu) NegativeBinomial(mu, alpha) Geometric(p) Categorical(p)
-OrderedLogistic(eta, cutpoints) Multinomial(n, p) Dirichlet(a) MvNormal(mu, cov) Simultaneous(mu, B, cov)
+OrderedLogistic(eta, cutpoints) OrderedProbit(eta, cutpoints, sigma) OrderedCloglog(eta, cutpoints)
+ZeroInflatedPoisson(psi, mu) ZeroInflatedBinomial(psi, n, p) ZeroInflatedNegativeBinomial(psi, mu, alpha)
+HurdlePoisson(psi, mu) HurdleNegativeBinomial(psi, mu, alpha) Wald(mu, lam)
+Multinomial(n, p) Dirichlet(a) MvNormal(mu, cov) Simultaneous(mu, B, cov)
 Wishart(nu, V) InverseWishart(nu, Psi) LKJCorr(eta) VonMises(mu, kappa) Pareto(alpha, m) Flat() HalfFlat()
 """
 

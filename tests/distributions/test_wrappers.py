@@ -47,6 +47,12 @@ TRUNCATIONS = {
     "Poisson": ((4.0,), (2.0, 7.0), (250.0, INF)),
     "NegativeBinomial": ((4.0, 2.0), (2.0, 7.0), (3000.0, INF)),
     "Geometric": ((0.3,), (2.0, 7.0), (3000.0, INF)),
+    "Wald": ((3.0, 2.0), (1.0, 3.0), (0.0, 1e-3)),
+    "ZeroInflatedPoisson": ((0.6, 4.0), (2.0, 7.0), (250.0, INF)),
+    "ZeroInflatedBinomial": ((0.6, 20.0, 0.3), (3.0, 8.0), (19.0, INF)),
+    "ZeroInflatedNegativeBinomial": ((0.6, 4.0, 2.0), (2.0, 7.0), (3000.0, INF)),
+    "HurdlePoisson": ((0.6, 4.0), (2.0, 7.0), (250.0, INF)),
+    "HurdleNegativeBinomial": ((0.6, 4.0, 2.0), (2.0, 7.0), (3000.0, INF)),
 }
 CASES = [(n, p, limits) for n, (p, middle, tail) in TRUNCATIONS.items() for limits in (middle, tail)]
 

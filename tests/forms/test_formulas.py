@@ -25,6 +25,7 @@ UNIVARIATE = sorted(
 MATRICES = ("LKJCorr", "Wishart", "InverseWishart")
 LACKING = frozenset(
     {"BetaBinomial", "Binomial", "Geometric", "NegativeBinomial", "Poisson", "VonMises"}
+    | {n for n in families() if n.startswith(("ZeroInflated", "Hurdle"))}
 )  # need floor or log_i0e
 RECORDED = [n for n in UNIVARIATE if n not in LACKING]
 

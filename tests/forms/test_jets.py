@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dagmodels.distributions import family
+from dagmodels.distributions import Family, family
+from dagmodels.distributions.censored import censored as censored_family
+from dagmodels.distributions.truncated import truncated as truncated_family
 from dagmodels.forms.formulas import Functions
 from dagmodels.forms.jets import Jets
 from dagmodels.forms.lower import NotLowered
@@ -23,8 +25,17 @@ POSITIVE = np.array([0.01, 0.5, 1.0, 2.0, 3.0, 0.3, 1.7, 4.0, 0.2, 5.0, 9.0])
 UNIT = np.array([0.01, 0.5, 0.9, 0.2, 0.3, 0.999, 0.7, 0.4, 0.02, 0.5, 0.6])
 TRIALS = np.full(11, 9.0)
 
+
+def truncated(name: str) -> Family:
+    return truncated_family(family(name))
+
+
+def censored(name: str) -> Family:
+    return censored_family(family(name))
+
+
 # family, data, parameters from the namespace and the predictor; no other unknowns
-CASES: dict[str, tuple[str, np.ndarray, Callable[[Any, Any], list[Any]]]] = {
+CASES: dict[str, tuple[str | Family, np.ndarray, Callable[[Any, Any], list[Any]]]] = {
     "Bernoulli expit": ("Bernoulli", BINARY, lambda f, e: [f.expit(e)]),
     "Bernoulli Phi": ("Bernoulli", BINARY, lambda f, e: [f.Phi(e)]),
     "Bernoulli icloglog": ("Bernoulli", BINARY, lambda f, e: [f.icloglog(e * 0.2)]),
@@ -63,11 +74,68 @@ CASES: dict[str, tuple[str, np.ndarray, Callable[[Any, Any], list[Any]]]] = {
         POINTS,
         lambda f, e: [f.logit(f.expit(e * 0.1)) + f.probit(f.Phi(e * 0.1)), 0.5],
     ),
+    "Wald exp": ("Wald", POSITIVE, lambda f, e: [f.exp(e * 0.2), 3.0]),
+    "Wald canonical": ("Wald", POSITIVE, lambda f, e: [1 / f.sqrt(40.0 + e), 3.0]),
+    "Wald shape": ("Wald", POSITIVE, lambda f, e: [1.3, f.exp(e * 0.2)]),
+    "ZeroInflatedPoisson": ("ZeroInflatedPoisson", COUNTS, lambda f, e: [0.7, f.exp(e * 0.3)]),
+    "ZeroInflatedPoisson share": ("ZeroInflatedPoisson", COUNTS, lambda f, e: [f.expit(e), 2.5]),
+    "ZeroInflatedBinomial": (
+        "ZeroInflatedBinomial",
+        COUNTS,
+        lambda f, e: [f.expit(1 + e), TRIALS, f.expit(e * 0.3)],
+    ),
+    "ZeroInflatedNegativeBinomial": (
+        "ZeroInflatedNegativeBinomial",
+        COUNTS,
+        lambda f, e: [f.expit(e), f.exp(0.2 * e), 1.5],
+    ),
+    "HurdlePoisson": ("HurdlePoisson", COUNTS, lambda f, e: [f.expit(-e * 0.3), f.exp(e * 0.2)]),
+    "HurdleNegativeBinomial": ("HurdleNegativeBinomial", COUNTS, lambda f, e: [0.6, f.exp(e * 0.2), 1.5]),
+    "Truncated Normal": (truncated("Normal"), POINTS[::-1], lambda f, e: [e, 2.0, -40.0, POINTS[::-1] + 1.0]),
+    "Truncated Poisson": (truncated("Poisson"), COUNTS + 2, lambda f, e: [f.exp(e * 0.2), 2.0, 30.0]),
+    "Truncated Poisson, by row": (
+        truncated("Poisson"),
+        COUNTS + 3,
+        lambda f, e: [f.exp(e * 0.2), np.arange(11.0) % 4, np.inf],
+    ),
+    "Truncated NegativeBinomial": (
+        truncated("NegativeBinomial"),
+        COUNTS + 2,
+        lambda f, e: [f.exp(e * 0.1), 1.5, 2.0, np.inf],
+    ),
+    "Truncated Binomial": (
+        truncated("Binomial"),
+        np.maximum(COUNTS, 1),
+        lambda f, e: [TRIALS, f.expit(e * 0.2), 1.0, 8.0],
+    ),
+    "Truncated Weibull": (
+        truncated("Weibull"),
+        POSITIVE,
+        lambda f, e: [1.3, f.exp(e * 0.1), 0.0, POSITIVE + 0.5],
+    ),
+    "Censored Normal": (censored("Normal"), BINARY, lambda f, e: [e * 0.5, 1.5, 0.0, 1.0]),
+    "Censored Poisson": (censored("Poisson"), COUNTS, lambda f, e: [f.exp(e * 0.2), -np.inf, 4.0]),
+    "Censored Wald": (censored("Wald"), POSITIVE, lambda f, e: [f.exp(e * 0.1), 2.0, 0.1, 3.0]),
+    "Censored LogNormal": (censored("LogNormal"), POSITIVE, lambda f, e: [e * 0.3, 0.8, 0.1, 3.0]),
+    "Censored Exponential": (censored("Exponential"), POSITIVE, lambda f, e: [f.exp(e * 0.3), 0.1, 3.0]),
+    "Censored Logistic": (censored("Logistic"), POINTS, lambda f, e: [e * 0.3, 0.8, -3.0, 3.0]),
+    "Censored Pareto": (censored("Pareto"), POSITIVE + 1, lambda f, e: [f.exp(e * 0.1), 1.0, 1.2, 3.0]),
+    "Censored Geometric": (censored("Geometric"), COUNTS + 1, lambda f, e: [f.expit(e * 0.2), 2.0, 3.0]),
+    "Censored NegativeBinomial": (
+        censored("NegativeBinomial"),
+        COUNTS,
+        lambda f, e: [f.exp(e * 0.1), 1.5, 1.0, 5.0],
+    ),
 }
 
 
-def _formula(law: str, make: Callable[[Any, Any], list[Any]]) -> Callable[[Any, Any, Any], Any]:
-    return lambda f, y, e: family(law).log_density(f, y, *make(f, e))
+def _formula(law: str | Family, make: Callable[[Any, Any], list[Any]]) -> Callable[[Any, Any, Any], Any]:
+    found = family(law) if isinstance(law, str) else law
+    return lambda f, y, e: found.log_density(f, y, *map(f.jet if isinstance(f, Jets) else _as_is, make(f, e)))
+
+
+def _as_is(value: Any) -> Any:
+    return value
 
 
 @pytest.mark.parametrize("name", CASES)

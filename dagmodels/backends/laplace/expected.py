@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.laws import location_argument
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.distributions import _numeric, family
 from dagmodels.errors import FitError
@@ -169,10 +170,12 @@ class _Law:
             return self.mean()
         d = statement.distribution
         given = dict(d.arguments)
-        if "logit_p" in given:
-            return self.number(given["logit_p"])
+        for name in ("logit_p", "eta"):  # eta of grades
+            if name in given:
+                return self.number(given[name])
         found: dict[ex.Expression, Rows] = {}
-        for tree in given.values():
+        located = location_argument(d)
+        for tree in (given[located],) if located in given else given.values():
             if isinstance(tree, ex.Expression):
                 self._inverse_links(tree, self.rows, found)
         if len(found) != 1:

@@ -17,7 +17,8 @@ from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
 from dagmodels.backends.laplace.start import starting_points
-from dagmodels.backends.laplace.verdict import collapsed, run_off, verdict
+from dagmodels.backends.laplace.unseen import refuse_unseen
+from dagmodels.backends.laplace.verdict import collapsed, gone, run_off, verdict
 from dagmodels.backends.laplace.warm_start import em_step, warm_start
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
@@ -79,6 +80,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         return fit_moments(problem, found, plan, options)
     began = time.process_time()
     se, order = _options(options)
+    refuse_unseen(problem)
     request = requested(options)
     assigned = roles(problem.graph, problem)
     if request is not None:
@@ -134,10 +136,11 @@ def solve(field: Field, began: float | None = None, near: Solution | None = None
         converged, message = verdict(field, f, optimum)
         if best is None or converged or (not best[2] and optimum.value < best[1].value):
             best = f, optimum, converged, message
-        if converged or collapsed(field, f, optimum) is not None or run_off(field, optimum) is not None:
+        ended = collapsed(field, f, optimum) or run_off(field, optimum) or gone(field, optimum)
+        if converged or ended is not None:
             break
     if best is None:
-        raise FitError(_no_start(refused))
+        raise FitError(_impossible(field, evaluator, start) or _no_start(refused))
     f, optimum, converged, message = best
     zero = f.space.symmetric & (optimum.x == 0.0)
     evaluator.criterion(optimum.x)
@@ -185,6 +188,22 @@ def _unidentified(field: Field, evaluator: Evaluator) -> str | None:
         if bad.size and bad[0] in rows:
             return name
     return None
+
+
+def _impossible(field: Field, evaluator: Evaluator, x: Floats) -> str | None:
+    """The observation that a law cannot produce, whatever its predictors."""
+    found = evaluator.impossible(x) if isinstance(evaluator, ModeEvaluator) else None
+    if found is None:
+        return None
+    node, n, row = found
+    at = np.flatnonzero(field.problem.observed[node])
+    if at.size != n:
+        return f"'{node}' has values that its law cannot produce; correct them, or choose another law"
+    value = field.problem.values[node].reshape(-1)[at[row]]
+    return (
+        f"{value:g} in observation {at[row] + 1} of '{node}' has no density under its law at any predictor "
+        "that was tried; correct the value, or choose another law"
+    )
 
 
 def _no_start(refused: list[str | None]) -> str:

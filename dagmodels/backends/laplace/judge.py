@@ -9,8 +9,9 @@ from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
 from dagmodels.backends.laplace.restricted import method
+from dagmodels.forms.leaf_laws import families_in
 from dagmodels.graph.dag import Dag
-from dagmodels.graph.statement import Joint, Stochastic
+from dagmodels.graph.statement import Distribution, Joint, Stochastic
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 LEAVES = frozenset({
     "Bernoulli", "Binomial", "Poisson", "NegativeBinomial", "Geometric", "Gamma", "Exponential",
     "InverseGamma", "LogNormal", "Weibull", "StudentT", "Logistic", "Pareto", "Beta", "BetaBinomial",
+    "OrderedLogistic", "OrderedProbit", "OrderedCloglog", "Categorical", "Wald", "ZeroInflatedPoisson",
+    "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "HurdlePoisson", "HurdleNegativeBinomial",
+})  # fmt: skip
+
+# those of them whose distribution function has them too, for Truncated and Censored
+CUMULATIVE = frozenset({
+    "Normal", "LogNormal", "Logistic", "Exponential", "Weibull", "Pareto", "Wald", "Poisson",
+    "NegativeBinomial", "Binomial", "Bernoulli", "Geometric", "ZeroInflatedPoisson", "ZeroInflatedBinomial",
+    "ZeroInflatedNegativeBinomial", "HurdlePoisson", "HurdleNegativeBinomial",
 })  # fmt: skip
 
 
@@ -106,14 +116,29 @@ def refusals(dag: Dag, found: Roles) -> list[str]:
             name = statement.head.name if isinstance(statement, Stochastic) else statement.names[0]
             if name in found.collapsed_children:
                 continue
-            if law not in GAUSSIAN and name not in block and law not in LEAVES:
-                reasons.append(f"'{name}' is {law}, whose density has no second derivatives here yet")
+            if law not in GAUSSIAN and name not in block and (lacking := _lacking(statement.distribution)):
+                reasons.append(f"'{name}' is {lacking} has no second derivatives here yet")
             elif law == "Simultaneous":
                 reasons.append(f"'{name}' is Simultaneous, which has no field form yet")
     if not observed:
         reasons.append("no node is observed: there is nothing to fit")
     reasons += _outer_refusals(dag, found)
     return reasons
+
+
+def _lacking(law: Distribution) -> str:
+    """The family whose density or distribution function the tape does not have; "" where there is none."""
+    if law.family in ("Truncated", "Censored"):
+        inside = [n for n in families_in(law) if n not in CUMULATIVE]
+        return f"{law.family}({inside[0]}), and the distribution function of {inside[0]}" if inside else ""
+    inside = [n for n in families_in(law) if n not in (*LEAVES, "Normal")]
+    if law.family == "Mixture" and not inside:
+        parts = law.argument("components")
+        found = (
+            [_lacking(p) for p in parts if isinstance(p, Distribution)] if isinstance(parts, tuple) else []
+        )
+        return next(filter(None, found), "")
+    return f"{inside[0]}, whose density" if inside else ""
 
 
 def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
@@ -133,7 +158,9 @@ def _outer_refusals(dag: Dag, found: Roles) -> list[str]:
                     kind = "matrix"
             domain = getattr(statement, "domain", None)
             if kind in ("simplex", "ordered", "matrix", "integer", "category") or (
-                domain is not None and domain.kind in ("simplex", "ordered")
+                domain is not None
+                and domain.kind in ("simplex", "ordered")
+                and len(dag.nodes[name].statements) > 1
             ):
                 reasons.append(
                     f"'{name}' is a {kind or domain.kind} unknown, which has no coordinates here yet"

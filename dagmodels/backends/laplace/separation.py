@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dagmodels.distributions import family
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.field import Curved, Evaluator, Field
+from dagmodels.forms.leaf_laws import families_in
 from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.graph.statement import Stochastic
 
@@ -65,7 +66,7 @@ def separated(field: Field, evaluator: Evaluator, x: Floats) -> Separation | Non
 def _counted(field: Field, node: str) -> bool:
     """Whether an outcome is discrete: only then a density has a bound that it may reach."""
     laws = (s for s in field.problem.graph.nodes[node].statements if isinstance(s, Stochastic))
-    return all(family(s.distribution.family).discrete for s in laws)
+    return all(family(name).discrete for s in laws for name in families_in(s.distribution))
 
 
 def _coefficients(field: Field) -> tuple[list[str], list[int]]:

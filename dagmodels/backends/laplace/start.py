@@ -87,6 +87,11 @@ def _coordinate_start(
     ones = np.ones(c.length)
     if c.kind == "cholesky":
         return _cholesky_start(c, typical, nodes, size)
+    if c.kind == "ordered":  # steps of one from about zero
+        d = c.length // c.batch
+        return np.tile(np.where(np.arange(d) == 0, -0.5 * (d - 1), 0.0), c.batch), ones
+    if c.kind == "simplex":
+        return 0.0 * ones, ones
     if c.kind == "partial":
         return 0.0 * ones, 0.3 * ones
     value = {"scale": size, "residual": size, "precision": size**-2, "variance": size**2}.get(use)

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 GRADIENT_LIMIT = 1e-5
 ROUNDING = 64 * np.finfo(float).eps  # nor are those below this share of its largest value
 NEARLY = 1e-2  # where a search failed, a residual scale below this share of the spread is why
+LOST = 1e-2  # a share, or a gap between cut points, below this over the number of rows is none
+FAR, NO_CHANGE = 10.0, 1e-6  # a coefficient beyond, and a change of the deviance that is none
 FLAT = 1e-8  # curvature of a log scale, on the deviance scale, that counts as none
 SHAPELESS = 2e-2  # the same for shapes of latents' laws, which may run off: a standard error of a factor e^10
 
@@ -61,6 +63,8 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             f"'{name}' runs to an end of its domain (it got to {value}), where the criterion tends to a "
             "limit: these data cannot tell its value; fix it, give it a prior, or take a simpler law"
         )
+    if (told := _run_together(field, optimum)) is not None:
+        return False, told
     norm = optimum.decrement / np.sqrt(2)
     if not norm <= GRADIENT_LIMIT:
         if (c := collapsed(field, f, optimum, NEARLY)) is not None:
@@ -75,6 +79,11 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
         return False, (
             "the Hessian is not positive definite, so this is a saddle and not an optimum; the criterion "
             f"bends down most in '{name}'; {_next(field, f, optimum, name)}"
+        )
+    if (lost := gone(field, optimum)) is not None:
+        return False, (
+            f"'{lost}' runs to infinity, where the criterion no longer depends on it; leave it out, or give "
+            "it a prior"
         )
     if (flat := _flat(field, optimum)) is not None:
         return False, (
@@ -193,6 +202,57 @@ def run_off(field: Field, optimum: Optimum) -> str | None:
     if abs(values[least]) >= SHAPELESS:
         return None
     return labels(field)[at[int(np.argmax(np.abs(vectors[:, least])))]]
+
+
+def gone(field: Field, optimum: Optimum) -> str | None:
+    """A coefficient far out where not even a step of its own size changes the criterion."""
+    position = 0
+    for c in field.coordinates:
+        at = np.arange(position, position + c.length)
+        position += c.length
+        if (
+            c.kind != "identity"
+            or c.symmetric.any()
+            or np.isfinite(c.lower).any()
+            or np.isfinite(c.upper).any()
+        ):
+            continue
+        x = optimum.x[at]
+        bend = np.abs(np.diag(optimum.hessian)[at]) * x**2
+        far = (np.abs(x) > FAR) & (bend < NO_CHANGE)
+        if far.any():
+            return labels(field)[int(at[np.argmax(far)])]
+    return None
+
+
+def _run_together(field: Field, optimum: Optimum) -> str | None:
+    """Entries of an ordered unknown that nothing tells apart, or of a simplex that nothing needs."""
+    position = 0
+    least = LOST / max(field.n_observations, 1)
+    for c in field.coordinates:
+        x = optimum.x[position : position + c.length]
+        position += c.length
+        if c.kind not in ("ordered", "simplex"):
+            continue
+        for rows in x.reshape(c.batch, -1):
+            if c.kind == "simplex":
+                shares = np.exp(np.append(rows, 0.0) - max(rows.max(), 0.0))
+                if shares.min() < least * shares.sum():
+                    at = int(np.argmin(shares)) + 1
+                    return (
+                        f"entry {at} of '{c.node}' runs to zero: the data need no such component; "
+                        "leave it out"
+                    )
+                continue
+            values = np.cumsum([rows[0], *np.exp(rows[1:])])
+            gaps = np.diff(values)
+            if gaps.size and gaps.min() < least * max(1.0, float(np.abs(values).max())):
+                at = int(np.argmin(gaps)) + 1
+                return (
+                    f"entries {at} and {at + 1} of '{c.node}' run together: no observation tells them apart; "
+                    "merge the levels, or leave a component out"
+                )
+    return None
 
 
 def _next(field: Field, f: Objective, optimum: Optimum, name: str) -> str:

@@ -31,6 +31,7 @@ class Columns:
     random : columns of each random term of the formula.
     groups : levels of each grouping factor, by name.
     offset : the sum of offsets, or None.
+    zero, spread : columns of the fixed parts of structural zeros and of the parameter of spread.
     """
 
     n: int
@@ -38,6 +39,8 @@ class Columns:
     random: tuple[tuple[Column, ...], ...]
     groups: Mapping[str, Levels]
     offset: Floats | None
+    zero: tuple[Column, ...] = ()
+    spread: tuple[Column, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +75,10 @@ def make(formula: Formula, evaluator: Evaluator, faults: Collector, offset: Any 
     memo: dict[object, list[Column]] = {}
     fixed = _part(formula.fixed, evaluator, memo, faults)
     random = tuple(_part(bar.effects, evaluator, memo, faults) for bar in formula.bars)
+    zero, spread = (
+        () if terms is None else _part(terms, evaluator, memo, faults)
+        for terms in (formula.zero, formula.spread)
+    )
     groups: dict[str, Levels] = {}
     for bar in formula.bars:
         if bar.group not in groups:
@@ -89,7 +96,7 @@ def make(formula: Formula, evaluator: Evaluator, faults: Collector, offset: Any 
         total = _added(total, row_values(offset, "offset", evaluator))
     except ModelError as error:
         faults.add(error)
-    return Columns(evaluator.table.n, fixed, random, groups, total)
+    return Columns(evaluator.table.n, fixed, random, groups, total, zero, spread)
 
 
 def _part(

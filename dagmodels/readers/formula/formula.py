@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NoReturn
 
@@ -20,12 +20,50 @@ class Formula:
     fixed : terms of the fixed part, with its offsets.
     bars : random terms in the order written, `||` and `/` expanded.
     text : as R prints it.
+    zero, spread : fixed terms of structural zeros and of the parameter of spread, or None.
+    zero_bars : how many of the random terms, the last ones, are those of structural zeros.
     """
 
     response: Node | None
     fixed: Terms
     bars: tuple[Bar, ...]
     text: str
+    zero: Terms | None = None
+    spread: Terms | None = None
+    zero_bars: int = 0
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """For each random term the predictor that it belongs to: "cond", or "zi" for structural zeros."""
+        own = len(self.bars) - self.zero_bars
+        return ("cond",) * own + ("zi",) * self.zero_bars
+
+
+def with_parts(formula: Formula, ziformula: str | None, dispformula: str | None) -> Formula:
+    """A formula with those of structural zeros and of the parameter of spread (None: there is none).
+
+    Raises
+    ------
+    ModelErrors : a formula with a response or an offset; random terms of the spread.
+    """
+    for what, text in (("ziformula", ziformula), ("dispformula", dispformula)):
+        if text is None:
+            continue
+        given = read_formula(text if "~" in text else f"~ {text}")
+        if given.response is not None or given.fixed.offsets:
+            refuse(f"{what} has a right-hand side only, without offset.", 'write "~ x"', text)
+        if what == "dispformula" and given.bars:
+            refuse("dispformula has no random terms here.", 'write "~ x", or write the graph', text)
+        if not given.fixed.intercept and not given.fixed.terms:
+            if what == "ziformula" and not given.bars:
+                continue  # "~ 0", as in R: no structural zeros
+            refuse(f"nothing is in the fixed part of {what}.", 'write "~ 1"', text)
+        if what == "ziformula":
+            bars = (*formula.bars, *given.bars)
+            formula = replace(formula, zero=given.fixed, bars=bars, zero_bars=len(given.bars))
+        elif given.fixed.terms or not given.fixed.intercept:
+            formula = replace(formula, spread=given.fixed)
+    return formula
 
 
 @lru_cache(maxsize=256)

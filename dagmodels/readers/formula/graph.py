@@ -15,7 +15,7 @@ from dagmodels.graph import statement as st
 from dagmodels.graph.build import build
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.plate import Plate
-from dagmodels.readers.formula.family import LINKS, find
+from dagmodels.readers.formula.family import LINKS, Parts, find
 
 POSITIVE = st.Domain("interval", 0.0, float("inf"))
 LONG = 30  # a longer sum is written balanced, so that no tree is deep
@@ -31,7 +31,7 @@ class RandomNode:
     node, spread : names of the deviations and their scale (a covariance matrix for "us").
     rho, matrix, lag : of a structured matrix: its correlation, itself, distances between effects.
     over : plate of the effects and its alias, "" for a scalar.
-    structure, equal : as for `RandomTerm`.
+    structure, equal, part : as for `RandomTerm`.
     """
 
     plate: str
@@ -44,6 +44,27 @@ class RandomNode:
     over: tuple[str, str] = ("", "")
     structure: str = "scalar"
     equal: bool = False
+    part: str = "cond"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A predictor beside that of the mean: coefficients with their covariates, their plate and node."""
+
+    fixed: tuple[Effect, ...]
+    over: str
+    beta: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grades:
+    """Levels of an ordinal response and its cut points: plates and node."""
+
+    levels: tuple[object, ...]
+    plate: str
+    steps: tuple[str, ...]
+    over: str
+    cut: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +102,10 @@ class Layout:
     fixed : coefficients by name with their covariates (None: the intercept); `over` is their plate.
     flat : the coefficients have a flat prior and are integrated (REML), else they are maximised.
     weights, trials, offsets : covariates.
-    family, link, dispersion : of the response, with the name of its parameter of spread.
+    family, link, dispersion, shape : of the response, with the names of its parameter of spread and of a
+        second one.
+    zero, spread : predictors of structural zeros (logit) and of the parameter of spread (log), if any.
+    grades : of an ordinal response.
     residual : structure of its residuals.
     """
 
@@ -102,6 +126,10 @@ class Layout:
     family: str = "gaussian"
     link: str = "identity"
     residual: Residual = PLAIN
+    shape: str = ""
+    zero: Side | None = None
+    spread: Side | None = None
+    grades: Grades | None = None
 
 
 @lru_cache(maxsize=128)
@@ -115,13 +143,20 @@ def graph(layout: Layout) -> Dag:
             statements.append(st.Stochastic(head, st.Distribution("Flat")))
         else:
             statements.append(st.Parameter(layout.beta, (layout.over,)))
+    for side in (layout.zero, layout.spread):
+        if side is not None and side.fixed:
+            statements.append(st.Parameter(side.beta, (side.over,)))
+    if layout.grades is not None:
+        statements.append(st.Parameter(layout.grades.cut, (layout.grades.over,), st.Domain("ordered")))
     done: set[str] = set()
     for random in layout.random:
         statements.extend(s for s in _spread(random) if getattr(s, "name", "") not in done)
         done.update((random.spread, random.rho) if random.rho else (random.spread,))
-    if layout.dispersion:
+    if layout.dispersion and layout.spread is None:
         strata = (layout.residual.stratum,) if layout.residual.stratum else ()
         statements.append(st.Parameter(layout.dispersion, strata, POSITIVE))
+    if layout.shape:
+        statements.append(st.Parameter(layout.shape, (), POSITIVE))
     statements.extend(st.Parameter(delta) for _, delta, _ in layout.residual.slopes)
     if layout.residual.phi:
         statements.append(st.Parameter(layout.residual.phi, (), st.Domain("interval", -1.0, 1.0)))
@@ -135,6 +170,12 @@ def _plates(layout: Layout) -> list[Plate]:
     found.append(Plate(layout.row, layout.rows_in, ordered=bool(layout.residual.phi)))
     if layout.fixed:
         found.append(Plate(layout.over, levels=tuple(name for name, _ in layout.fixed)))
+    for side in (layout.zero, layout.spread):
+        if side is not None and side.fixed:
+            found.append(Plate(side.over, levels=tuple(name for name, _ in side.fixed)))
+    if layout.grades is not None:
+        found.append(Plate(layout.grades.plate, levels=layout.grades.levels))
+        found.append(Plate(layout.grades.over, levels=layout.grades.steps))
     for random in layout.random:
         if random.structure != "scalar":
             over, alias = random.over
@@ -144,7 +185,8 @@ def _plates(layout: Layout) -> list[Plate]:
 
 
 def _covariates(layout: Layout) -> list[str]:
-    effects = [*layout.fixed, *(e for r in layout.random for e in r.effects)]
+    sides = [e for side in (layout.zero, layout.spread) if side is not None for e in side.fixed]
+    effects = [*layout.fixed, *sides, *(e for r in layout.random for e in r.effects)]
     residual = layout.residual
     extra = (
         *(layout.weights, layout.trials, *layout.offsets),
@@ -217,7 +259,7 @@ def _chain(layout: Layout) -> list[st.Statement]:
     middle = mean + ratio * (ex.Reference(y.name, (lag,)) - ex.Reference(mean.name, (lag,)))
     scale = _spread_of_rows(layout) if _constant(layout) else spread
     found: list[st.Statement] = [
-        st.Deterministic(st.Head(residual.mean, (st.Slot(row),)), _predictor(layout))
+        st.Deterministic(st.Head(residual.mean, (st.Slot(row),)), _mean_predictor(layout))
     ]
     if not _constant(layout):
         found.append(st.Deterministic(st.Head(residual.spread, (st.Slot(row),)), _spread_of_rows(layout)))
@@ -239,7 +281,11 @@ def _constant(layout: Layout) -> bool:
 def _spread_of_rows(layout: Layout) -> ex.Expression:
     """The parameter of spread of a row, before its weight where the family is not Normal."""
     residual = layout.residual
+    family = find(layout.family, layout.link)[0]
     spread: ex.Expression = ex.Reference(layout.dispersion or "none")
+    if layout.spread is not None:
+        eta = _predictor(layout, layout.spread, "disp")
+        spread = ex.Call("exp", (-eta if family.shown else eta,))
     if residual.stratum:
         spread = ex.Reference(layout.dispersion, (_at(layout, residual.stratum),))
     for form, delta, covariate in residual.slopes:
@@ -249,29 +295,46 @@ def _spread_of_rows(layout: Layout) -> ex.Expression:
     if layout.weights is None:
         return spread
     weights = ex.Reference(layout.weights)
-    return spread * weights if layout.family == "Gamma" else spread / ex.Call("sqrt", (weights,))
+    return spread * weights if family.dispersion == "shape" else spread / ex.Call("sqrt", (weights,))
 
 
 def _response(layout: Layout) -> st.Stochastic:
     family, link = find(layout.family, layout.link)
-    spread = _spread_of_rows(layout)
-    trials = ex.Reference(layout.trials) if layout.trials is not None else None
-    law = family.law(LINKS[link](_predictor(layout)), spread, trials)
-    return st.Stochastic(st.Head(layout.response, (st.Slot(layout.row),)), law, observed=True)
+    eta = _mean_predictor(layout)
+    positive = None if layout.zero is None else ex.Call("expit", (-_predictor(layout, layout.zero, "zi"),))
+    parts = Parts(
+        mean=eta if family.ordered else LINKS[link](eta),
+        spread=_spread_of_rows(layout),
+        shape=ex.Reference(layout.shape or "none"),
+        trials=None if layout.trials is None else ex.Reference(layout.trials),
+        positive=positive,
+        cut=None if layout.grades is None else ex.Reference(layout.grades.cut),
+        link=link,
+    )
+    head = st.Head(layout.response, (st.Slot(layout.row),))
+    values_in = None if layout.grades is None else layout.grades.plate
+    return st.Stochastic(head, family.law(parts), observed=True, values_in=values_in)
 
 
-def _predictor(layout: Layout) -> ex.Expression:
+def _mean_predictor(layout: Layout) -> ex.Expression:
+    """The linear predictor of the mean."""
+    return _predictor(layout, Side(layout.fixed, layout.over, layout.beta), "cond", layout.offsets)
+
+
+def _predictor(layout: Layout, side: Side, part: str, offsets: tuple[str, ...] = ()) -> ex.Expression:
     """Coefficients, deviations and offsets, each with its covariate, summed."""
     parts: list[ex.Expression] = []
-    for name, covariate in layout.fixed:
-        parts.append(_times(ex.Reference(layout.beta, (ex.LevelIndex(name),)), covariate))
+    for name, covariate in side.fixed:
+        parts.append(_times(ex.Reference(side.beta, (ex.LevelIndex(name),)), covariate))
     for random in layout.random:
+        if random.part != part:
+            continue
         at = _at(layout, random.plate)
         for name, covariate in random.effects:
             scalar = random.structure == "scalar"
             indices: tuple[ex.Index, ...] = (at,) if scalar else (at, ex.LevelIndex(name))
             parts.append(_times(ex.Reference(random.node, indices), covariate))
-    parts.extend(ex.Reference(name) for name in layout.offsets)
+    parts.extend(ex.Reference(name) for name in offsets)
     return _sum(parts)
 
 

@@ -12,12 +12,12 @@ from dagmodels.data.frames import Table
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.dag import Dag
 from dagmodels.readers.formula.checks import check_effects, check_groups, dropped_columns
-from dagmodels.readers.formula.columns import columns
+from dagmodels.readers.formula.columns import INTERCEPT, Column, columns
 from dagmodels.readers.formula.deparse import variable_name
 from dagmodels.readers.formula.design import Collector, Columns, as_table, make
 from dagmodels.readers.formula.evaluate import Evaluator
-from dagmodels.readers.formula.family import Family, find
-from dagmodels.readers.formula.formula import Formula, read_formula
+from dagmodels.readers.formula.family import Family, find, wants_zeros
+from dagmodels.readers.formula.formula import Formula, read_formula, with_parts
 from dagmodels.readers.formula.graph import Layout, graph
 from dagmodels.readers.formula.grid import Raw, raw_columns, reference_grid
 from dagmodels.readers.formula.hypotheses import fixed_terms
@@ -104,7 +104,8 @@ class Reading:
                 new_levels[term.factor] = fresh
             random.append((codes, tuple(made.random[part.bar][j][1] for j in part.columns)))
         fixed = tuple(made.fixed[j][1] for j in self.kept)
-        return Rows(made.n, fixed, tuple(random), made.offset, *_shown(y), new=new_levels)
+        sides = {"zero": _values(made.zero), "spread": _values(made.spread)}
+        return Rows(made.n, fixed, tuple(random), made.offset, *_shown(y), new=new_levels, **sides)
 
     def of_data(self, new: Any) -> Reading:
         """The same model with other data to fit: grouping factors have the levels found there, all else
@@ -133,7 +134,8 @@ class Reading:
         made, y, again = self._again(new, False)
         absent = y is None
         if y is None:
-            y = Response(_response_name(self.formula), np.full(made.n, np.nan))
+            name = _response_name(self.formula)
+            y = Response(name, np.full(made.n, np.nan), levels=self.naming.levels)
         work = Translation(
             self.formula,
             self.family,
@@ -174,7 +176,8 @@ class Reading:
         if fitted or _has_columns(self.formula.response, again.table.names):
             weights = self.weights if isinstance(self.weights, str) or fitted else None
             try:
-                y = response(self.formula.response, self.family, weights, again)
+                zeros = self.formula.zero is not None if fitted else None
+                y = response(self.formula.response, self.family, weights, again, zeros=zeros)
             except ModelError as error:
                 if fitted:
                     faults.add(error)
@@ -223,6 +226,8 @@ def read(
     variance: str | None = None,
     correlation: str | None = None,
     call: str = "lmer",
+    ziformula: str | None = None,
+    dispformula: str | None = None,
 ) -> Reading:
     """Read a mixed model's formula with its data.
 
@@ -234,6 +239,7 @@ def read(
     weights, offset : a column's name or one number a row.
     contrasts : by factor; treatment contrasts where nothing is said.
     variance, correlation : structure of the residuals; see `residual`.
+    ziformula, dispformula : right-hand sides for structural zeros and for the parameter of spread.
 
     Raises
     ------
@@ -241,6 +247,16 @@ def read(
     """
     formula = read_formula(text)
     law, link = find(family, link)
+    if ziformula is None and wants_zeros(family):
+        ziformula = "~ 1"
+    if ziformula is not None and not law.zeros:
+        hint = "it is for poisson, nbinom1, nbinom2, binomial, truncated_poisson and truncated_nbinom2"
+        refuse(f"'{law.name}' has no structural zeros, so no ziformula.", hint, ziformula)
+    if dispformula is not None and not law.dispersion:
+        refuse(f"'{law.name}' has no parameter of spread, so no dispformula.", "leave it out", dispformula)
+    formula = with_parts(formula, ziformula, dispformula)
+    if law.ordered:  # the cut points take the place of the intercept, factors are coded beside it
+        formula = replace(formula, fixed=replace(formula.fixed, intercept=True))
     if formula.response is None:
         refuse("there is no response.", "write response ~ terms", text)
     if not formula.bars:
@@ -256,7 +272,7 @@ def read(
     evaluator = Evaluator(table, contrasts=contrasts)
     y: Response | None = None
     try:
-        y = response(formula.response, law, weights, evaluator)
+        y = response(formula.response, law, weights, evaluator, zeros=formula.zero is not None)
     except ModelError as error:
         faults.add(error)
     made = make(formula, evaluator, faults, offset)
@@ -284,7 +300,8 @@ def _reading(
         for t, p in zip(naming.terms, work.parts, strict=True)
     )
     fixed = tuple(made.fixed[j][1] for j in work.kept)
-    rows = Rows(made.n, fixed, random, made.offset, *_shown(work.y), residual=work.residual_rows)
+    sides = {"zero": _values(made.zero), "spread": _values(made.spread)}
+    rows = Rows(made.n, fixed, random, made.offset, *_shown(work.y), residual=work.residual_rows, **sides)
     return Reading(
         formula=work.formula,
         dag=graph(work.layout),
@@ -313,8 +330,14 @@ def _checked(
     n = made.n if seen is None else int(np.count_nonzero(seen))
     sizes = [(b.group, len(c), b.text) for b, c in zip(formula.bars, made.random, strict=True)]
     check_groups(made.groups, sizes, seen, n, law.name == "gaussian" and y.weights is None, faults)
+    lead = next((j for j, (name, _) in enumerate(made.fixed) if name == INTERCEPT), -1)
     gone = set(dropped_columns(made.fixed, seen, n).tolist())
-    kept = tuple(j for j in range(len(made.fixed)) if j not in gone)
+    for what, side in (("ziformula", made.zero), ("dispformula", made.spread)):
+        lost = [side[j][0] for j in dropped_columns(side, seen, n)]
+        if lost:
+            told = f"in {what} {' and '.join(lost)} follow{'s' if len(lost) == 1 else ''} from other columns"
+            faults.add(ModelError(told, hint="leave out what the others say already"))
+    kept = tuple(j for j in range(len(made.fixed)) if j not in gone and not (law.ordered and j == lead))
     random = [(b.text, c) for b, c in zip(formula.bars, made.random, strict=True)]
     check_effects(random, [made.fixed[j] for j in kept], seen, n, faults)
     if len(kept) >= n and law.name == "gaussian":
@@ -325,6 +348,10 @@ def _checked(
             )
         )
     return kept, tuple(sorted(gone))
+
+
+def _values(columns: Sequence[Column]) -> tuple[Floats | None, ...]:
+    return tuple(values for _, values in columns)
 
 
 def _shown(y: Response | None) -> tuple[Floats | None, Floats | None]:

@@ -15,6 +15,8 @@ from dagmodels.readers.formula.family import Family
 from dagmodels.readers.formula.syntax import Call, Name, Node
 from dagmodels.readers.formula.values import Basis, Floats, Levels, Numbers
 
+MOST_GRADES = 50
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Response:
@@ -24,20 +26,25 @@ class Response:
     values : NaN where missing.
     trials : of a binomial with more than one trial a row; values then count successes.
     weights : of the rows, for families with a parameter of spread.
+    levels : of grades, in order; values are then codes from 0.
     """
 
     name: str
     values: Floats
     trials: Floats | None = None
     weights: Floats | None = None
+    levels: tuple[str, ...] = ()
 
 
-def response(node: Node, family: Family, weights: Any, evaluator: Evaluator) -> Response:
+def response(
+    node: Node, family: Family, weights: Any, evaluator: Evaluator, *, zeros: bool | None = None
+) -> Response:
     """The response of a formula, checked.
 
     Parameters
     ----------
     weights : a column's name or one number a row: of the rows, or the trials behind proportions.
+    zeros : whether some zeros have a model of their own; None where it does not matter.
 
     Raises
     ------
@@ -45,7 +52,9 @@ def response(node: Node, family: Family, weights: Any, evaluator: Evaluator) -> 
         negative or missing. A row whose weight is zero does not count: its response is made missing.
     """
     given = row_values(weights, "weights", evaluator)
-    binomial = family.name == "binomial"
+    binomial = family.trials
+    if family.ordered:
+        return grades(node, given, evaluator)
     if isinstance(node, Call) and node.function == "cbind":
         if not binomial:
             raise ModelError("cbind() is the response of a binomial model", hint='use family="binomial"')
@@ -61,7 +70,15 @@ def response(node: Node, family: Family, weights: Any, evaluator: Evaluator) -> 
         case Numbers(raw):
             values = np.array(raw, dtype=float)
     _check_range(name, values, family)
-    if given is not None and family.dispersion in ("", "theta") and not binomial:
+    if zeros is not None:
+        _check_zeros(name, values, family, zeros)
+    if binomial and family.dispersion and given is None:
+        raise ModelError(
+            f"the {family.name} family needs more than one trial a row",
+            node=name,
+            hint="write cbind(successes, failures), or give the trials behind proportions as weights",
+        )
+    if given is not None and not family.weighted and not binomial:
         raise ModelError(
             f"the {family.name} family has no weights", hint="repeat rows, or use an offset for exposure"
         )
@@ -131,14 +148,12 @@ def _varied(y: Response) -> Response:
 
 
 def _check_range(name: str, values: Floats, family: Family) -> None:
-    least = {"binomial": 0.0, "poisson": 0.0, "negative.binomial": 0.0}.get(family.name, -np.inf)
-    most = 1.0 if family.name == "binomial" else np.inf
     with np.errstate(invalid="ignore"):
-        wrong = (values < least) | (values > most) | np.isinf(values)
-        if family.name == "Gamma":
-            wrong |= values <= 0
+        wrong = (values < family.least) | (values > family.most) | np.isinf(values)
+        if family.strict:
+            wrong |= (values == family.least) | (values == family.most)
         broken = family.whole & (values != np.floor(values)) & ~np.isnan(values)
-    for bad, what in ((wrong, family.support or "finite"), (broken, "whole numbers")):
+    for bad, what in ((wrong, family.support), (broken, "whole numbers")):
         rows = np.flatnonzero(bad)
         if rows.size:
             raise ModelError(
@@ -147,6 +162,66 @@ def _check_range(name: str, values: Floats, family: Family) -> None:
                 node=name,
                 hint="check the column, or choose another family",
             )
+
+
+def _check_zeros(name: str, values: Floats, family: Family, zeros: bool) -> None:
+    """Zeros where the family has some, none where it has none."""
+    zero = np.flatnonzero(values == 0)
+    if family.zeros == "hurdle" and zero.size and not zeros:
+        raise ModelError(
+            f"the response '{name}' is 0 in row {zero[0] + 1}, but the {family.name} family has no zeros",
+            node=name,
+            hint='leave these rows out, or give zeros a model: ziformula="~ 1"',
+        )
+    if zeros and not zero.size:
+        raise ModelError(
+            f"no value of the response '{name}' is 0, so there is nothing for ziformula to explain",
+            node=name,
+            hint="leave ziformula out",
+        )
+
+
+def grades(node: Node, weights: Floats | None, evaluator: Evaluator) -> Response:
+    """Ordered levels: those of a categorical, of sorted text, or whole numbers; those that no row has are
+    left out."""
+    name = variable_name(node)
+    if weights is not None:
+        raise ModelError("the cumulative family has no weights", node=name, hint="repeat rows")
+    match evaluator.value(node):
+        case Levels(codes, labels):
+            pass
+        case Numbers(raw):
+            numbers = np.array(raw, dtype=float)
+            seen = np.unique(numbers[~np.isnan(numbers)])
+            broken = np.flatnonzero(~np.isnan(numbers) & (numbers != np.floor(numbers)))
+            if broken.size:
+                raise ModelError(
+                    f"the response '{name}' is {numbers[broken[0]]:g} in row {broken[0] + 1}; grades are "
+                    "whole numbers, or levels of a factor",
+                    node=name,
+                    hint="cut it into classes, or choose another family",
+                )
+            codes = np.where(np.isnan(numbers), -1, np.searchsorted(seen, numbers))
+            labels = tuple(f"{v:.0f}" for v in seen)
+        case _:
+            raise ModelError(f"the response '{name}' is no column of grades", node=name, hint="recode it")
+    found = np.bincount(codes[codes >= 0], minlength=len(labels)) > 0
+    kept = tuple(label for label, used in zip(labels, found, strict=True) if used)
+    if len(kept) < 2:
+        told = f"one level, {kept[0]}" if kept else "no level"
+        raise ModelError(
+            f"the response '{name}' has {told}: grades need two or more",
+            node=name,
+            hint="there is nothing to explain; check the column",
+        )
+    if len(kept) > MOST_GRADES:
+        raise ModelError(
+            f"the response '{name}' has {len(kept)} levels, of which at most {MOST_GRADES} are grades",
+            node=name,
+            hint="merge levels, or choose a family of numbers",
+        )
+    place = np.append(np.cumsum(found) - 1.0, np.nan)  # -1, missing, is the last
+    return Response(name, place[codes], levels=kept)
 
 
 def _counts(node: Call, weights: Floats | None, evaluator: Evaluator) -> Response:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from dagmodels.data.column import Column as DataColumn
 from dagmodels.data.frames import Table
 from dagmodels.data.levels import Factor, canonical
+from dagmodels.readers.formula.columns import Column
 from dagmodels.readers.formula.deparse import deparse
 from dagmodels.readers.formula.design import Columns
 from dagmodels.readers.formula.evaluate import Evaluator
 from dagmodels.readers.formula.family import Family
 from dagmodels.readers.formula.formula import Formula
-from dagmodels.readers.formula.graph import PLAIN, Layout, RandomNode, Residual
+from dagmodels.readers.formula.graph import PLAIN, Grades, Layout, RandomNode, Residual, Side
 from dagmodels.readers.formula.names import Namer, distinct, plain
 from dagmodels.readers.formula.residual import ResidualColumns
 from dagmodels.readers.formula.response import Response
 from dagmodels.readers.formula.values import Floats, Levels
-from dagmodels.results.mixed.naming import Naming, RandomTerm
+from dagmodels.results.mixed.naming import Extra, Naming, RandomTerm
 from dagmodels.results.mixed.structure import ResidualRows, Slope, Structure
 
 
@@ -82,7 +84,7 @@ class Translation:
             self._more_plates(residual, levels)
         for group, plate in self.plate.items():
             self.data[plate] = self._grouping(plate, group, levels[group])
-        self.response = self._column(y.name, y.values)
+        self.response = self._graded(y) if y.levels else self._column(y.name, y.values)
         self.coefficients = distinct(made.fixed[j][0] for j in kept)
         self.fixed = tuple(
             (label, self._covariate(*made.fixed[j])) for label, j in zip(self.coefficients, kept, strict=True)
@@ -92,7 +94,11 @@ class Translation:
         self.weights = None if y.weights is None else self._column("weights", y.weights)
         self.trials = None if y.trials is None else self._column("trials", y.trials)
         self.dispersion = self.name(law.dispersion) if law.dispersion else ""
+        self.shape = self.name(law.shape) if law.shape else ""
         self.row, self.over, self.beta = self.name("row"), self.name("coef"), self.name("beta")
+        self.zero = None if formula.zero is None else self._side(made.zero, "zi")
+        self.spread = None if formula.spread is None else self._side(made.spread, "disp")
+        self.grades = self._grades(y) if y.levels else None
         self.nodes: list[RandomNode] = []
         self.parts: list[Part] = []
         self._random()
@@ -117,6 +123,28 @@ class Translation:
             plate, codes=levels.codes, labels=labels, found=Factor(levels.codes, labels, ranked=True)
         )
 
+    def _graded(self, y: Response) -> str:
+        """The column of grades, by their labels."""
+        name = self.name(y.name)
+        codes = np.where(np.isnan(y.values), -1, y.values).astype(np.int64)
+        labels = tuple(map(canonical, y.levels))
+        found = Factor(codes, labels, ranked=True)
+        self.data[name] = Grouping(name, codes=codes, labels=labels, found=found)
+        return name
+
+    def _grades(self, y: Response) -> Grades:
+        """Plates of grades and of the cut points between them, which ordinal's clmm calls `1|2`."""
+        stem = plain(y.name)
+        plate, over, cut = self.name(f"{stem}_level"), self.name(f"{stem}_step"), self.name("cut")
+        steps = tuple(f"{a}|{b}" for a, b in pairwise(y.levels))
+        return Grades(tuple(map(canonical, y.levels)), plate, steps, over, cut)
+
+    def _side(self, columns: Sequence[Column], what: str) -> Side:
+        """A linear predictor beside that of the mean."""
+        labels = distinct(name for name, _ in columns)
+        told = tuple((label, self._covariate(*c)) for label, c in zip(labels, columns, strict=True))
+        return Side(told, self.name(f"{what}_coef"), self.name(f"beta_{what}"))
+
     def _column(self, wanted: str, values: Floats) -> str:
         name = self.name(wanted)
         self.data[name] = DataColumn(name, numbers=values)
@@ -138,17 +166,18 @@ class Translation:
     def _random(self) -> None:
         """Nodes of the random terms in the order of the formula; `parts` follows them."""
         first: dict[str, int] = {}
-        for place, (bar, effects) in enumerate(zip(self.formula.bars, self.effects, strict=True)):
-            stem = plain(bar.group)
-            count = first.get(bar.group, 0)
-            first[bar.group] = count + 1
+        every = zip(self.formula.bars, self.effects, self.formula.parts, strict=True)
+        for place, (bar, effects, part) in enumerate(every):
+            stem = plain(bar.group) if part == "cond" else f"{part}_{plain(bar.group)}"
+            count = first.get(stem, 0)
+            first[stem] = count + 1
             if len(effects) == 1 or bar.structure == "diag":
                 shared = ""
                 for j, effect in enumerate(effects):
                     own = stem if not (count or j) else f"{stem}_{plain(effect[0])}"
                     node = self.name(f"b_{own}")
                     shared = shared if bar.equal and shared else self.name(f"tau_{own}")
-                    self.nodes.append(RandomNode(self.plate[bar.group], (effect,), node, shared))
+                    self.nodes.append(RandomNode(self.plate[bar.group], (effect,), node, shared, part=part))
                     self.parts.append(Part(place, (j,)))
                 continue
             own = stem if not count else f"{stem}_{plain(effects[0][0])}"
@@ -161,7 +190,9 @@ class Translation:
             if bar.structure == "us":
                 spread = self.name(f"Sigma_{own}")
                 self.nodes.append(
-                    RandomNode(self.plate[bar.group], told, node, spread, over=pair, structure="us")
+                    RandomNode(
+                        self.plate[bar.group], told, node, spread, over=pair, structure="us", part=part
+                    )
                 )
                 continue
             self.nodes.append(
@@ -176,6 +207,7 @@ class Translation:
                     pair,
                     bar.structure,
                     bar.equal,
+                    part,
                 )
             )
 
@@ -267,6 +299,10 @@ class Translation:
             self.law.name,
             self.link,
             self.residual,
+            self.shape,
+            self.zero,
+            self.spread,
+            self.grades,
         )
 
     def naming(self, dropped: tuple[str, ...]) -> Naming:
@@ -290,6 +326,7 @@ class Translation:
                     node.structure,
                     node.rho,
                     node.equal,
+                    node.part,
                 )
             )
         self.parts = [self.parts[i] for i in order]
@@ -299,13 +336,32 @@ class Translation:
             self.coefficients,
             self.beta,
             tuple(terms),
-            self.dispersion or None,
+            None if self.spread is not None else self.law.shown or self.dispersion or None,
             dropped,
             self.reml,
             self.law.name,
             self.link,
             self.structure,
+            self._extras(),
+            self.y.levels,
         )
+
+    def _extras(self) -> tuple[Extra, ...]:
+        """Estimates beside those of the mean and the random effects."""
+        found: list[Extra] = []
+        if self.grades is not None:
+            found.extend(Extra(s, f"{self.grades.cut}[{s}]", "threshold") for s in self.grades.steps)
+        for side, what in ((self.zero, "zi"), (self.spread, "disp")):
+            if side is not None:
+                found.extend(Extra(f"{what}~{n}", f"{side.beta}[{n}]", what) for n, _ in side.fixed)
+        if self.spread is None and self.dispersion and self.law.shown:
+            found.append(Extra(self.law.shown, self.dispersion, "dispersion", reciprocal=True))
+        elif self.spread is None and self.dispersion:
+            kind = "sigma" if self.law.name == "gaussian" else "dispersion"
+            found.append(Extra(self.dispersion, self.dispersion, kind))
+        if self.shape:
+            found.append(Extra(self.shape, self.shape, "shape"))
+        return tuple(found)
 
 
 def _parents(group: str, factors: Mapping[str, frozenset[str]]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.results.limits import wald
-from dagmodels.results.mixed.naming import Naming, RandomTerm
+from dagmodels.results.mixed.naming import Extra, Naming, RandomTerm
 from dagmodels.results.mixed.structure import node_values
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,8 @@ class Component:
 
 
 def components(naming: Naming, values: Mapping[str, float]) -> list[Component]:
-    """Fixed effects, then standard deviations and correlations term by term, then sigma.
+    """Fixed effects, cut points, coefficients of zeros and spread; then standard deviations and correlations
+    term by term, then sigma or what the family has instead.
 
     Parameters
     ----------
@@ -50,28 +51,43 @@ def components(naming: Naming, values: Mapping[str, float]) -> list[Component]:
     for label in naming.coefficients:
         node = f"{naming.beta}[{label}]"
         found.append(Component(label, "fixed", values[node], {node: 1.0}, term=label))
+    late = ("sigma", "dispersion", "shape")
+    found.extend(_extra(e, values) for e in naming.extras if e.kind not in late)
     for term in naming.terms:
         found.extend(_of_term(term, values))
     if naming.sigma is not None and naming.structure is not None:
         for name, what, node, group, term in node_values(naming.structure, naming.sigma):
             found.append(Component(name, what, values[node], {node: 1.0}, group, term))
-    elif naming.sigma is not None:
-        kind = "sigma" if naming.family == "gaussian" else "dispersion"
-        found.append(Component(naming.sigma, kind, values[naming.sigma], {naming.sigma: 1.0}, group=RESIDUAL))
+    else:
+        found.extend(_extra(e, values) for e in naming.extras if e.kind in late)
     return _distinct(found)
+
+
+def _extra(extra: Extra, values: Mapping[str, float]) -> Component:
+    value, slope = values[extra.node], 1.0
+    if extra.reciprocal:
+        value, slope = (1 / value, -1 / value**2) if value > 0 else (math.inf, math.nan)
+    if extra.kind in ("sigma", "dispersion", "shape"):
+        return Component(extra.name, extra.kind, value, {extra.node: slope}, group=RESIDUAL)
+    return Component(extra.name, extra.kind, value, {extra.node: slope}, term=extra.name)
 
 
 def _of_term(term: RandomTerm, values: Mapping[str, float]) -> Iterator[Component]:
     deviations = [_deviation(term, i, values) for i in range(len(term.effects))]
     for effect, (sd, slopes) in zip(term.effects, deviations, strict=True):
-        yield Component(f"sd_{effect}|{term.factor}", "sd", sd, slopes, term.group, effect)
+        yield Component(f"{_lead(term)}sd_{effect}|{term.factor}", "sd", sd, slopes, term.group, effect)
     if term.structure == "scalar":
         return
     for i, one in enumerate(term.effects):
         for j in range(i + 1, len(term.effects)):
             cor, slopes = _correlation(term, i, j, values)
-            name = f"cor_{term.effects[j]}.{one}|{term.factor}"
+            name = f"{_lead(term)}cor_{term.effects[j]}.{one}|{term.factor}"
             yield Component(name, "cor", cor, slopes, term.group, one, term.effects[j])
+
+
+def _lead(term: RandomTerm) -> str:
+    """What distinguishes the names of another predictor than the mean's."""
+    return "" if term.part == "cond" else f"{term.part}~"
 
 
 def _deviation(term: RandomTerm, i: int, values: Mapping[str, float]) -> tuple[float, Slopes]:
@@ -145,7 +161,9 @@ def table(rows: Sequence[Component], total: Floats, what: Mapping[str, str]) -> 
     """Columns of the estimates; limits are estimate ± 1.96 se inside the range of each kind."""
     estimate = np.array([r.estimate for r in rows], dtype=float)
     se = np.sqrt(np.maximum(np.diag(total), 0.0))
-    lower, upper = wald(estimate, se, positive=[r.kind in ("sd", "sigma", "dispersion") for r in rows])
+    lower, upper = wald(
+        estimate, se, positive=[r.kind in ("sd", "sigma", "dispersion", "shape") for r in rows]
+    )
     is_cor = np.array([r.kind in ("cor", "phi") for r in rows], dtype=bool)
     return {
         "name": [r.name for r in rows],

@@ -47,6 +47,8 @@ def distribution_variance(fit: MixedFit) -> float:
     """
     family, link = fit.naming.family, fit.naming.link
     weights = None if fit.rows.weights is None else fit.rows.weights[seen(fit)]
+    if any(e.kind in ("zi", "disp") for e in fit.naming.extras):
+        family = f"{family} (with ziformula or dispformula)"
     match family, link:
         case "gaussian", "identity":
             squared = np.broadcast_to(np.square(scales(fit)), (fit.rows.n,))[seen(fit)]

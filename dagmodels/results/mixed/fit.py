@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from html import escape
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.fit import Columns, Fit
 from dagmodels.results.mixed.components import Component, Floats, components, covariance, table
+from dagmodels.results.mixed.expected import Law, inverse_link, probabilities
 from dagmodels.results.mixed.inference import Inference
 from dagmodels.results.mixed.naming import FixedTerm, Grid, Naming, Rows
 from dagmodels.results.mixed.structure import normalized, scales
@@ -47,21 +48,15 @@ class Design(Protocol):
         ...
 
 
-INVERSE_LINKS: dict[str, Callable[[Any], Any]] = {
-    "identity": lambda eta: eta,
-    "log": np.exp,
-    "logit": lambda eta: 0.5 * (1 + np.tanh(eta / 2)),
-    "cloglog": lambda eta: -np.expm1(-np.exp(eta)),
-    "inverse": lambda eta: 1 / eta,
-    "sqrt": np.square,
-}
+OVERDISPERSED = ("negative.binomial", "nbinom1", "truncated_nbinom1", "truncated_nbinom2")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixedFit(Inference, Fit):
     """A fit of `lmer` or `glmer`.
 
-    `estimates` has lme4's names and the columns kind (fixed, sd, cor, sigma), group, term, term2.
+    `estimates` has lme4's names and the columns kind (fixed, sd, cor, sigma; for other families than lme4's
+    also threshold, zi, disp, dispersion, shape), group, term, term2.
 
     naming : what is called what.
     rows : the design of the data fitted.
@@ -101,13 +96,22 @@ class MixedFit(Inference, Fit):
     @property
     def sigma(self) -> float:
         """The residual standard deviation (of the first stratum, where there are several), or the family's
-        own parameter of spread; 1 where there is none."""
+        own parameter of spread; 1 where there is none.
+
+        Raises
+        ------
+        ModelErrors : it varies by row, by a dispformula.
+        """
+        if self.naming.of_kind("disp"):
+            hint = "predict(type='disp') gives one a row"
+            raise_all([ModelError("the parameter of spread varies by row", hint=hint)], "sigma")
         return next((r.estimate for r in self.components if r.kind in ("sigma", "dispersion")), 1.0)
 
     @property
     def singular(self) -> bool:
         """Whether a covariance matrix of random effects is singular."""
-        return bool(self.boundary)
+        own = {e.name for e in self.naming.extras}
+        return any(name not in own for name in self.boundary)
 
     # -- lme4's extractors
 
@@ -207,11 +211,13 @@ class MixedFit(Inference, Fit):
         raise_all(faults, "residuals")
         used = factors if level is None else factors[:level]
         chosen = tuple(tuple(range(len(t.effects))) if t.factor in used else () for t in self.naming.terms)
-        mean = _mean(self.naming.link, self._linear_predictor(self.rows, chosen))
-        weights = 1.0 if self.rows.weights is None else self.rows.weights
+        if self.naming.levels:
+            told = "grades have no residuals"
+            hint = "predict() gives the probability of each grade"
+            raise_all([ModelError(told, hint=hint)], "residuals")
         structured = self.naming.structure is not None
         kind = "scaled" if type == "normalized" or (type == "pearson" and structured) else type
-        found = residual(kind, self.naming.family, self.rows.response, mean, weights, scales(self))
+        found = residual(kind, self._law(self.rows, chosen), self.rows.response)
         return normalized(self, found) if type == "normalized" else found
 
     def leverage(self) -> Floats:
@@ -253,33 +259,93 @@ class MixedFit(Inference, Fit):
             count in, such as "~ (1 | Subject)".
         allow_new_levels : levels of grouping factors that the fit has not seen get no deviation, instead
             of an error.
-        type : "response", or "link" for the linear predictor.
+        type : "response", or "link" for the linear predictor. With a ziformula also "conditional" (expected
+            values of those that are no structural zeros), "zprob" (probability of a structural zero) and
+            "zlink"; with a parameter of spread "disp" (one a row). For grades "response" gives their
+            probabilities, rows by grades, and "class" the most probable one.
 
         Raises
         ------
         ModelErrors : new levels, missing columns or values.
         """
-        if type not in ("response", "link"):
-            raise_all([ModelError(f"type={type!r} is unknown", hint="'response' or 'link'")], "predict")
+        if type not in (known := self._kinds_of_prediction()):
+            hint = " or ".join(map(repr, known))
+            raise_all([ModelError(f"type={type!r} is unknown", hint=hint)], "predict")
         rows = self.rows if new is None else self.design.replay(new)
         chosen = self._chosen(re_form)
         if rows.new and not allow_new_levels:
             used = {t.factor for t, c in zip(self.naming.terms, chosen, strict=True) if c}
             _refuse_new({g: v for g, v in rows.new.items() if g in used})
-        eta = self._linear_predictor(rows, chosen)
-        return eta if type == "link" else _mean(self.naming.link, eta)
+        if type in ("link", "zlink"):
+            return self._linear_predictor(rows, chosen, "cond" if type == "link" else "zi")
+        if self.naming.levels:
+            cut = np.array([r.estimate for r in self.components if r.kind == "threshold"])
+            found = probabilities(self.naming.link, self._linear_predictor(rows, chosen), cut)
+            return np.array(self.naming.levels)[found.argmax(axis=1)] if type == "class" else found
+        law = self._law(rows, chosen)
+        match type:
+            case "conditional":
+                return law.conditional()
+            case "zprob":
+                return np.broadcast_to(1.0 - law.positive, rows.n)
+            case "disp":
+                return np.broadcast_to(law.spread, rows.n)
+            case _:
+                return law.expected()
 
-    def _linear_predictor(self, rows: Rows, chosen: tuple[tuple[int, ...], ...]) -> Floats:
-        """With the chosen effects of each random term."""
-        eta = np.zeros(rows.n) if rows.offset is None else rows.offset.copy()
-        for row, column in zip(self.components, rows.fixed, strict=False):
+    def _kinds_of_prediction(self) -> tuple[str, ...]:
+        zeros = ("conditional", "zprob", "zlink") if self._has_zeros else ()
+        spread = ("disp",) if self.naming.sigma or self.naming.of_kind("disp") else ()
+        grades = ("class",) if self.naming.levels else ()
+        return ("response", "link", *zeros, *spread, *grades)
+
+    @property
+    def _has_zeros(self) -> bool:
+        return bool(self.rows.zero) or any(t.part == "zi" for t in self.naming.terms)
+
+    def _law(self, rows: Rows, chosen: tuple[tuple[int, ...], ...]) -> Law:
+        """The law of each row's response."""
+        eta = self._linear_predictor(rows, chosen)
+        shape = next((r.estimate for r in self.components if r.kind == "shape"), np.nan)
+        positive: Any = 1.0
+        if self._has_zeros:
+            positive = inverse_link("logit", -self._linear_predictor(rows, chosen, "zi"))
+        spread: Any
+        if self.naming.of_kind("disp"):
+            spread = np.exp(self._fixed_part(rows, "disp"))
+        else:
+            spread = self.sigma if self.naming.structure is None or rows is not self.rows else scales(self)
+        weights = 1.0 if rows.weights is None else rows.weights
+        mean = inverse_link(self.naming.link, eta)
+        return Law(self.naming.family, mean, spread, float(shape), positive, weights)
+
+    def _fixed_part(self, rows: Rows, part: str) -> Floats:
+        """Coefficients of one predictor by their columns, the offset included in the mean's."""
+        kind, columns = {
+            "cond": ("fixed", rows.fixed),
+            "zi": ("zi", rows.zero),
+            "disp": ("disp", rows.spread),
+        }[part]
+        eta = np.zeros(rows.n) if rows.offset is None or part != "cond" else rows.offset.copy()
+        own = (r for r in self.components if r.kind == kind)
+        for row, column in zip(own, columns, strict=True):
             eta += row.estimate if column is None else row.estimate * column
+        return eta
+
+    def _linear_predictor(
+        self, rows: Rows, chosen: tuple[tuple[int, ...], ...], part: str = "cond"
+    ) -> Floats:
+        """With the chosen effects of each random term."""
+        eta = self._fixed_part(rows, part)
         if any(chosen):
-            for modes, (codes, columns), picked in zip(self._modes, rows.random, chosen, strict=True):
+            parts = zip(self.naming.terms, self._modes, rows.random, chosen, strict=True)
+            for term, modes, (codes, columns), picked in parts:
+                if term.part != part:
+                    continue
                 padded = np.vstack([modes, np.zeros(modes.shape[1])])  # -1, a new level, is the last row
                 for k in picked:
-                    part = padded[codes, k]
-                    eta += part if columns[k] is None else part * columns[k]
+                    effect = padded[codes, k]
+                    eta += effect if columns[k] is None else effect * columns[k]
         return eta
 
     # -- the fit once more
@@ -300,7 +366,8 @@ class MixedFit(Inference, Fit):
     def domains(self) -> tuple[Floats, Floats]:
         """Lowest and highest value that each estimate may have."""
         kinds = [r.kind for r in self.components]
-        lowest = {"fixed": -np.inf, "delta": -np.inf, "cor": -1.0, "phi": -1.0}
+        free = ("fixed", "threshold", "zi", "disp", "delta")
+        lowest = {**dict.fromkeys(free, -np.inf), "cor": -1.0, "phi": -1.0}
         highest = {"cor": 1.0, "phi": 1.0}
         return np.array([lowest.get(k, 0.0) for k in kinds]), np.array(
             [highest.get(k, np.inf) for k in kinds]
@@ -343,14 +410,6 @@ def _places(have: tuple[str, ...], want: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([place[label] for label in want])
 
 
-def _mean(link: str, eta: Floats) -> Floats:
-    if link == "probit":
-        from scipy.special import ndtr
-
-        return ndtr(eta)
-    return INVERSE_LINKS[link](eta)
-
-
 def _refuse_new(new: dict[str, tuple[str, ...]]) -> None:
     errors = []
     for group, levels in new.items():
@@ -386,8 +445,12 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
     if not inner.converged:
         spoken.extend(alike_effects(naming, rows))
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
+    more = ""
+    zeros = {e.node.partition("[")[0] for e in naming.of_kind("zi")}
+    if not inner.converged and any(f"'{node}" in inner.message for node in zeros):
+        more = "; the law of the counts explains all zeros: leave ziformula out"
     changed: dict[str, Any] = {
-        "message": _renamed(inner.message, naming),
+        "message": _renamed(inner.message, naming) + more,
         "estimate_columns": table(found, total, what),
         "measures": {
             **inner.measures,
@@ -440,8 +503,15 @@ def _edges(inner: Fit, naming: Naming) -> tuple[tuple[str, ...], tuple[str, ...]
                 told.append(f"a combination of {', '.join(term.effects)} by {term.factor} has variance zero")
             break
         else:
-            names.append(edge)
-            told.append(f"{edge} is on the edge of its domain")
+            extra = next((e for e in naming.extras if e.node == edge), None)
+            names.append(edge if extra is None else extra.name)
+            if extra is not None and extra.kind == "dispersion" and naming.family in OVERDISPERSED:
+                value = "infinite" if extra.reciprocal else "zero"
+                told.append(
+                    f"{extra.name} is {value}: the counts spread no more than a Poisson's, whose fit this is"
+                )
+            else:
+                told.append(f"{names[-1]} is on the edge of its domain")
     if not told:
         return (), ()
     return tuple(dict.fromkeys(names)), (f"boundary (singular) fit: {'; '.join(dict.fromkeys(told))}",)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dagmodels.errors import ModelError, raise_all
-from dagmodels.results.mixed.fit import _mean as of_link
+from dagmodels.results.mixed.expected import inverse_link as of_link
 from dagmodels.results.mixed.naming import Floats
 from dagmodels.results.mixed.tests import contrast_columns, quantile
 from dagmodels.results.mixed.variances import seen
@@ -199,6 +199,12 @@ def emmeans(
     rows = seen(fit)
     grid = fit.design.grid(at or {}, rows)
     errors = []
+    if fit.naming.levels:
+        told = "marginal means of grades have no scale of their own"
+        errors.append(ModelError(told, hint="predict() gives the probability of each grade"))
+    elif type == "response" and (fit.naming.of_kind("zi") or fit.naming.family.startswith("truncated")):
+        told = "expected responses hang on the zeros too, which marginal means leave out"
+        errors.append(ModelError(told, hint="type='link', or predict() for new rows"))
     for name in (*over, *by):
         if name not in grid.levels:
             hint = f"there are {', '.join(grid.levels) or 'none'}"

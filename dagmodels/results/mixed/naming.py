@@ -27,6 +27,7 @@ class RandomTerm:
     spread : the parameter: a standard deviation ("scalar"), a covariance matrix ("us"), or standard
         deviations by effect (`equal`: one for all) beside the correlation `rho` ("cs", "ar1").
     structure : "scalar", "us", "cs" or "ar1".
+    part : of which predictor it is: "cond" (the mean's) or "zi" (of structural zeros).
     """
 
     group: str
@@ -38,12 +39,29 @@ class RandomTerm:
     structure: str = "scalar"
     rho: str = ""
     equal: bool = False
+    part: str = "cond"
 
     def element(self, level: str, effect: int) -> str:
         """How the graph's results write one deviation."""
         if self.structure == "scalar":
             return f"{self.node}[{level}]"
         return f"{self.node}[{level}, {self.effects[effect]}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An estimate beside coefficients and random effects.
+
+    name : as shown. node : as the graph's results call it.
+    kind : "threshold" (a cut point), "zi" or "disp" (coefficients of structural zeros and of the parameter of
+        spread), "sigma", "dispersion" (a parameter of spread) or "shape" (a second one).
+    reciprocal : the graph has its reciprocal.
+    """
+
+    name: str
+    node: str
+    kind: str
+    reciprocal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +73,11 @@ class Naming:
     coefficients : fixed effects by lme4's names, in order; elements of the node `beta`.
     dropped : columns left out because they are combinations of others.
     terms : in lme4's order.
-    sigma : node of the residual standard deviation, or None.
+    sigma : what the residual standard deviation or the family's own parameter of spread is called, or None.
     family, link : of the response.
     structure : of the residuals; None where they are independent, with one scale (over their weights).
+    extras : all estimates beside coefficients and random effects.
+    levels : of an ordinal response.
     """
 
     formula: str
@@ -71,6 +91,12 @@ class Naming:
     family: str = "gaussian"
     link: str = "identity"
     structure: Structure | None = None
+    extras: tuple[Extra, ...] = (Extra("sigma", "sigma", "sigma"),)
+    levels: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> tuple[Extra, ...]:
+        """The extra estimates of one kind."""
+        return tuple(e for e in self.extras if e.kind == kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +112,7 @@ class Rows:
     weights : of the rows (trials, for proportions), or None.
     new : by grouping factor, levels that the fit has not seen.
     residual : what a structure of the residuals needs of the rows fitted.
+    zero, spread : columns of the coefficients of structural zeros and of the parameter of spread.
     """
 
     n: int
@@ -96,6 +123,8 @@ class Rows:
     weights: Floats | None = None
     new: dict[str, tuple[str, ...]] = field(default_factory=dict)
     residual: ResidualRows | None = None
+    zero: tuple[Floats | None, ...] = ()
+    spread: tuple[Floats | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,6 +31,13 @@ def summary(fit: MixedFit, ddf: str | None = None) -> str:
         parts.append(fixed_effects(fit, ddf))
         if 1 < len(fit.naming.coefficients) <= MOST_CORRELATED:
             parts.append(correlations(fit))
+    blocks = (
+        ("threshold", "Threshold coefficients:"),
+        ("zi", "Zero-inflation model (logit of a structural zero):"),
+        ("disp", f"Dispersion model (log of {_spread_name(fit)}):"),
+    )
+    parts.extend(extra_coefficients(fit, kind, title) for kind, title in blocks)
+    parts.append(dispersion(fit))
     return "\n\n".join(p for p in (*parts, endings(fit)) if p)
 
 
@@ -61,8 +68,47 @@ def criterion(fit: MixedFit) -> str:
     return "\n".join(" ".join(cell.rjust(width) for cell in line) for line in (names, values))
 
 
+def extra_coefficients(fit: MixedFit, kind: str, title: str) -> str:
+    """Cut points, or coefficients of another predictor than the mean's; those with Wald tests."""
+    at = [i for i, r in enumerate(fit.components) if r.kind == kind]
+    if not at:
+        return ""
+    lead = "" if kind == "threshold" else f"{kind}~"
+    names = ["", *(fit.components[i].name.removeprefix(lead) for i in at)]
+    estimate = np.array([fit.components[i].estimate for i in at])
+    se = np.sqrt(np.maximum(np.diag(fit.sampling_covariance)[at], 0.0))  # nan stays nan
+    texts = r_format([round(float(v), DIGITS) for v in (*estimate, *se)], DIGITS)
+    k = len(at)
+    with np.errstate(divide="ignore"):
+        z = (estimate / se).tolist()
+    columns = [["Estimate", *texts[:k]], ["Std. Error", *texts[k:]]]
+    columns.append(["z value", *r_format([round(v, DIGITS - 1) for v in z], DIGITS)])
+    if kind != "threshold":
+        p = [math.erfc(abs(v) / math.sqrt(2)) for v in z]
+        columns.append(["Pr(>|z|)", *r_pvalues(p, DIGITS - 1)])
+    return "\n".join((title, *_right(names, columns)))
+
+
+def dispersion(fit: MixedFit) -> str:
+    """The family's own parameters, but for a Normal residual, which stands among the random effects."""
+    rows = [r for r in fit.components if r.kind in ("dispersion", "shape")]
+    if not rows:
+        return ""
+    told = ", ".join(f"{r.name} = {r.estimate:.{DIGITS}g}" for r in rows)
+    return f"Parameter{'s' if len(rows) > 1 else ''} of the {fit.naming.family} family: {told}"
+
+
+def _spread_name(fit: MixedFit) -> str:
+    """What the dispersion model is of."""
+    named = {"gaussian": "sigma", "t": "sigma", "nbinom1": "dispersion", "truncated_nbinom1": "dispersion"}
+    named |= dict.fromkeys(("Gamma", "inverse.gaussian"), "shape")
+    return named.get(fit.naming.family, "phi" if "beta" in fit.naming.family else "theta")
+
+
 def residuals(fit: MixedFit) -> str:
-    """Quartiles of the residuals, divided by their standard deviations."""
+    """Quartiles of the residuals, divided by their standard deviations; grades have none."""
+    if fit.naming.levels:
+        return ""
     scaled = fit.residuals("scaled")
     finite = scaled[np.isfinite(scaled)]
     if not finite.size:  # a separated outcome: every row is predicted without error
@@ -102,11 +148,12 @@ def random_effects(fit: MixedFit) -> str:
             cors = [r for r in rows if r.kind == "cor" and r.group == term.group]
             width = decimals + 2 + any(r.estimate < 0 for r in cors)
             told = [f"{r.estimate:{width}.{decimals}f}" for r in cors if r.term2 == effect]
-            group = term.group if (term.group, j) != (previous, j) and j == 0 else ""
+            told_group = term.group if term.part == "cond" else f"{term.group} ({term.part})"
+            group = told_group if (term.group, j) != (previous, j) and j == 0 else ""
             cells.append([group, effect, variances[at], deviations[at], *told])
             at += 1
         previous = term.group
-    if fit.naming.sigma is not None and fit.naming.family == "gaussian":
+    if fit.naming.of_kind("sigma"):
         cells.append(["Residual", "", variances[at], deviations[at]])
     counts = dict.fromkeys(t.factor for t in fit.naming.terms)
     sizes = {t.factor: len(t.levels) for t in fit.naming.terms}
