@@ -15,7 +15,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.cells import element_label
-from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.coordinates import free_places, uses
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.optimise import Optimum
 from dagmodels.numerics.scoring import score
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 GRADIENT_LIMIT = 1e-5
+NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
 
@@ -98,8 +99,32 @@ def labels(form: MomentsForm) -> list[str]:
     return found
 
 
+def _collapsed(form: MomentsForm, optimum: Optimum) -> tuple[str, str] | None:
+    """A residual scale on a logarithm that ran towards zero, and its node: it never arrives there."""
+    t = form.template
+    w = form.workspace(optimum.x)
+    columns = {form.variables[v][0]: c for c, v in enumerate(form.structure.observed.tolist())}
+    for c in form.coordinates:
+        use, nodes = uses(form.problem.graph).get(c.node, ("other", ()))
+        if c.kind != "log" or use not in ("residual", "precision"):
+            continue
+        values = w[t.tape.place(t.outer_registers[c.node])]
+        smallest = float(values.max() ** -0.5 if use == "precision" else values.min())
+        for node in nodes:
+            if node in columns and smallest < NOTHING * float(np.nanstd(form.values[:, columns[node]])):
+                return c.node, node
+    return None
+
+
 def _verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
     names = labels(form)
+    if (gone := _collapsed(form, optimum)) is not None:
+        scale, node = gone
+        return False, (
+            f"'{scale}' runs to zero, because latents reproduce '{node}' (a Heywood case): fix '{scale}' at "
+            f"the least error that '{node}' can have, give it a prior (InverseGamma), take a smaller model, or "
+            "state its variance as a parameter without bounds, which may go below zero"
+        )
     norm = optimum.decrement / np.sqrt(2)
     free = np.flatnonzero(~optimum.active)
     if free.size and abs(optimum.smallest) < FLAT:
