@@ -20,8 +20,7 @@ class Unit:
     nodes : stochastic nodes with values in every unit, in the order of the graph.
     derived : deterministic nodes that depend on these linearly.
     covariates : data of every unit that enter means linearly.
-    needed : why the units' moments are the better form: the field form has none of this, or grows with the
-        number of units; empty where either would do.
+    needed : what the field form has no answer for, so that only moments will do; empty where either would.
     """
 
     plate: str
@@ -166,10 +165,6 @@ def _used(dag: Dag, nodes: tuple[str, ...]) -> set[str]:
 def _needed(dag: Dag, nodes: tuple[str, ...], inside: set[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     latent = {n for n in inside if n in dag.nodes and not dag.nodes[n].observed and n in nodes}
-    unknown = {
-        n.name for n in dag.nodes.values() if n.name not in inside and n.role in ("latent", "parameter")
-    }
-    unknown |= {n.name for n in dag.nodes.values() if n.kind == "deterministic" and n.name not in inside}
     for statement in dag.statements:
         match statement:
             case Covariance(left=left, right=right):
@@ -179,11 +174,6 @@ def _needed(dag: Dag, nodes: tuple[str, ...], inside: set[str]) -> tuple[str, ..
                 found[f"{', '.join(map(repr, names))} depend on one another"] = None
             case Stochastic(distribution=d, head=head) if d.family == "Simultaneous":
                 found[f"the components of '{head.name}' depend on one another"] = None
-            case Stochastic(distribution=d, head=head) if head.name in inside:
-                mean = d.argument("mu")
-                for term in _terms(mean, inside) if isinstance(mean, ex.Expression) else ():
-                    if term.reference.name in latent and depends(term.coefficient, unknown):
-                        found[f"'{head.name}' has an unknown loading on '{term.reference.name}'"] = None
             case _:
                 continue
     return tuple(found)

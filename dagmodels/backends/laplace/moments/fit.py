@@ -121,9 +121,9 @@ def _verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
     if (gone := _collapsed(form, optimum)) is not None:
         scale, node = gone
         return False, (
-            f"'{scale}' runs to zero, because latents reproduce '{node}' (a Heywood case): fix '{scale}' at "
-            f"the least error that '{node}' can have, give it a prior (InverseGamma), take a smaller model, or "
-            "state its variance as a parameter without bounds, which may go below zero"
+            f"'{scale}' runs to zero, because latents reproduce '{node}' (a Heywood case): fix '{scale}' "
+            f"at the least error that '{node}' can have, give it a prior (InverseGamma), take a smaller "
+            "model, or state its variance as a parameter without bounds, which may go below zero"
         )
     norm = optimum.decrement / np.sqrt(2)
     free = np.flatnonzero(~optimum.active)
