@@ -22,7 +22,7 @@ GRADIENT_LIMIT = 1e-5
 ROUNDING = 64 * np.finfo(float).eps  # nor are those below this share of its largest value
 NEARLY = 1e-2  # where a search failed, a residual scale below this share of the spread is why
 LOST = 1e-2  # a share, or a gap between cut points, below this over the number of rows is none
-FAR, NO_CHANGE = 10.0, 1e-6  # a coefficient beyond, and a change of the deviance that is none
+FAR, NO_CHANGE = 10.0, 1e-4  # a coefficient beyond, and a change of the deviance that is none
 FLAT = 1e-8  # curvature of a log scale, on the deviance scale, that counts as none
 SHAPELESS = 2e-2  # the same for shapes of latents' laws, which may run off: a standard error of a factor e^10
 
