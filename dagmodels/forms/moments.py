@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.outer import Coordinate
-from dagmodels.numerics.moments import Moments, Sample, Structure
+from dagmodels.numerics.moments import COVARIANCE, Moments, Sample, Structure
 from dagmodels.numerics.optimise import Optimum
 from dagmodels.numerics.tape import Tape
 
@@ -76,6 +76,16 @@ class Template:
         found = np.zeros((self.source.size, self.x_places.size))
         entries, coordinates = self.direct
         found[entries, coordinates] = self.data[entries]
+        return found
+
+    @cached_property
+    def least(self) -> Floats:
+        """Zero for coordinates that are variances themselves, minus infinity for others."""
+        s = self.structure
+        entries, coordinates = self.direct
+        found = np.full(self.x_places.size, -np.inf)
+        own = (s.kind[entries] == COVARIANCE) & (s.row[entries] == s.column[entries])
+        found[coordinates[own]] = 0.0
         return found
 
     @cached_property

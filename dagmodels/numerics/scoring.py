@@ -53,6 +53,9 @@ def score(
         g = point.gradient
         free = ~_active(x, g, lower, upper)
         model = point.hessian() if exact else point.information()
+        if not (np.isfinite(model).all() and np.isfinite(g).all()):
+            message = "the criterion has no derivatives here"
+            break
         step, decrement, positive = _step(model, g, free, damping)
         if exact and not positive:
             model = point.information()
@@ -87,7 +90,9 @@ def _certified(
     active = ((x <= lower) & (g > 0)) | ((x >= upper) & (g < 0)) | (lower == upper)
     at = np.flatnonzero(~active)
     decrement, smallest = 0.0, 1.0
-    if at.size:
+    if not np.isfinite(hessian).all():
+        decrement, message = math.inf, "the criterion has no second derivatives here"
+    elif at.size:
         part = hessian[np.ix_(at, at)]
         d = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(part)), 1e-300))
         eigenvalues, vectors = np.linalg.eigh(part * d[:, None] * d)

@@ -69,7 +69,14 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
         if not np.isfinite(form.at(begin).value):
             raise FitError(_no_start(form))
         optimum = score(at, begin, lower, upper)
-    converged, message = _verdict(form, optimum)
+        converged, message = _verdict(form, optimum)
+        least = np.maximum(lower, form.template.least)
+        if not converged and (least > lower).any() and np.isfinite(form.at(np.maximum(begin, least)).value):
+            inside = score(at, np.maximum(begin, least), least, upper)  # first where variances are variances
+            again = score(at, inside.x, lower, upper) if (inside.active & (least > lower)).any() else inside
+            second = _verdict(form, again)
+            if second[0]:
+                optimum, (converged, message) = again, second
     return MomentsSolution(
         form, form.at(optimum.x), optimum, count[0], converged, message, time.process_time() - began
     )
