@@ -143,9 +143,11 @@ def test_unidentified_models_do_not_pass(pupils):
 
 
 def test_most_random_factor_models_converge():
-    """Sixty factor models of loadings from 0.4 to 1.2 and 40 to 400 rows, some with gaps, in any units: at most two
-    searches may fail (small samples may have no optimum; none of these sixty failed when this was written), and
-    what converged is no saddle."""
+    """Sixty factor models of loadings from 0.4 to 1.2 and 40 to 400 rows, some with gaps, in any units.
+
+    At most two searches may fail (small samples may have no optimum; none of these sixty did when this was
+    written), and what converged is no saddle.
+    """
     failed = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
