@@ -7,8 +7,12 @@ the fit comes back under lme4's names (`results.mixed`).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from dagmodels.api import Graph
 from dagmodels.data.frames import Table
@@ -60,6 +64,9 @@ def lmer(
     -----
     FitWarning : the fit did not converge, is singular, or columns were dropped.
     """
+    _refuse_options(lmer, options)
+    if not isinstance(REML, bool | np.bool_):
+        raise_all([ModelError(f"REML is {REML!r}", hint="True or False")], "the options of lmer")
     found = _model(
         formula,
         data,
@@ -71,7 +78,7 @@ def lmer(
         correlation=correlation,
         call="lmer",
     )
-    return found.fit(**options)  # type: ignore[return-value]
+    return _fitted(found, options, lmer)
 
 
 def glmer(
@@ -104,6 +111,8 @@ def glmer(
 
     The other arguments, errors and warnings are those of `lmer`.
     """
+    _refuse_options(glmer, options)
+    order = _points(nAGQ)
     found = _model(
         formula,
         data,
@@ -116,9 +125,56 @@ def glmer(
         dispformula=dispformula,
         call="glmer",
     )
-    if nAGQ != 1:
-        options["quadrature"] = nAGQ
-    return found.fit(**options)  # type: ignore[return-value]
+    if order != 1:
+        options["quadrature"] = order
+    return _fitted(found, options, glmer)
+
+
+# options of R's functions that have no counterpart, and why
+_NEEDLESS = {
+    "control": "there is nothing to tune: searches end with a certificate, or say why not",
+    "start": "starts are found, several where the surface asks for it",
+    "subset": "select rows of the data before",
+    "na_action": "missing responses are predicted; leave out rows with missing covariates before",
+    "verbose": "fit.diagnostics has the iterations",
+}
+_OPTIONS = ("method", "seed", "check", "se", "quadrature", "posterior", "posterior_draws")
+
+
+def _refuse_options(call: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Options that neither the formula's door nor the backend knows; those of other backends pass."""
+    if options.get("method", "auto") not in ("auto", "laplace"):
+        return
+    own = [*(n for n in signature(call).parameters if n != "options"), *_OPTIONS]
+    errors = []
+    for name in options:
+        if name in _OPTIONS:
+            continue
+        near = [n for n in own if n.lower() == name.lower()] or get_close_matches(name, own, 1)
+        hint = _NEEDLESS.get(name, f"did you mean {near[0]}=?" if near else f"it has {', '.join(own[2:])}")
+        if name in ("family", "link", "ziformula", "dispformula", "nAGQ"):
+            hint = "glmer has it; responses of lmer are Normal"
+        errors.append(ModelError(f"{call.__name__} has no option '{name}'", hint=hint))
+    raise_all(errors, f"the options of {call.__name__}")
+
+
+def _points(nAGQ: Any) -> int:
+    """The number of points of quadrature."""
+    if isinstance(nAGQ, bool) or not isinstance(nAGQ, int | np.integer) or not 1 <= nAGQ <= 100:
+        hint = "1 for Laplace's approximation, or up to 100 points of adaptive quadrature"
+        raise_all([ModelError(f"nAGQ is {nAGQ!r}", hint=hint)], "the options of glmer")
+    return int(nAGQ)
+
+
+def _fitted(model: MixedModel, options: Mapping[str, Any], call: Callable[..., Any]) -> MixedFit:
+    """The model's fit, with warnings that point to the line that called `lmer` or `glmer`."""
+    found = model.fit_quietly(**options)
+    if not found.converged:
+        told = f"the fit of '{call.__name__}' did not converge: {found.message}"
+        warnings.warn(told, FitWarning, stacklevel=3)
+    for sentence in found.warnings:
+        warnings.warn(sentence, FitWarning, stacklevel=3)
+    return found  # type: ignore[return-value]
 
 
 def anova(*fits: MixedFit, refit: bool = True) -> DataFrame:

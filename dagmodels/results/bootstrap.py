@@ -119,12 +119,7 @@ def bootstrap(
     fit: Fit, draws: int, seed: int, statistic: Callable[[Fit], Any] | None, executor: Executor | None
 ) -> Bootstrap:
     """See `Fit.bootstrap`."""
-    faults = []
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 2:
-        faults.append(ModelError(f"draws is {draws!r}", hint="give a whole number from 2"))
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        faults.append(ModelError(f"seed is {seed!r}", hint="give a whole number from 0"))
-    raise_all(faults, "the bootstrap")
+    check_draws(draws, seed, 2, "the bootstrap")
     names, estimates = _numbers(fit, statistic)
     units = [range(first, min(first + UNIT, draws)) for first in range(0, draws, UNIT)]
     work = partial(_unit, fit, int(seed), statistic, len(names))
@@ -134,6 +129,16 @@ def bootstrap(
         values.append(found)
         failures.extend(failed)
     return Bootstrap(names, estimates, np.concatenate(values), tuple(failures), int(seed))
+
+
+def check_draws(draws: Any, seed: Any, least: int, where: str) -> None:
+    """Raises ModelErrors for draws and seeds that are no whole numbers, or too small."""
+    faults = []
+    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < least:
+        faults.append(ModelError(f"draws is {draws!r}", hint=f"give a whole number from {least}"))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        faults.append(ModelError(f"seed is {seed!r}", hint="give a whole number from 0"))
+    raise_all(faults, where)
 
 
 def _unit(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dagmodels.analysis.general import IDENTITY
 from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.defined import defined, root
-from dagmodels.backends.laplace.edges import below_zero, negative_variances, set_edges
+from dagmodels.backends.laplace.edges import ZERO, below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.modes import departures, modes
 from dagmodels.backends.laplace.restricted import measure, method
@@ -405,7 +405,7 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
     for c in solution.field.coordinates:
         part = slice(position, position + c.length)
         if c.kind == "cholesky":
-            names.extend(_singular(solution, c.node, c.order, x[part]))
+            names.extend(_singular(solution, c.node, c.order, x[part], solution.scale[part]))
         elif c.group is None:
             edge = zero[part] | active[part]
             names.extend(element_label(solution.field.problem, c.node, int(i)) for i in np.flatnonzero(edge))
@@ -413,20 +413,27 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
     return (*names, *set_edges(solution).boundary)
 
 
-def _singular(solution: Solution, node: str, order: int, x: Floats) -> list[str]:
-    """Matrices with a zero direction: named by the variance that is zero, else as a whole."""
+def _singular(solution: Solution, node: str, order: int, x: Floats, scale: Floats) -> list[str]:
+    """Matrices with a zero direction: named by the variance that is zero, else as a whole.
+
+    scale : typical sizes of the coordinates; each component is measured by its own, since one may be in
+        units far from those of another.
+    """
     i, j = lower_triangle(order)
     found = []
-    for part in x.reshape(-1, i.size):
+    for part, sizes in zip(x.reshape(-1, i.size), scale.reshape(-1, i.size), strict=True):
         factor = np.zeros((order, order))
         factor[i, j] = part
-        variances = (factor**2).sum(axis=1)
-        top = variances.max(initial=0.0)
-        if math.prod((factor.diagonal() ** 2).tolist()) > 1e-9 * top**order > 0.0:
-            continue  # the smallest eigenvalue is at least the determinant over e top^(order - 1)
-        for d in np.flatnonzero(variances <= 1e-12 * max(top, 1e-300)):
+        deviation = np.sqrt((factor**2).sum(axis=1))
+        zero = deviation <= ZERO * sizes[i == j]
+        for d in np.flatnonzero(zero):
             found.append(element_label(solution.field.problem, node, int(d * order + d)))
-        if not found and np.linalg.eigvalsh(factor @ factor.T)[0] <= 1e-10 * top:
+        if zero.any():
+            continue
+        rows = factor / deviation[:, None]
+        if math.prod((rows.diagonal() ** 2).tolist()) > 1e-9:
+            continue  # the smallest eigenvalue is at least the determinant over e order^(order - 1)
+        if np.linalg.eigvalsh(rows @ rows.T)[0] <= 1e-10:
             found.append(node)
     return found
 

@@ -24,6 +24,7 @@ NEARLY = 1e-2  # where a search failed, a residual scale below this share of the
 LOST = 1e-2  # a share, or a gap between cut points, below this over the number of rows is none
 FAR, NO_CHANGE = 10.0, 1e-4  # a coefficient beyond, and a change of the deviance that is none
 FLAT = 1e-8  # curvature of a log scale, on the deviance scale, that counts as none
+TOGETHER = 1e-6  # smallest eigenvalue of the scales' Hessian, its diagonal made one: only a sum is known
 SHAPELESS = 2e-2  # the same for shapes of latents' laws, which may run off: a standard error of a factor e^10
 
 
@@ -85,7 +86,7 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             f"'{lost}' runs to infinity, where the criterion no longer depends on it; leave it out, or give "
             "it a prior"
         )
-    if (flat := _flat(field, optimum)) is not None:
+    if (flat := _flat(field, f, optimum)) is not None:
         return False, (
             f"the criterion does not depend on '{flat}' here: these data cannot tell its value; "
             "fix it, give it a prior, or give more data"
@@ -175,8 +176,8 @@ def _bent(field: Field, f: Objective, optimum: Optimum) -> str:
     return labels(field)[int(free[np.argmax(np.abs(vectors[:, 0]))])]
 
 
-def _flat(field: Field, optimum: Optimum) -> str | None:
-    """A residual scale or precision that the criterion does not depend on."""
+def _flat(field: Field, f: Objective, optimum: Optimum) -> str | None:
+    """An unknown scale that the criterion does not depend on, alone or beside another one."""
     position = 0
     for c in field.coordinates:
         if c.kind == "log" and c.length:
@@ -184,7 +185,33 @@ def _flat(field: Field, optimum: Optimum) -> str | None:
             if steepest.min() < FLAT:
                 return labels(field)[position + int(np.argmax(steepest < FLAT))]
         position += c.length
-    return None
+    return _flat_scales(field, f, optimum)
+
+
+def _flat_scales(field: Field, f: Objective, optimum: Optimum) -> str | None:
+    """Scales of latents that fixed coefficients, or scales of other latents, leave nothing to tell.
+
+    Two groupings that are one, for example, have only a sum of their variances: the correlation of the
+    two scales in the Hessian is one. Scales at zero are tested by their slope in the variance instead.
+    """
+    used = [np.full(c.length, c.use in ("scale", "matrix") and c.kind != "log") for c in field.coordinates]
+    moving = ~optimum.active & (np.abs(optimum.x) > 1e-6 * f.space.scale)
+    at = np.flatnonzero(np.concatenate([np.zeros(0, bool), *used]) & moving)
+    part = optimum.hessian[np.ix_(at, at)]
+    if not at.size or not np.isfinite(part).all():
+        return None
+    diagonal = np.diag(part)
+    if (none := np.abs(diagonal) * f.space.scale[at] ** 2 < FLAT).any():
+        return labels(field)[at[int(np.argmax(none))]]
+    scale = [np.full(c.length, c.use == "scale") for c in field.coordinates]
+    alone = np.flatnonzero(np.concatenate(scale)[at])
+    if alone.size < 2 or (diagonal[alone] <= 0).any():
+        return None
+    size = np.sqrt(diagonal[alone])
+    values, vectors = np.linalg.eigh(part[np.ix_(alone, alone)] / np.outer(size, size))
+    if values[0] >= TOGETHER:
+        return None
+    return labels(field)[at[alone[int(np.argmax(np.abs(vectors[:, 0])))]]]
 
 
 def run_off(field: Field, optimum: Optimum) -> str | None:

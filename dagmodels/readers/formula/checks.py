@@ -105,3 +105,50 @@ def check_effects(
                     hint="their variances are not identified: leave out what the others say already",
                 )
             )
+
+
+def check_repeats(
+    bars: Sequence[tuple[str, str, str, Sequence[Column]]],
+    groups: Mapping[str, Levels],
+    seen: NDArray[np.bool_] | None,
+    faults: Collector,
+) -> None:
+    """No effect varies twice by the same groups: of the two variances only the sum would be known.
+
+    Parameters
+    ----------
+    bars : grouping factor, predictor, text and columns of each random term.
+    """
+    for i, (group, part, text, own) in enumerate(bars):
+        for other, their, told, columns in bars[:i]:
+            if part != their or not _same_groups(group, other, groups, seen):
+                continue
+            twice = [n for n, x in own for m, y in columns if x is y or (n == m and np.array_equal(x, y))]  # type: ignore[arg-type]
+            if twice:
+                alike = "" if group == other else f" ('{group}' and '{other}' group the rows alike)"
+                faults.add(
+                    ModelError(
+                        f"{' and '.join(twice)} var{'ies' if len(twice) == 1 else 'y'} twice by the same "
+                        f"groups, in ({told}) and ({text}){alike}",
+                        node=group,
+                        hint="only the sum of the two variances is identified: leave one out",
+                    )
+                )
+
+
+def _same_groups(one: str, two: str, groups: Mapping[str, Levels], seen: NDArray[np.bool_] | None) -> bool:
+    """Whether two grouping factors part the rows in the same way."""
+    if one == two:
+        return True
+    if one not in groups or two not in groups:
+        return False
+    a, b = groups[one], groups[two]
+    if seen is None and len(a.labels) != len(b.labels):
+        return False
+    left, right = (a.codes, b.codes) if seen is None else (a.codes[seen], b.codes[seen])
+    partner = np.full(len(a.labels), -1, dtype=np.int64)
+    partner[left] = right
+    if (partner[left] != right).any():
+        return False
+    used = partner[partner >= 0]
+    return count_distinct(used) == used.size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import lru_cache
 
 from dagmodels.graph import expression as ex
@@ -246,7 +247,10 @@ def find(family: str, link: str | None = None) -> tuple[Family, str]:
     known = ", ".join(FAMILIES)
     if name not in FAMILIES:
         what = "has no model here yet" if name in _LATER else "is not known"
-        refuse(f"the family '{name}' {what}.", f"known families: {known}", family)
+        lowered = {k.lower(): k for k in (*FAMILIES, *_ALIASES)}
+        near = get_close_matches(name.lower(), lowered, 1, 0.75)
+        hint = f"did you mean '{lowered[near[0]]}'? " if near else ""
+        refuse(f"the family '{name}' {what}.", f"{hint}known families: {known}", family)
     if link is not None and inner is not None and link != inner:
         refuse(f"two links are given, '{inner}' and '{link}'.", "give one", family)
     found = FAMILIES[name]

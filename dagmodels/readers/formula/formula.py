@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NoReturn
@@ -37,6 +38,11 @@ class Formula:
         """For each random term the predictor that it belongs to: "cond", or "zi" for structural zeros."""
         own = len(self.bars) - self.zero_bars
         return ("cond",) * own + ("zi",) * self.zero_bars
+
+    def some(self, bars: Sequence[int]) -> Formula:
+        """With some of the random terms only, by their places."""
+        zeros = sum(self.parts[i] == "zi" for i in bars)
+        return replace(self, bars=tuple(self.bars[i] for i in bars), zero_bars=zeros)
 
 
 def with_parts(formula: Formula, ziformula: str | None, dispformula: str | None) -> Formula:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from dagmodels.data.frames import Table
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.dag import Dag
-from dagmodels.readers.formula.checks import check_effects, check_groups, dropped_columns
+from dagmodels.readers.formula.checks import check_effects, check_groups, check_repeats, dropped_columns
 from dagmodels.readers.formula.columns import INTERCEPT, Column, columns
 from dagmodels.readers.formula.deparse import variable_name
 from dagmodels.readers.formula.design import Collector, Columns, as_table, make
@@ -88,21 +88,28 @@ class Reading:
         """Of the response."""
         return find(self.naming.family, self.naming.link)[0]
 
-    def replay(self, new: Any) -> Rows:
+    def replay(self, new: Any, used: Collection[int] | None = None) -> Rows:
         """The design of new rows, coded as the rows of the fit were.
+
+        used : places of the random terms that are wanted: no columns need be there for others. None: all.
 
         Raises
         ------
         ModelErrors : missing columns or values; levels of a fixed factor that the fit has not seen.
         """
-        made, y, _ = self._again(new, False)
+        wanted = range(len(self.parts)) if used is None else used
+        bars = sorted({self.parts[i].bar for i in wanted})
+        made, y, _ = self._again(new, False, bars)
         new_levels: dict[str, tuple[str, ...]] = {}
-        random = []
-        for term, part in zip(self.naming.terms, self.parts, strict=True):
+        random: list[tuple[Any, tuple[Floats | None, ...]]] = []
+        for i, (term, part) in enumerate(zip(self.naming.terms, self.parts, strict=True)):
+            if i not in wanted:
+                random.append((np.zeros(0, dtype=np.int64), ()))
+                continue
             codes, fresh = _placed(made.groups[term.factor], term.levels)
             if fresh:
                 new_levels[term.factor] = fresh
-            random.append((codes, tuple(made.random[part.bar][j][1] for j in part.columns)))
+            random.append((codes, tuple(made.random[bars.index(part.bar)][j][1] for j in part.columns)))
         fixed = tuple(made.fixed[j][1] for j in self.kept)
         sides = {"zero": _values(made.zero), "spread": _values(made.spread)}
         return Rows(made.n, fixed, tuple(random), made.offset, *_shown(y), new=new_levels, **sides)
@@ -154,8 +161,13 @@ class Reading:
         names = tuple(n for n in work.table.names if not (absent and n == work.response))
         return self._tagged(Table(names, made.n, work.table.read, work.table.source))
 
-    def _again(self, new: Any, fitted: bool) -> tuple[Columns, Response | None, Evaluator]:
-        """Columns of other data, with the levels, knots and polynomials of the fit."""
+    def _again(
+        self, new: Any, fitted: bool, bars: Sequence[int] | None = None
+    ) -> tuple[Columns, Response | None, Evaluator]:
+        """Columns of other data, with the levels, knots and polynomials of the fit.
+
+        bars : places of the random terms of the formula to make columns of; None: all.
+        """
         faults = Collector()
         if self.offset is not None and not isinstance(self.offset, str):
             faults.add(
@@ -170,7 +182,12 @@ class Reading:
             faults.add(error)
         faults.raise_all("")
         again = Evaluator(table, self.states, self.contrasts)
-        made = make(self.formula, again, faults, self.offset)
+        made = make(self.formula if bars is None else self.formula.some(bars), again, faults, self.offset)
+        for name, value in again.seen.items():
+            if name in self.values and isinstance(self.values[name], Levels) != isinstance(value, Levels):
+                what = ("text", "numbers") if isinstance(value, Levels) else ("numbers", "text")
+                told = f"'{name}' is {what[0]} here, and was {what[1]} in the data of the fit"
+                faults.add(ModelError(told, node=name, hint="check the column's type"))
         y: Response | None = None
         assert self.formula.response is not None
         if fitted or _has_columns(self.formula.response, again.table.names):
@@ -340,6 +357,9 @@ def _checked(
     kept = tuple(j for j in range(len(made.fixed)) if j not in gone and not (law.ordered and j == lead))
     random = [(b.text, c) for b, c in zip(formula.bars, made.random, strict=True)]
     check_effects(random, [made.fixed[j] for j in kept], seen, n, faults)
+    every = zip(formula.bars, formula.parts, made.random, strict=True)
+    whose = [(b.group, part, b.text, c) for b, part, c in every]
+    check_repeats(whose, made.groups, seen, faults)
     if len(kept) >= n and law.name == "gaussian":
         faults.add(
             ModelError(

@@ -101,6 +101,8 @@ def row_values(given: Any, what: str, evaluator: Evaluator) -> Floats | None:
         return None
     if isinstance(given, str):
         given = evaluator.numbers(Name(given)).astype(float)
+    if np.ndim(given) == 0:
+        raise ModelError(f"{what} is {given!r}", hint="give a column's name, or one number a row")
     found = as_column(what, given).floats()
     if found.shape != (evaluator.table.n,):
         raise ModelError(

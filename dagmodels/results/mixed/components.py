@@ -110,8 +110,10 @@ def _correlation(term: RandomTerm, i: int, j: int, values: Mapping[str, float]) 
     if product <= 0:
         return math.nan, {both: math.nan}
     cor = values[both] / math.sqrt(product)
+    if abs(cor) >= 1 - 1e-10:  # at the edge of its domain: the curvature there is no sampling variance
+        return max(-1.0, min(1.0, cor)), {both: math.nan}
     slopes = {both: 1 / math.sqrt(product), **{v: -0.5 * cor / values[v] for v in own}}
-    return max(-1.0, min(1.0, cor)), slopes
+    return cor, slopes
 
 
 def _spread(term: RandomTerm, i: int, j: int) -> str:
@@ -160,7 +162,8 @@ def covariance(rows: Sequence[Component], names: Sequence[str], matrix: Floats) 
 def table(rows: Sequence[Component], total: Floats, what: Mapping[str, str]) -> dict[str, Any]:
     """Columns of the estimates; limits are estimate ± 1.96 se inside the range of each kind."""
     estimate = np.array([r.estimate for r in rows], dtype=float)
-    se = np.sqrt(np.maximum(np.diag(total), 0.0))
+    variance = np.diag(total)
+    se = np.sqrt(np.where(variance < 0, np.nan, variance))
     lower, upper = wald(
         estimate, se, positive=[r.kind in ("sd", "sigma", "dispersion", "shape") for r in rows]
     )

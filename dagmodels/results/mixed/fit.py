@@ -137,7 +137,7 @@ class MixedFit(Inference, Fit):
                 rows.append((r.group, r.term, r.term2, cov, r.estimate))
         return DataFrame(rows, columns=["grp", "var1", "var2", "vcov", "sdcor"])
 
-    def ranef(self, sd: bool = False) -> dict[str, DataFrame]:
+    def ranef(self, *, sd: bool = False) -> dict[str, DataFrame]:
         """Conditional modes by grouping factor: a row a level, a column an effect.
 
         sd : their conditional standard deviations (given the parameters) instead.
@@ -254,7 +254,7 @@ class MixedFit(Inference, Fit):
         Parameters
         ----------
         new : a frame with the columns of the formula, or None for the rows fitted. Factor levels, knots
-            and polynomials are those of the fit.
+            and polynomials are those of the fit. Random terms that are left out need no columns.
         re_form : None for all random terms, "NA" (or False, "~0") for none, or a formula of those to
             count in, such as "~ (1 | Subject)".
         allow_new_levels : levels of grouping factors that the fit has not seen get no deviation, instead
@@ -271,11 +271,11 @@ class MixedFit(Inference, Fit):
         if type not in (known := self._kinds_of_prediction()):
             hint = " or ".join(map(repr, known))
             raise_all([ModelError(f"type={type!r} is unknown", hint=hint)], "predict")
-        rows = self.rows if new is None else self.design.replay(new)
         chosen = self._chosen(re_form)
+        used = [i for i, effects in enumerate(chosen) if effects]
+        rows = self.rows if new is None else self.design.replay(new, used)
         if rows.new and not allow_new_levels:
-            used = {t.factor for t, c in zip(self.naming.terms, chosen, strict=True) if c}
-            _refuse_new({g: v for g, v in rows.new.items() if g in used})
+            _refuse_new(rows.new)
         if type in ("link", "zlink"):
             return self._linear_predictor(rows, chosen, "cond" if type == "link" else "zi")
         if self.naming.levels:
@@ -349,6 +349,30 @@ class MixedFit(Inference, Fit):
         return eta
 
     # -- the fit once more
+
+    def simulate(self, draws: int = 1, seed: int = 1) -> DataFrame:
+        """Responses drawn from the fit, as lme4's `simulate`: a row a row of the data, a column a draw.
+
+        Random effects are drawn anew, from their estimated variances; rows whose response is missing, and
+        does not count, have NaN. The columns are those that `refit` takes (counts, for binomial models).
+
+        draws, seed : how many, and the seed: the first ten of a hundred are the ten of a shorter run.
+
+        Raises
+        ------
+        ModelErrors : draws or seed that are no whole numbers.
+        """
+        from pandas import DataFrame
+
+        from dagmodels.results.bootstrap import check_draws
+
+        check_draws(draws, seed, 1, "the simulation")
+        streams = [np.random.SeedSequence(int(seed), spawn_key=(number,)) for number in range(draws)]
+        columns: dict[str, Floats] = {}
+        for number, drawn in enumerate(self.refitter().simulate(streams)):
+            (values,) = drawn.values()
+            columns[f"sim_{number + 1}"] = np.asarray(values, dtype=np.float64).reshape(-1)
+        return DataFrame(columns)
 
     def refit(self, y: Any) -> MixedFit:
         """The fit for other responses in the same rows: one a row, missing ones ignored (see `Fit.refit`).
@@ -473,9 +497,12 @@ def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFi
 
 
 def _renamed(sentence: str, naming: Naming) -> str:
-    """A sentence about the graph's coefficients with their names in the formula."""
+    """A sentence about the graph's unknowns with lme4's names."""
     for label in naming.coefficients:
         sentence = sentence.replace(f"'{naming.beta}[{label}]'", f"'{label}'")
+    for term in naming.terms:
+        if term.structure == "scalar":
+            sentence = sentence.replace(f"'{term.spread}'", f"'sd_{term.effects[0]}|{term.factor}'")
     return sentence
 
 
