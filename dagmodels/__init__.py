@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
     from dagmodels.mixed import anova, glmer, lmer
-    from dagmodels.structural import cfa, growth, lavaan, sem
+    from dagmodels.structural import cfa, growth, invariance, lavaan, sem
 
 __version__ = "0.1.0"
 
@@ -51,6 +51,7 @@ _HOMES = {
     "lmer": "dagmodels.mixed",
     "cfa": "dagmodels.structural",
     "growth": "dagmodels.structural",
+    "invariance": "dagmodels.structural",
     "lavaan": "dagmodels.structural",
     "sem": "dagmodels.structural",
 }
@@ -70,6 +71,7 @@ __all__ = [
     "functions",
     "glmer",
     "growth",
+    "invariance",
     "lavaan",
     "lmer",
     "read",

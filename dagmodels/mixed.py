@@ -177,8 +177,9 @@ def _fitted(model: MixedModel, options: Mapping[str, Any], call: Callable[..., A
     return found  # type: ignore[return-value]
 
 
-def anova(*fits: MixedFit, refit: bool = True) -> DataFrame:
-    """Likelihood-ratio tests between mixed models, as lme4's `anova(fit0, fit1)`.
+def anova(*fits: Any, refit: bool = True) -> DataFrame:
+    """Likelihood-ratio tests between mixed models, as lme4's `anova(fit0, fit1)`, or between structural
+    equation models, as lavaan's `lavTestLRT`.
 
     Parameters
     ----------
@@ -189,7 +190,8 @@ def anova(*fits: MixedFit, refit: bool = True) -> DataFrame:
     Returns
     -------
     A table, smaller models first: npar, AIC, BIC, logLik, deviance, Chisq, Df, Pr(>Chisq);
-    `attrs["models"]` has the formulas. One fit gives its own `anova()`.
+    `attrs["models"]` has the formulas. One fit gives its own `anova()`. Of structural models, fewest degrees
+    of freedom first: Df, AIC, BIC, Chisq, Chisq diff, RMSEA, Df diff, Pr(>Chisq).
 
     Raises
     ------
@@ -201,7 +203,10 @@ def anova(*fits: MixedFit, refit: bool = True) -> DataFrame:
     """
     from dagmodels.results.mixed.fit import MixedFit
     from dagmodels.results.mixed.likelihood_ratio import comparison, refuse_unlike
+    from dagmodels.results.sem.fit import SemFit
 
+    if fits and all(isinstance(f, SemFit) for f in fits):
+        return fits[0].lr_test(*fits[1:])
     wrong = [type(f).__name__ for f in fits if not isinstance(f, MixedFit)]
     if wrong or not fits:
         told = f"{wrong[0]} is no fit of lmer or glmer" if wrong else "there is no fit"

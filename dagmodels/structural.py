@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from dagmodels.readers.lavaan import Reading
     from dagmodels.results.fit import Fit
     from dagmodels.results.sem.fit import SemFit
-    from dagmodels.results.sem.naming import SemNaming
+    from dagmodels.results.sem.ladder import Invariance
+    from dagmodels.results.sem.naming import Equality, SemNaming
+    from dagmodels.results.sem.scores import GivenRows
 
 MISSING = {
     "listwise": "listwise", "listwise.deletion": "listwise", "fiml": "fiml", "ml": "fiml", "direct": "fiml",
@@ -72,6 +74,53 @@ def lavaan(model: str, data: Any = None, **options: Any) -> SemFit:
     return _model(model, "lavaan", data, options)
 
 
+def invariance(
+    model: str, data: Any, *, group: str, steps: Sequence[str] | None = None, model_type: str = "cfa",
+    **options: Any,
+) -> Invariance:  # fmt: skip
+    """Is the measurement the same in all groups? Fit the ladder of models and compare them in one table.
+
+    Parameters
+    ----------
+    model, data, options : as of `cfa`; `group_partial` releases single parameters in all steps.
+    group : name of the grouping column.
+    steps : some of "configural" (the same form), "metric" (equal loadings), "scalar" (and intercepts) and
+        "strict" (and residual variances); None for all.
+    model_type : "cfa", "sem" or "growth", whose defaults hold.
+
+    Returns
+    -------
+    `print` shows the steps with chi-squares, their differences, CFI, RMSEA and SRMR; `.table` is that as a
+    frame, `["metric"]` a step's fit, `.score_tests("scalar")` what each of its constraints costs.
+    """
+    from dagmodels.results.sem.ladder import STEPS, Invariance
+
+    chosen = list(STEPS) if steps is None else list(steps)
+    faults = [
+        ModelError(f"there is no step {s!r}", hint=f"there are {', '.join(STEPS)}")
+        for s in chosen
+        if s not in STEPS
+    ]
+    if "group_equal" in options:
+        hint = "each step says what is equal; group_partial=['x3~1'] releases single parameters"
+        faults.append(ModelError("group_equal has no place here", hint=hint))
+    if not chosen:
+        faults.append(ModelError("there are no steps", hint="steps=['configural', 'metric']"))
+    raise_all(faults, "the invariance ladder")
+    order = [s for s in STEPS if s in chosen]
+    fits = {}
+    for step in order:
+        own = dict(options)
+        if not STEPS[step]:
+            own.pop("group_partial", None)
+        own.update(group=group, group_equal=list(STEPS[step]))
+        fits[step] = _model(model, model_type, data, own)
+        if len(fits[step].naming.groups) < 2:
+            told = f"the column '{group}' has one group only"
+            raise_all([ModelError(told, hint="give data of several groups")], "the invariance ladder")
+    return Invariance(fits, {s: STEPS[s] for s in order})
+
+
 def _model(model: str, kind: str, data: Any, options: Mapping[str, Any]) -> SemFit:
     fitting = {k: v for k, v in options.items() if k in ("seed", "check", "method")}
     rest = {k: v for k, v in options.items() if k not in fitting}
@@ -97,9 +146,12 @@ def read_model(
     settings = _settings(model_type, group, missing, information, options)
     if data is None:
         return StructuralModel.made(_read(text, (), "", settings), settings, text, None)
+    index = getattr(data, "index", None)
     frame = _frame(data)
     labels = _labels(frame, settings)
-    return StructuralModel.made(_read(text, labels, group or "", settings), settings, text, frame)
+    made = StructuralModel.made(_read(text, labels, group or "", settings), settings, text, frame)
+    made.index = index if hasattr(index, "take") else None
+    return made
 
 
 def read_file(source: Any, data: Any = None, **options: Any) -> StructuralModel:
@@ -205,18 +257,20 @@ class StructuralModel(Graph):
     settings: Settings
     text: str
     frame: Table | None
+    index: Any  # of the given rows, where the frame has one
 
     @classmethod
     def made(cls, reading: Reading, settings: Settings, text: str, frame: Table | None) -> Self:
         """The model of a text that has been read."""
         new = cls.of(reading.dag)
-        new.reading, new.settings, new.text, new.frame = reading, settings, text, frame
+        new.reading, new.settings, new.text, new.frame, new.index = reading, settings, text, frame, None
         return new
 
     def copy(self) -> Self:
         """The same model, free to change."""
         new = super().copy()
         new.reading, new.settings, new.text, new.frame = self.reading, self.settings, self.text, self.frame
+        new.index = self.index
         return new
 
     def explain(self) -> str:
@@ -244,12 +298,18 @@ class StructuralModel(Graph):
             if self.dag is self.reading.dag:
                 return other.fit_quietly(None, method, seed, check, **options)
             return super().fit_quietly(other.columns(), method, seed, check, **options)
+        columns, kept = self._given()
         if self.dag is not self.reading.dag:
-            return super().fit_quietly(self.columns(), method, seed, check, **options)
+            return super().fit_quietly(columns, method, seed, check, **options)
         _refuse_kept(self.reading)
         ours = {"form": "moments", "information": self.settings.information}
-        inner = super().fit_quietly(self.columns(), method, seed, check, **{**ours, **options})
-        return inner if inner.moments is None else sem_fit(inner, self.naming)
+        inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
+        return inner if inner.moments is None else sem_fit(inner, self.naming, self._rows(kept))
+
+    def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
+        """What reads rows for the fit's scores and predictions."""
+        fitted = np.flatnonzero(kept) if self.index is None else self.index[kept]
+        return partial(_given_rows, self.reading, self.settings, fitted)
 
     @property
     def naming(self) -> SemNaming:
@@ -265,6 +325,10 @@ class StructuralModel(Graph):
 
     def columns(self) -> dict[str, Any]:
         """The variables of the model, rows with missing values left out where `missing` says so."""
+        return self._given()[0]
+
+    def _given(self) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+        """These columns, and which of the rows they are."""
         if self.frame is None:
             raise_all([ModelError("there are no data", hint="pass a frame: model.fit(data)")], "the model")
         assert self.frame is not None
@@ -287,20 +351,29 @@ def _refuse_kept(reading: Reading) -> None:
     raise_all(faults, "the constraints of the model")
 
 
-def _columns(reading: Reading, settings: Settings, frame: Table) -> dict[str, Any]:
-    faults: list[ModelError] = []
+def _values(
+    reading: Reading, frame: Table, faults: list[ModelError], absent: bool = False
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """The variables of the model as numbers, and those that the frame has not; `absent` ones may miss."""
     values: dict[str, NDArray[np.float64]] = {}
+    missing: list[str] = []
     for name in reading.table.observed:
-        if name in frame:
-            values[name] = _numbers(name, frame.column(name), faults)
-        elif name in reading.provenance.products:
-            left, right = reading.provenance.products[name]
-            values[name] = _numbers(left, frame.column(left), faults) * _numbers(
-                right, frame.column(right), faults
-            )
-        else:
-            faults.append(_no_column(name, frame, "the variable"))
-    raise_all(faults, frame.source)
+        parts = reading.provenance.products.get(name, (name,)) if name not in frame else (name,)
+        gone = [p for p in parts if p not in frame]
+        if gone:
+            missing.append(name)
+            if not absent:
+                faults.append(_no_column(gone[0], frame, "the variable"))
+            continue
+        columns = [_numbers(p, frame.column(p), faults) for p in parts]
+        values[name] = columns[0] if len(columns) == 1 else columns[0] * columns[1]
+    return values, missing
+
+
+def _kept(
+    reading: Reading, settings: Settings, frame: Table, values: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.bool_]:
+    """The rows that are fitted."""
     keep = np.ones(frame.n, dtype=bool)
     if settings.missing == "listwise":
         for v in values.values():
@@ -310,11 +383,50 @@ def _columns(reading: Reading, settings: Settings, frame: Table) -> dict[str, An
         for name in reading.table.exogenous:  # fixed covariates are never missing
             if name in values and reading.dag.nodes[name].kind == "covariate":
                 keep &= ~np.isnan(values[name])
+    if reading.provenance.group is not None and settings.group is not None:
+        keep &= np.asarray(frame.column(settings.group).factor().codes) >= 0
+    return keep
+
+
+def _given_rows(reading: Reading, settings: Settings, fitted: Any, new: Any) -> GivenRows:
+    """Rows for a fit's scores and predictions: the labels of those fitted, or new ones."""
+    from dagmodels.results.sem.scores import GivenRows
+
+    if new is None:
+        return GivenRows(fitted, None, None)
+    index = getattr(new, "index", None)
+    frame = _frame(new)
+    faults: list[ModelError] = []
+    values, _ = _values(reading, frame, faults, absent=True)
+    group = np.zeros(frame.n, dtype=np.int64)
+    if settings.group is not None:
+        if settings.group not in frame:
+            faults.append(_no_column(settings.group, frame, "the grouping column"))
+        else:
+            factor = frame.column(settings.group).factor()
+            number = {label: g for g, label in enumerate(reading.table.groups)}
+            odd = [str(v) for v in factor.labels if str(v) not in number]
+            if odd:
+                told = f"'{settings.group}' has the group '{odd[0]}', which was not fitted"
+                faults.append(ModelError(told, hint=f"there are {', '.join(number)}"))
+            codes = np.asarray(factor.codes)
+            if (codes < 0).any():
+                told = f"'{settings.group}' has missing values"
+                faults.append(ModelError(told, hint="say which group each new row belongs to"))
+            group = np.array([number.get(str(v), 0) for v in factor.labels], dtype=np.int64)[codes]
+    raise_all(faults, frame.source)
+    return GivenRows(index if hasattr(index, "take") else np.arange(frame.n), values, group)
+
+
+def _columns(reading: Reading, settings: Settings, frame: Table) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    faults: list[ModelError] = []
+    values, _ = _values(reading, frame, faults)
+    raise_all(faults, frame.source)
+    keep = _kept(reading, settings, frame, values)
     found: dict[str, Any] = {}
     if reading.provenance.group is not None and settings.group is not None:
         factor = frame.column(settings.group).factor()
         codes = np.asarray(factor.codes)
-        keep &= codes >= 0
         labels = np.array([str(level) for level in factor.labels], dtype=object)
         found[reading.provenance.group] = labels[codes[keep]]
     if not keep.any():
@@ -334,7 +446,7 @@ def _columns(reading: Reading, settings: Settings, frame: Table) -> dict[str, An
         elif not here.size:
             faults.append(ModelError(f"'{name}' has no values", node=name, hint="leave it out"))
     raise_all(faults, frame.source)
-    return found
+    return found, keep
 
 
 def _numbers(name: str, column: Column, faults: list[ModelError]) -> NDArray[np.float64]:
@@ -368,7 +480,42 @@ def _naming(reading: Reading, settings: Settings) -> SemNaming:
         "ML",
         settings.missing,
         tuple(reading.provenance.swapped.items()),
+        observed=reading.table.observed,
+        exogenous=reading.table.exogenous,
+        equalities=_equalities(reading),
     )
 
 
-__all__: Sequence[str] = ("StructuralModel", "cfa", "growth", "lavaan", "read_model", "sem")
+def _equalities(reading: Reading) -> tuple[Equality, ...]:
+    """What equal labels and `==` rows say, over the rows that the fit names."""
+    from dagmodels.readers.lavaan.linear import Form, form
+    from dagmodels.results.sem.naming import Equality
+
+    table = reading.table
+    kept = [r for r in table.rows if r.op not in ("==", "<", ">")]
+    same: dict[int, list[int]] = {}
+    for i, r in enumerate(kept):
+        if r.free:
+            same.setdefault(r.free, []).append(i)
+    found = [
+        Equality(kept[first].plabel, kept[i].plabel, ((first, 1.0), (i, -1.0)))
+        for first, *others in same.values()
+        for i in others
+    ]
+    known: dict[str, Form] = {}
+    for r in kept:
+        if r.op != ":=":
+            own = Form({r.free: 1.0}) if r.free else Form(constant=r.value or 0.0)
+            known.update((n, own) for n in (r.label, r.plabel) if n and n not in known)
+    for r in table.constraints:
+        if r.op == "==" and r.left is not None and r.right is not None:
+            left, right = form(r.left, known.get), form(r.right, known.get)
+            if left is not None and right is not None and r.id not in reading.provenance.redundant:
+                terms = left.plus(right, -1.0).terms
+                found.append(Equality(r.lhs, r.rhs, tuple((same[n][0], c) for n, c in terms.items())))
+    return tuple(found)
+
+
+__all__: Sequence[str] = (
+    "StructuralModel", "cfa", "growth", "invariance", "lavaan", "read_model", "sem",
+)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +14,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.moments import MomentsSolution
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
+from dagmodels.results.sem.definitions import Definitions
 from dagmodels.results.sem.measures import Comparison, compare, measures
 from dagmodels.results.sem.naming import SemNaming, SemRow
 from dagmodels.results.sem.positions import Positions, positions
@@ -22,6 +23,8 @@ from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+    from dagmodels.results.sem.scores import GivenRows
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +37,7 @@ class SemFit(Fit):
     std_lv, std_all.
 
     naming : the table's rows and the settings. inner : the same fit under the graph's names.
+    rows : reads rows for scores and predictions: those fitted (None), or new ones.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
     is none.
     """
@@ -42,8 +46,9 @@ class SemFit(Fit):
     inner: Fit = field(default=None, repr=False)  # type: ignore[assignment]
     comparison: Comparison = field(default=None, repr=False)  # type: ignore[assignment]
     admissible: bool = True
+    rows: Callable[[Any], GivenRows] | None = field(default=None, repr=False)
 
-    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison"}
+    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison", "rows"}
 
     @property
     def solution(self) -> MomentsSolution:
@@ -70,6 +75,10 @@ class SemFit(Fit):
 
         value, slopes = standardized(self.solution, self.at, latent_only=what == "lv", slopes=True)
         assert slopes is not None
+        definitions = Definitions(self.naming, self.graph)
+        if definitions.rows:
+            value[definitions.rows] = definitions.at(value)
+            slopes[definitions.rows] = definitions.slopes(value) @ np.where(np.isnan(slopes), 0.0, slopes)
         inner = _coordinates(self)
         variance = np.einsum("ij,jk,ik->i", slopes, inner, slopes)
         se = np.sqrt(np.maximum(variance, 0.0))
@@ -99,6 +108,105 @@ class SemFit(Fit):
             return Series({n: float(v[0]) for n, v in found.items()})
         return DataFrame(found, index=list(self.naming.groups)).T
 
+    def modindices(self, **options: Any) -> DataFrame:
+        """Modification indices and expected changes of all parameters that are fixed or left out.
+
+        options : `sort`, `minimum_value`, `maximum_number`, `op` (one operator or several), as lavaan's.
+        Columns: lhs, op, rhs, mi, epc, sepc_lv, sepc_all, sepc_nox. By expected information; equal parameters
+        stay equal (`score_test` is for these).
+        """
+        from dagmodels.results.sem.modification import modindices
+
+        return modindices(self, **options)
+
+    def score_test(self) -> DataFrame:
+        """What each equality constraint costs: score tests, one a constraint, and of all together."""
+        from dagmodels.results.sem.score import score_test
+
+        return score_test(self)
+
+    def wald_test(self, constraints: str) -> Series[float]:
+        """Wald test of constraints on the estimates, such as "a == b; c == 0": stat, df, pvalue."""
+        from dagmodels.results.sem.wald import wald_test
+
+        return wald_test(self, constraints)
+
+    def lr_test(self, *others: SemFit) -> DataFrame:
+        """Likelihood-ratio tests against models that it is nested in, or that are nested in it."""
+        from dagmodels.results.sem.likelihood_ratio import comparison
+
+        return comparison((self, *others), [f"fit{i + 1}" for i in range(len(others) + 1)])
+
+    def predict_factors(self, new: Any = None, method: str = "regression", se: bool = False) -> Any:
+        """Factor scores, one row a given row, one column a latent variable, under the rows' own index.
+
+        new : rows to score, missing values allowed; None for the rows fitted.
+        method : "regression" (for these models also the "EBM" of lavaan) or "Bartlett".
+        se : True gives the pair (scores, standard errors), the parameters taken as known.
+        """
+        from dagmodels.results.sem.scores import factor_scores
+
+        return factor_scores(self, new, method, se)
+
+    def predict(self, new: Any = None, outcomes: Any = None, given: Any = None) -> DataFrame:
+        """Expected values of observed variables given others, one row a given row.
+
+        new : rows; only `given` is needed of them. None for the rows fitted.
+        given : names; None for the variables that nothing is said about (lavaan's "ov.x").
+        outcomes : names; None for all other observed variables.
+        """
+        from dagmodels.results.sem.scores import responses
+
+        return responses(self, new, outcomes, given)
+
+    def fitted(self) -> dict[str, Any]:
+        """Moments that the model implies: `cov`, and `mean` where it has means; by group of several."""
+        from dagmodels.results.sem.residuals import implied
+
+        return implied(self)
+
+    def residuals(self, type: str = "raw") -> dict[str, Any]:
+        """Moments of the data less those implied, as `fitted` gives them.
+
+        type : "raw"; "cor" (each of the two scaled by its own standard deviations, also "cor_bollen") or
+            "cor_bentler" (both by those of the data); "normalized" (divided by the standard errors of the
+            data's moments) or "standardized" (by those of the residuals themselves).
+        """
+        from dagmodels.results.sem.residuals import residuals
+
+        return residuals(self, type)
+
+    def coef(self) -> Series[float]:
+        """The free parameters by name."""
+        from pandas import Series
+
+        at = self._free_rows()
+        columns = self.estimate_columns
+        return Series({columns["name"][i]: float(columns["estimate"][i]) for i in at})
+
+    def vcov(self) -> DataFrame:
+        """Sampling covariance of the free parameters; equal ones stand there once."""
+        from pandas import DataFrame
+
+        at = self._free_rows()
+        names = [self.estimate_columns["name"][i] for i in at]
+        return DataFrame(np.asarray(self.covariance_matrix)[np.ix_(at, at)], index=names, columns=names)
+
+    def _free_rows(self) -> list[int]:
+        """Rows of free parameters, the first of equal ones."""
+        names = self.estimate_columns["name"]
+        found: dict[str, int] = {}
+        for i, r in enumerate(self.naming.rows):
+            if r.free and r.op != ":=":
+                found.setdefault(names[i], i)
+        return list(found.values())
+
+    def reliability(self) -> DataFrame:
+        """Alpha, omega (three denominators) and the average variance extracted, one row a latent variable."""
+        from dagmodels.results.sem.reliability import reliability
+
+        return reliability(self)
+
     def summary(self) -> str:
         """lavaan's summary as aligned text."""
         from dagmodels.results.sem.summary import summary
@@ -112,8 +220,8 @@ def _coordinates(fit: SemFit) -> Floats:
     return np.where(np.isnan(found), 0.0, found)
 
 
-def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
-    """A backend's fit of a lavaan graph -> the same under lavaan's names."""
+def sem_fit(inner: Fit, naming: SemNaming, rows: Callable[[Any], GivenRows] | None = None) -> SemFit:
+    """A backend's fit of a lavaan graph -> the same under lavaan's names; `rows` reads rows for it."""
     solution = inner.moments
     assert solution is not None
     at = positions(solution, naming)
@@ -137,7 +245,12 @@ def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
     }
     negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
     return SemFit(
-        **{**same, **changed}, naming=naming, inner=inner, comparison=compared, admissible=not negative
+        **{**same, **changed},
+        naming=naming,
+        inner=inner,
+        comparison=compared,
+        admissible=not negative,
+        rows=rows,
     )
 
 
@@ -164,6 +277,10 @@ def _columns(
     lower, upper = wald(value, se)
     std_lv, _ = standardized(inner.moments, at, latent_only=True)  # type: ignore[arg-type]
     std_all, _ = standardized(inner.moments, at, latent_only=False)  # type: ignore[arg-type]
+    if any(r.op == ":=" for r in rows):
+        definitions = Definitions(naming, inner.graph)
+        for column in (std_lv, std_all):
+            column[definitions.rows] = definitions.at(column)
     return {
         "name": [name_of(r, naming) for r in rows],
         "estimate": value.tolist(),

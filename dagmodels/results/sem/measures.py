@@ -213,17 +213,17 @@ def _others(solution: MomentsSolution, c: Comparison, *, meanstructure: bool) ->
     o, n = form.structure.observed, c.rows
     own = ~form.template.given  # moments of covariates have no weight
     asked = (own[:, None] | own).astype(float)
+    level, spread = _available(solution, c)
     above = below = 0.0
     for rows, g, w in zip(form.sample.n.tolist(), form.sample.group.tolist(), moments.w, strict=True):
-        away = w @ (c.free.cov[g] - moments.covariance[g][np.ix_(o, o)])
-        whole = w @ (c.free.cov[g] * asked)
+        away = w @ (spread[g] - moments.covariance[g][np.ix_(o, o)])
+        whole = w @ (spread[g] * asked)
         above += rows / n * 0.5 * float(np.sum(away * away.T))
         below += rows / n * 0.5 * float(np.sum(whole * whole.T))
         if meanstructure:
-            gap = c.free.mean[g] - moments.mean[g][o]
-            level = c.free.mean[g] * own
+            gap, mean = level[g] - moments.mean[g][o], level[g] * own
             above += rows / n * float(gap @ w @ gap)
-            below += rows / n * float(level @ w @ level)
+            below += rows / n * float(mean @ w @ mean)
     gfi = 1.0 - above / below
     p = o.size
     count = c.groups * (_triangle(p) + (p if meanstructure else 0))
@@ -239,3 +239,22 @@ def _others(solution: MomentsSolution, c: Comparison, *, meanstructure: bool) ->
         "mfi": math.exp(-0.5 * (c.chisq - c.df) / n),
         "ecvi": ratio + 2 * c.parameters / n,
     }
+
+
+def _available(solution: MomentsSolution, c: Comparison) -> tuple[Floats, Floats]:
+    """Means and covariances as the goodness of fit index weighs them: where values are missing, lavaan takes
+    each mean from all rows that have the variable and each covariance from all that have both."""
+    form = solution.form
+    if form.sample.complete:
+        return c.free.mean, c.free.cov
+    mean, cov = np.array(c.free.mean), np.array(c.free.cov)
+    for g in range(c.groups):
+        x = form.values[form.group_of == g]
+        there = ~np.isnan(x)
+        x, count = np.where(there, x, 0.0), there.astype(float)
+        both = count.T @ count
+        sums = x.T @ count  # of each variable over the rows that have both
+        with np.errstate(all="ignore"):
+            found = (x.T @ x - sums * sums.T / both) / (both - 1) * (len(x) - 1) / len(x)
+        mean[g], cov[g] = x.sum(axis=0) / count.sum(axis=0), np.where(both > 1, found, cov[g])
+    return mean, cov

@@ -26,6 +26,19 @@ class SemRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Equality:
+    """An equality that holds between free rows: sum of coefficient * row = a constant.
+
+    lhs, rhs : as lavaan writes the constraint; rows are called `.p3.` there, counted from 1.
+    terms : (number of the row, coefficient).
+    """
+
+    lhs: str
+    rhs: str
+    terms: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SemNaming:
     """The table and the settings that results depend on.
 
@@ -34,6 +47,8 @@ class SemNaming:
     counted.
     information : "expected" or "observed", of the standard errors. estimator, missing : lavaan's words.
     swapped : latent variables that are functions of the indicator given here, which carries their law.
+    observed, exogenous : names of observed variables, in lavaan's order, and of those nothing is said about.
+    equalities : what equal labels and `==` say.
     """
 
     rows: tuple[SemRow, ...]
@@ -45,3 +60,6 @@ class SemNaming:
     missing: str = "listwise"
     swapped: tuple[tuple[str, str], ...] = ()
     text: str = ""
+    observed: tuple[str, ...] = ()
+    exogenous: tuple[str, ...] = ()
+    equalities: tuple[Equality, ...] = ()

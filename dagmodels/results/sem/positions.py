@@ -78,9 +78,12 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
 
 
 def _held(r: SemRow, swapped: dict[str, str]) -> bool:
-    """A loading or residual variance that an indicator has because it carries its latent variable's law."""
+    """A number that an indicator does not have itself because it carries its latent variable's law: the
+    loading of one, its residual variance, and whichever of the two means is fixed."""
     if r.op == "=~":
         return swapped.get(r.lhs) == r.rhs
+    if r.op == "~1":
+        return not (r.free or r.exogenous) and (r.lhs in swapped or r.lhs in swapped.values())
     return r.op == "~~" and r.lhs == r.rhs and r.lhs in swapped.values()
 
 

@@ -1,0 +1,116 @@
+"""Likelihood-ratio tests between nested structural equation models, as lavaan's `lavTestLRT`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dagmodels.errors import ModelError, raise_all
+from dagmodels.results.sem.measures import upper_tail
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from dagmodels.results.sem.fit import SemFit
+
+SLACK = 1e-6  # of a chi-square, by which a restricted model may seem to fit better
+
+
+def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
+    """The table, fewest degrees of freedom first; each row is tested against the one before.
+
+    Columns: Df, AIC, BIC, Chisq, Chisq diff, RMSEA (of the difference), Df diff, Pr(>Chisq).
+
+    Raises
+    ------
+    ModelErrors : fits of different data, of models that cannot be nested, or without degrees of freedom
+        between them.
+    """
+    from pandas import DataFrame
+
+    refuse_unlike(fits)
+    order = sorted(range(len(fits)), key=lambda i: (fits[i].measures["df"], i))
+    chosen = [fits[i] for i in order]
+    rows = []
+    for place, fit in enumerate(chosen):
+        m = fit.measures
+        row = {"Df": int(m["df"]), "AIC": m["aic"], "BIC": m["bic"], "Chisq": m["chisq"]}
+        gain, root, df, p = math.nan, math.nan, math.nan, math.nan
+        if place:
+            before = chosen[place - 1].measures
+            gain, df = m["chisq"] - before["chisq"], m["df"] - before["df"]
+            groups = len(fit.naming.groups)
+            root = math.sqrt(max(gain / m["ntotal"] / df - 1 / m["ntotal"], 0.0) * groups)
+            p = upper_tail(max(gain, 0.0), int(df))
+        rows.append({**row, "Chisq diff": gain, "RMSEA": root, "Df diff": df, "Pr(>Chisq)": p})
+    return DataFrame(rows, index=[names[i] for i in order])
+
+
+def refuse_unlike(fits: Sequence[SemFit]) -> None:
+    """Raise ModelErrors for fits that have no likelihood ratio."""
+    errors = []
+    first = fits[0]
+    for place, fit in enumerate(fits[1:], start=2):
+        if set(fit.naming.observed) != set(first.naming.observed):
+            odd = sorted(set(fit.naming.observed) ^ set(first.naming.observed))
+            told = f"fit {place} has other observed variables than the first one: {', '.join(odd)}"
+            errors.append(ModelError(told, hint="compare models of the same variables"))
+        elif fit.n_observations != first.n_observations:
+            told = f"fit {place} has {fit.n_observations} rows, the first one {first.n_observations}"
+            errors.append(ModelError(told, hint="fit all models to the same rows"))
+        elif not _same_data(first, fit):
+            told = f"the data of fit {place} are not those of the first one"
+            errors.append(ModelError(told, hint="fit all models to the same rows and groups"))
+        elif set(fit.naming.exogenous) != set(first.naming.exogenous) and _given(fit) != _given(first):
+            told = f"fit {place} takes other variables as given than the first one"
+            errors.append(ModelError(told, hint="fit all models with fixed_x=False"))
+        if fit.naming.meanstructure != first.naming.meanstructure:
+            told = "some models, not all, have means"
+            errors.append(ModelError(told, hint="fit all models with meanstructure=True"))
+    raise_all(errors, "the comparison of fits")
+    ordered = sorted(fits, key=lambda f: f.measures["df"])
+    for a, b in pairwise(ordered):
+        if a.measures["df"] == b.measures["df"]:
+            told = (
+                f"two models have {a.measures['df']:g} degrees of freedom, so neither is nested in the other"
+            )
+            errors.append(ModelError(told, hint="compare them by AIC or BIC"))
+        elif b.measures["chisq"] < a.measures["chisq"] - SLACK * max(1.0, a.measures["chisq"]):
+            told = (
+                f"the model with {b.measures['df']:g} degrees of freedom fits better than that with "
+                f"{a.measures['df']:g}: they are not nested, or one of them did not reach its optimum"
+            )
+            errors.append(ModelError(told, hint="compare them by AIC or BIC, or look at `converged`"))
+    raise_all(errors, "the comparison of fits")
+
+
+def _given(fit: SemFit) -> set[str]:
+    form = fit.solution.form
+    names = [form.variables[v][0] for v in form.structure.observed.tolist()]
+    return {n for n, g in zip(names, form.template.given.tolist(), strict=True) if g}
+
+
+def _same_data(a: SemFit, b: SemFit) -> bool:
+    """The same rows in any order of variables and rows: by the moments of each group."""
+    if sorted(a.naming.groups) != sorted(b.naming.groups):
+        return False
+    one, other = _moments(a), _moments(b)
+    return all(np.allclose(x, y, rtol=1e-9, atol=1e-12) for x, y in zip(one, other, strict=True))
+
+
+def _moments(fit: SemFit) -> list[np.ndarray]:
+    form = fit.solution.form
+    names = [form.variables[v][0] for v in form.structure.observed.tolist()]
+    order = np.argsort(names)
+    found = []
+    for _, g in sorted((label, g) for g, label in enumerate(fit.naming.groups)):
+        x = form.values[form.group_of == g][:, order]
+        there = ~np.isnan(x)
+        sums = np.where(there, x, 0.0)
+        count = np.maximum(there.sum(axis=0), 1)
+        found += [there.sum(axis=0).astype(float), sums.sum(axis=0) / count, (sums.T @ sums) / len(x)]
+    return found

@@ -1,0 +1,64 @@
+"""Reliability of the scale that each latent variable's indicators make, as semTools reports it.
+
+Alpha: Cronbach (1951). Omega: variance of the sum due to the latent variable over the variance of the sum,
+as loadings and residuals give it (Bollen 1980, `omega`), as the model implies it (Bentler 1972, `omega2`),
+and in the data (McDonald 1999, `omega3`). Average variance extracted: Fornell and Larcker (1981).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dagmodels.results.sem.positions import variable_numbers
+from dagmodels.results.sem.written import matrices
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from dagmodels.results.sem.fit import SemFit
+
+CROSSED = 1e-5  # variance of indicators due to other latent variables that still counts as none
+
+
+def reliability(fit: SemFit) -> DataFrame:
+    """One row a latent variable with several observed indicators (and group).
+
+    Columns: alpha, omega, omega2, omega3, ave. ave is nan where an indicator loads on other latent variables too.
+    """
+    from pandas import DataFrame
+
+    form, moments, naming = fit.solution.form, fit.solution.at.moments, fit.naming
+    number, o = variable_numbers(form), form.structure.observed
+    a, p, _ = matrices(fit)
+    latent = np.array([number[f] for f in naming.latent], dtype=np.int64)
+    found = []
+    for g, label in enumerate(naming.groups):
+        sigma, sample = moments.covariance[g], fit.comparison.free.cov[g]
+        loadings = a[g][np.ix_(o, latent)]
+        true = np.diag(loadings @ sigma[np.ix_(latent, latent)] @ loadings.T)
+        for f, name in enumerate(naming.latent):
+            at = np.flatnonzero(loadings[:, f])
+            if at.size < 2:
+                continue
+            k, v = loadings[at, f], sigma[latent[f], latent[f]]
+            block = np.ix_(at, at)
+            data, implied = sample[block], sigma[np.ix_(o[at], o[at])]
+            noise = p[g][np.ix_(o[at], o[at])]
+            common = v * float(k.sum()) ** 2
+            alone = np.abs(true[at] - v * k**2).sum() < CROSSED
+            explained = float(true[at].sum())
+            found.append({
+                "group": label, "factor": name,
+                "alpha": at.size / (at.size - 1) * (1 - float(np.trace(data) / data.sum())),
+                "omega": common / (common + float(noise.sum())),
+                "omega2": common / float(implied.sum()),
+                "omega3": common / float(data.sum()),
+                "ave": explained / (explained + float(np.trace(noise))) if alone else math.nan,
+            })  # fmt: skip
+    columns = ["alpha", "omega", "omega2", "omega3", "ave"]
+    table = DataFrame(found, columns=["group", "factor", *columns])
+    keys = ["factor"] if len(naming.groups) == 1 else ["group", "factor"]
+    return table.set_index(keys)[columns]
