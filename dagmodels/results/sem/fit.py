@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,11 +17,16 @@ from dagmodels.results.limits import wald
 from dagmodels.results.sem.measures import Comparison, compare, measures
 from dagmodels.results.sem.naming import SemNaming, SemRow
 from dagmodels.results.sem.positions import Positions, positions
+from dagmodels.results.sem.refitting import SemRefitter
 from dagmodels.results.sem.standardized import standardized
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from pandas import DataFrame, Series
+
+    from dagmodels.results.sem.bootstrap import SemBootstrap
 
 Floats = NDArray[np.float64]
 
@@ -35,13 +40,15 @@ class SemFit(Fit):
 
     naming : the table's rows and the settings. inner : the same fit under the graph's names.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
-    is none.
+    is none. resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
     """
 
     naming: SemNaming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
     inner: Fit = field(default=None, repr=False)  # type: ignore[assignment]
     comparison: Comparison = field(default=None, repr=False)  # type: ignore[assignment]
     admissible: bool = True
+    resampled: SemBootstrap | None = field(default=None, repr=False)
+    resampled_test: SemBootstrap | None = field(default=None, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison"}
 
@@ -98,6 +105,36 @@ class SemFit(Fit):
         if len(self.naming.groups) == 1:
             return Series({n: float(v[0]) for n, v in found.items()})
         return DataFrame(found, index=list(self.naming.groups)).T
+
+    def refitter(self) -> SemRefitter:
+        """What refits in a loop, with the table's rows as estimates; one for each thread."""
+        return SemRefitter(self)
+
+    def bootstrap(
+        self,
+        draws: int = 999,
+        seed: int = 1,
+        statistic: Callable[[Any], Any] | str | None = None,
+        executor: Executor | None = None,
+        *,
+        kind: str = "nonparametric",
+    ) -> SemBootstrap:
+        """Bootstrap of the table's rows, from sufficient statistics alone.
+
+        Parameters
+        ----------
+        draws : how many. seed : of all random numbers; the same numbers with any executor.
+        statistic : None for estimates (defined ones too), "std_lv" or "std_all" for standardised ones, or a
+            function from a fit to a number, numbers or a dict of them, which takes whole fits.
+        executor : any of `concurrent.futures`.
+        kind : "nonparametric" (rows drawn again within groups), "parametric" (units drawn from the fit), or
+            "bollen.stine" (rows turned so that the model holds, for the test: `pvalue`).
+
+        Refits that fail, and draws that are not admissible, are counted and told.
+        """
+        from dagmodels.results.sem.bootstrap import sem_bootstrap
+
+        return sem_bootstrap(self, draws, seed, statistic, executor, kind)
 
     def summary(self) -> str:
         """lavaan's summary as aligned text."""
