@@ -235,14 +235,14 @@ def test_plain_graphs_from_moments_have_the_house_bootstrap(pupils):
     g = dm.read(FACTORS, format="lavaan", model_type="cfa")
     plain = dm.read(str(g))
     columns = pupils[[f"x{i}" for i in range(1, 10)]]
-    fit = plain.fit(columns)
+    fit = plain.fit(columns, form="moments")
     assert fit.moments is not None
     found = fit.bootstrap(40, seed=2)
     assert found.names == tuple(fit.estimates["name"])
     assert not found.failures
     refitter = fit.refitter()
     y = refitter.simulate([np.random.SeedSequence(2, spawn_key=(7,))])[0]
-    again = plain.fit(pd.DataFrame(y))
+    again = plain.fit(pd.DataFrame(y), form="moments")
     np.testing.assert_allclose(found.draws[7], again.estimates["estimate"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(fit.refit(y).estimates["se"], again.estimates["se"], rtol=1e-5, atol=1e-7)
     limits = fit.confint(method="boot", draws=40, seed=2)

@@ -97,14 +97,15 @@ class SemBootstrap(Bootstrap):
 
         found = super().intervals("percentile", level)
         below = [
-            (np.sum(d < e) + 0.5 * np.sum(d == e)) / max(d.size, 1)
+            (np.sum(d < e) + 0.5 * np.sum(d == e)) / d.size if d.size else np.nan
             for d, e in ((c[np.isfinite(c)], e) for c, e in zip(self.draws.T, self.estimates, strict=True))
         ]
         bias = ndtri(np.array(below))
         skew = self._acceleration() if kind == "bca" else np.zeros(bias.size)
         for side, tail in (("lower", (1 - level) / 2), ("upper", (1 + level) / 2)):
             moved = bias + ndtri(tail)
-            share = ndtr(bias + moved / (1 - skew * moved))
+            with np.errstate(invalid="ignore"):  # every draw on one side
+                share = ndtr(bias + moved / (1 - skew * moved))
             limits = [
                 float(np.nanquantile(c, q, method="weibull"))
                 if np.isfinite(q) and np.isfinite(c).any()
