@@ -1,6 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, graph, scale, crossed, mixed and compile; all of them when none is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed and compile; all of them when none
+is named.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 from benchmarks.common import ONE_THREAD, table
 
-PARTS = ("process", "fit", "calls", "graph", "scale", "crossed", "mixed", "compile")
+PARTS = ("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "compile")
 
 
 def main(names: list[str]) -> int:
@@ -20,7 +21,7 @@ def main(names: list[str]) -> int:
         print(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     os.environ.update(ONE_THREAD)  # before numpy is imported
-    from benchmarks import calls, crossed, fits, graphs, mixed, processes, scale
+    from benchmarks import calls, crossed, fits, graphs, mixed, processes, scale, structural
 
     runs = dict(
         zip(
@@ -29,6 +30,7 @@ def main(names: list[str]) -> int:
                 processes.rows,
                 fits.rows,
                 calls.rows,
+                structural.rows,
                 graphs.rows,
                 scale.rows,
                 crossed.rows,

@@ -122,11 +122,15 @@ def invariance(
 
 
 def _model(model: str, kind: str, data: Any, options: Mapping[str, Any]) -> SemFit:
+    from dagmodels.results.sem.bootstrap_errors import bootstrap_options
+
+    resampling, options = bootstrap_options(options, options.get("seed", 1))
     fitting = {k: v for k, v in options.items() if k in ("seed", "check", "method")}
     rest = {k: v for k, v in options.items() if k not in fitting}
     if data is None:
         raise_all([ModelError("there are no data", hint="pass a frame: dm.sem(text, data)")], "the model")
-    return read_model(model, data, model_type=kind, **rest).fit(**fitting)  # type: ignore[return-value]
+    fit: SemFit = read_model(model, data, model_type=kind, **rest).fit(**fitting)  # type: ignore[assignment]
+    return fit if resampling is None else resampling.applied(fit)
 
 
 def read_model(

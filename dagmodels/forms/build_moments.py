@@ -46,10 +46,16 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
     base = template.structure
     structure, density = base, 0.0
     if template.given.any():
+        _check_covariates(problem, template, values)
+    sample = sample_of(values, group_of, base.groups)
+    if template.given.any():
         covariances, means = base.covariances.copy(), base.means.copy()
-        density = _covariates(problem, template, values, group_of, covariances, means)
+        try:
+            density = covariates(template, sample, covariances, means)
+        except FloatingPointError as error:
+            where = f"the data for model '{problem.graph.name}'"
+            raise_all([ModelError(str(error), hint="drop one of them")], where)
         structure = replace(base, covariances=covariances, means=means)
-    sample = _sample(values, group_of, base.groups)
     return MomentsForm(problem, template, structure, sample, group_of, values, density)
 
 
@@ -320,14 +326,9 @@ def _columns(problem: Problem, template: Template) -> Floats:
     return np.stack(found, axis=1)
 
 
-def _covariates(
-    problem: Problem, template: Template, values: Floats, group_of: Ints, covariances: Floats, means: Floats
-) -> float:
-    """Covariates keep their sample moments, written in place; minus twice the log of their density there."""
+def _check_covariates(problem: Problem, template: Template, values: Floats) -> None:
     columns = np.flatnonzero(template.given)
-    at = template.structure.observed[columns]
-    names = [template.variables[v][0] for v in at.tolist()]
-    where = f"the data for model '{problem.graph.name}'"
+    names = _covariate_names(template)
     gaps = np.isnan(values[:, columns]).any(axis=0)
     hint = "declare it observed and give it a distribution"
     raise_all(
@@ -336,23 +337,40 @@ def _covariates(
             for n, gap in zip(names, gaps.tolist(), strict=True)
             if gap
         ],
-        where,
+        f"the data for model '{problem.graph.name}'",
     )
+
+
+def _covariate_names(template: Template) -> list[str]:
+    at = template.structure.observed[template.given]
+    return [template.variables[v][0] for v in at.tolist()]
+
+
+def covariates(template: Template, sample: Sample, covariances: Floats, means: Floats) -> float:
+    """Covariates keep their sample moments, written in place; minus twice the log of their density there.
+
+    Raises
+    ------
+    FloatingPointError : they are constant or combinations of one another in some group.
+    """
+    columns = np.flatnonzero(template.given)
+    at = template.structure.observed[columns]
     total = 0.0
     for g in range(len(means)):
-        x = values[group_of == g][:, columns]
-        mean = x.mean(axis=0)
-        cov = (x - mean).T @ (x - mean) / len(x)
+        cells = np.flatnonzero(sample.group == g)
+        n = sample.n[cells]
+        here = sample.mean[np.ix_(cells, columns)]
+        mean = n @ here / n.sum()
+        away = here - mean
+        within = sample.cov[np.ix_(cells, columns, columns)]
+        cov = np.tensordot(n / n.sum(), within + away[:, :, None] * away[:, None, :], axes=1)
         covariances[np.ix_([g], at, at)] = cov
         means[g, at] = mean
         sign, logdet = np.linalg.slogdet(cov)
         if not (sign > 0 and math.isfinite(logdet)):
-            told = ", ".join(f"'{n}'" for n in names)
-            fault = ModelError(
-                f"the covariates {told} are constant or combinations of one another", hint="drop one of them"
-            )
-            raise_all([fault], where)
-        total += len(x) * (columns.size * (math.log(2 * math.pi) + 1.0) + float(logdet))
+            told = ", ".join(f"'{n}'" for n in _covariate_names(template))
+            raise FloatingPointError(f"the covariates {told} are constant or combinations of one another")
+        total += float(n.sum()) * (columns.size * (math.log(2 * math.pi) + 1.0) + float(logdet))
     return total
 
 
@@ -410,7 +428,7 @@ def _representatives(problem: Problem, unit: Unit) -> tuple[Problem, Ints]:
     )
 
 
-def _sample(values: Floats, group_of: Ints, groups: int) -> Sample:
+def sample_of(values: Floats, group_of: Ints, groups: int) -> Sample:
     """Statistics by group and missing pattern; rows without any value say nothing."""
     there = ~np.isnan(values)
     if there.all():

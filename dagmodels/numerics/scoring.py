@@ -111,6 +111,8 @@ def _active(x: Floats, g: Floats, lower: Floats, upper: Floats) -> NDArray[np.bo
 
 def _step(model: Floats, g: Floats, free: NDArray[np.bool_], damping: float) -> tuple[Floats, float, bool]:
     """A descent step, its Newton decrement, and whether the model is positive definite."""
+    from scipy.linalg.lapack import dpotrf, dpotrs
+
     step = np.zeros(g.size)
     at = np.flatnonzero(free)
     if not at.size:
@@ -121,14 +123,12 @@ def _step(model: Floats, g: Floats, free: NDArray[np.bool_], damping: float) -> 
     if damping:
         scaled = scaled + damping * np.eye(at.size)
     along = g[at] * d
-    try:
-        root = np.linalg.cholesky(scaled)
-        if (np.diag(root).min() / np.diag(root).max()) ** 2 > 1e-10:
-            found = np.linalg.solve(scaled, along)
-            step[at] = -found * d
-            return step, math.sqrt(max(float(along @ found), 0.0)), True
-    except np.linalg.LinAlgError:
-        pass  # not positive definite: eigenvalues below
+    root, failed = dpotrf(scaled, lower=1)
+    pivots = root.diagonal()
+    if failed == 0 and (pivots.min() / pivots.max()) ** 2 > 1e-10:
+        found, _ = dpotrs(root, along, lower=1)
+        step[at] = -found * d
+        return step, math.sqrt(max(float(along @ found), 0.0)), True
     eigenvalues, vectors = np.linalg.eigh(scaled)
     top = max(float(np.abs(eigenvalues).max()), 1e-300)
     turned = vectors.T @ along

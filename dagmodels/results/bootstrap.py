@@ -46,6 +46,11 @@ class Bootstrap:
     seed: int
 
     @property
+    def title(self) -> str:
+        """Which bootstrap this is."""
+        return "Parametric bootstrap"
+
+    @property
     def bias(self) -> Floats:
         """Mean of the draws less the estimate."""
         return _over(np.nanmean, self.draws) - self.estimates
@@ -90,9 +95,7 @@ class Bootstrap:
         frame = self.intervals()
         frame.insert(2, "bias", self.bias)
         frame.insert(3, "se", self.se)
-        lines = [
-            f"Parametric bootstrap, {len(self.draws)} draws (seed {self.seed}), percentile limits of 95 %"
-        ]
+        lines = [f"{self.title}, {len(self.draws)} draws (seed {self.seed}), percentile limits of 95 %"]
         lines += ["", frame.to_string(index=False), "", self.report()]
         return Shown("\n".join(lines))
 
@@ -120,7 +123,7 @@ def bootstrap(
 ) -> Bootstrap:
     """See `Fit.bootstrap`."""
     check_draws(draws, seed, 2, "the bootstrap")
-    names, estimates = _numbers(fit, statistic)
+    names, estimates = numbers(fit, statistic)
     units = [range(first, min(first + UNIT, draws)) for first in range(0, draws, UNIT)]
     work = partial(_unit, fit, int(seed), statistic, len(names))
     done = map(work, units) if executor is None else executor.map(work, units)
@@ -131,14 +134,19 @@ def bootstrap(
     return Bootstrap(names, estimates, np.concatenate(values), tuple(failures), int(seed))
 
 
-def check_draws(draws: Any, seed: Any, least: int, where: str) -> None:
+def check_draws(draws: object, seed: object, least: int, where: str) -> None:
     """Raises ModelErrors for draws and seeds that are no whole numbers, or too small."""
-    faults = []
+    raise_all(faults_of(draws, seed, least), where)
+
+
+def faults_of(draws: object, seed: object, least: int = 2) -> list[ModelError]:
+    """What is wrong with the arguments that all bootstraps share."""
+    faults: list[ModelError] = []
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < least:
         faults.append(ModelError(f"draws is {draws!r}", hint=f"give a whole number from {least}"))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         faults.append(ModelError(f"seed is {seed!r}", hint="give a whole number from 0"))
-    raise_all(faults, where)
+    return faults
 
 
 def _unit(
@@ -156,7 +164,7 @@ def _unit(
             else:
                 again = refitter.fit(y)
                 converged, message = again.converged, again.message
-                value = _numbers(again, statistic)[1] if converged else np.zeros(0)
+                value = numbers(again, statistic)[1] if converged else np.zeros(0)
         except FAILURES as error:
             failures.append((number, f"{type(error).__name__}: {error}"))
             continue
@@ -167,7 +175,7 @@ def _unit(
     return values, failures
 
 
-def _numbers(fit: Fit, statistic: Callable[[Fit], Any] | None) -> tuple[tuple[str, ...], Floats]:
+def numbers(fit: Fit, statistic: Callable[[Fit], Any] | None) -> tuple[tuple[str, ...], Floats]:
     """Names and values of what is bootstrapped."""
     if statistic is None:
         columns = fit.estimate_columns

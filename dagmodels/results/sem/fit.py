@@ -18,12 +18,16 @@ from dagmodels.results.sem.definitions import Definitions
 from dagmodels.results.sem.measures import Comparison, compare, measures
 from dagmodels.results.sem.naming import SemNaming, SemRow
 from dagmodels.results.sem.positions import Positions, positions
+from dagmodels.results.sem.refitting import SemRefitter
 from dagmodels.results.sem.standardized import standardized
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from pandas import DataFrame, Series
 
+    from dagmodels.results.sem.bootstrap import SemBootstrap
     from dagmodels.results.sem.scores import GivenRows
 
 Floats = NDArray[np.float64]
@@ -39,7 +43,7 @@ class SemFit(Fit):
     naming : the table's rows and the settings. inner : the same fit under the graph's names.
     rows : reads rows for scores and predictions: those fitted (None), or new ones.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
-    is none.
+    is none. resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
     """
 
     naming: SemNaming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
@@ -47,6 +51,8 @@ class SemFit(Fit):
     comparison: Comparison = field(default=None, repr=False)  # type: ignore[assignment]
     admissible: bool = True
     rows: Callable[[Any], GivenRows] | None = field(default=None, repr=False)
+    resampled: SemBootstrap | None = field(default=None, repr=False)
+    resampled_test: SemBootstrap | None = field(default=None, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison", "rows"}
 
@@ -206,6 +212,36 @@ class SemFit(Fit):
         from dagmodels.results.sem.reliability import reliability
 
         return reliability(self)
+
+    def refitter(self) -> SemRefitter:
+        """What refits in a loop, with the table's rows as estimates; one for each thread."""
+        return SemRefitter(self)
+
+    def bootstrap(
+        self,
+        draws: int = 999,
+        seed: int = 1,
+        statistic: Callable[[Any], Any] | str | None = None,
+        executor: Executor | None = None,
+        *,
+        kind: str = "nonparametric",
+    ) -> SemBootstrap:
+        """Bootstrap of the table's rows, from sufficient statistics alone.
+
+        Parameters
+        ----------
+        draws : how many. seed : of all random numbers; the same numbers with any executor.
+        statistic : None for estimates (defined ones too), "std_lv" or "std_all" for standardised ones, or a
+            function from a fit to a number, numbers or a dict of them, which takes whole fits.
+        executor : any of `concurrent.futures`.
+        kind : "nonparametric" (rows drawn again within groups), "parametric" (units drawn from the fit), or
+            "bollen.stine" (rows turned so that the model holds, for the test: `pvalue`).
+
+        Refits that fail, and draws that are not admissible, are counted and told.
+        """
+        from dagmodels.results.sem.bootstrap import sem_bootstrap
+
+        return sem_bootstrap(self, draws, seed, statistic, executor, kind)
 
     def summary(self) -> str:
         """lavaan's summary as aligned text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +58,7 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
     column = second.copy()
     both = np.flatnonzero(kind == COVARIANCE)
     column[both] = [carrier.get(v, v) for v in second[both].tolist()]
-    matrices = s.filled(solution.at.entries)
-    value = np.full(len(rows), np.nan)
-    for k, matrix in zip((PATH, COVARIANCE, MEAN), matrices, strict=True):
-        at = np.flatnonzero(kind == k)
-        value[at] = matrix[group[at], row[at]] if k == MEAN else matrix[group[at], row[at], column[at]]
+    value = _values(solution, kind, group, row, column)
     jacobian = np.zeros((len(rows), solution.optimum.x.size))
     entry = _place(s.kind, s.group, s.row, s.column, t)
     wanted = _place(kind, group, row, column, t)
@@ -75,6 +71,21 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
     value[held] = [r.value for r, h in zip(rows, held.tolist(), strict=True) if h]
     jacobian[held] = 0.0
     return Positions(kind, group, row, column, first, second, held, value, jacobian)
+
+
+def _values(solution: MomentsSolution, kind: Ints, group: Ints, row: Ints, column: Ints) -> Floats:
+    matrices = solution.form.structure.filled(solution.at.entries)
+    value = np.full(kind.size, np.nan)
+    for k, matrix in zip((PATH, COVARIANCE, MEAN), matrices, strict=True):
+        at = np.flatnonzero(kind == k)
+        value[at] = matrix[group[at], row[at]] if k == MEAN else matrix[group[at], row[at], column[at]]
+    return value
+
+
+def moved(at: Positions, solution: MomentsSolution) -> Positions:
+    """The same rows with the values of another solution of the same model; their slopes are not."""
+    value = _values(solution, at.kind, at.group, at.row, at.column)
+    return replace(at, value=np.where(at.held, at.value, value))
 
 
 def _held(r: SemRow, swapped: dict[str, str]) -> bool:

@@ -53,14 +53,15 @@ def summary(
     """The text; the arguments add what lavaan's arguments of these names add."""
     lines = [*_header(fit), "", "Model Test User Model:", ""]
     lines += _test(fit.measures)
+    if fit.resampled_test is not None:
+        lines[-1] = _entry("P-value (Bollen-Stine bootstrap)", _number(fit.measures["pvalue"]))
     if fit_measures:
         for title, entries in BLOCKS:
             lines += ["", title, ""]
             lines += [_entry(label, _number(fit.measures[key], key in COUNTS)) for label, key in entries]
     lines += ["", "Parameter Estimates:", ""]
     lines += [
-        _entry("Standard errors", "Standard"),
-        _entry("Information", fit.naming.information.capitalize()),
+        *_errors(fit),
     ]
     for g, label in enumerate(fit.naming.groups):
         if len(fit.naming.groups) > 1:
@@ -74,6 +75,17 @@ def summary(
     lines += ["", _certificate(fit)]
     lines += [f"Warning: {w}" for w in fit.warnings]
     return "\n".join(lines)
+
+
+def _errors(fit: SemFit) -> Iterator[str]:
+    if fit.resampled is None:
+        yield _entry("Standard errors", "Standard")
+        yield _entry("Information", fit.naming.information.capitalize())
+        return
+    asked, failed = len(fit.resampled.draws), len(fit.resampled.failures)
+    yield _entry("Standard errors", "Bootstrap")
+    yield _entry("Number of requested bootstrap draws", str(asked))
+    yield _entry("Number of successful bootstrap draws", str(asked - failed))
 
 
 def _header(fit: SemFit) -> Iterator[str]:

@@ -69,12 +69,12 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
         if not np.isfinite(form.at(begin).value):
             raise FitError(_no_start(form))
         optimum = score(at, begin, lower, upper)
-        converged, message = _verdict(form, optimum)
+        converged, message = verdict(form, optimum)
         least = np.maximum(lower, form.template.least)
         if not converged and (least > lower).any() and np.isfinite(form.at(np.maximum(begin, least)).value):
             inside = score(at, np.maximum(begin, least), least, upper)  # first where variances are variances
             again = score(at, inside.x, lower, upper) if (inside.active & (least > lower)).any() else inside
-            second = _verdict(form, again)
+            second = verdict(form, again)
             if second[0]:
                 optimum, (converged, message) = again, second
     return MomentsSolution(
@@ -118,13 +118,22 @@ def _collapsed(form: MomentsForm, optimum: Optimum) -> tuple[str, str] | None:
         values = w[t.tape.place(t.outer_registers[c.node])]
         smallest = float(values.max() ** -0.5 if use == "precision" else values.min())
         for node in nodes:
-            if node in columns and smallest < NOTHING * float(np.nanstd(form.values[:, columns[node]])):
+            if node in columns and smallest < NOTHING * _spread(form, columns[node]):
                 return c.node, node
     return None
 
 
-def _verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
-    names = labels(form)
+def _spread(form: MomentsForm, column: int) -> float:
+    """Standard deviation of an observed variable over all units, from the statistics."""
+    x = form.sample
+    n = x.n * x.mask[:, column]
+    mean = float(n @ x.mean[:, column] / n.sum())
+    away = (x.mean[:, column] - mean) ** 2
+    return float(np.sqrt(n @ (x.cov[:, column, column] + away) / n.sum()))
+
+
+def verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
+    """Whether the certificate holds, and which part fails otherwise."""
     if (gone := _collapsed(form, optimum)) is not None:
         scale, node = gone
         return False, (
@@ -136,6 +145,7 @@ def _verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
     free = np.flatnonzero(~optimum.active)
     if free.size and abs(optimum.smallest) < FLAT:
         d = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(optimum.hessian)), 1e-300))[free]
+        names = labels(form)
         _, vectors = np.linalg.eigh(optimum.hessian[np.ix_(free, free)] * d[:, None] * d)
         part = np.abs(vectors[:, 0])
         tied = [names[free[i]] for i in np.argsort(-part) if part[i] > 0.1 * part.max()]
@@ -143,7 +153,7 @@ def _verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
         return False, f"the data do not tell {told} apart: the model is not identified; fix one of them"
     if not norm <= GRADIENT_LIMIT:
         curvature = np.maximum(np.abs(np.diag(optimum.hessian)), 1e-300)
-        worst = names[int(np.argmax(optimum.gradient**2 / curvature))]
+        worst = labels(form)[int(np.argmax(optimum.gradient**2 / curvature))]
         return False, (
             f"the gradient is {norm:.2g} in the metric of the information (limit {GRADIENT_LIMIT:g}), "
             f"most of it in '{worst}'; {optimum.message}; try a start value elsewhere, or a smaller model"

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.defined import defined, root
+from dagmodels.backends.laplace.moments.layout import Places
+from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
@@ -31,8 +33,9 @@ def report(solution: MomentsSolution, plan: Plan | None, *, expected: bool) -> F
 def _report(solution: MomentsSolution, plan: Plan | None, expected: bool) -> Fit:
     form, optimum = solution.form, solution.optimum
     dag = form.problem.graph
-    unknowns = estimates(solution, expected=expected)
+    inner = coordinate_covariance(solution, expected=expected)
     w = form.workspace(optimum.x)
+    unknowns = estimates(solution, inner, w)
 
     def given(name: str, at: NDArray[np.int64]) -> Floats:
         return w[form.tape.place(form.outer_registers[name])][at]
@@ -73,7 +76,8 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool) -> Fit
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
-        coordinate_covariance=coordinate_covariance(solution, expected=expected),
+        again=MomentsAgain(solution, plan, expected),
+        coordinate_covariance=inner,
         plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
     )
 
@@ -99,48 +103,32 @@ def coordinate_covariance(solution: MomentsSolution, *, expected: bool) -> Float
     return full
 
 
-def estimates(solution: MomentsSolution, *, expected: bool) -> Unknowns:
-    """Outer unknowns with their covariance."""
+def estimates(solution: MomentsSolution, inner: Floats, w: Floats) -> Unknowns:
+    """Outer unknowns with their covariance.
+
+    inner : covariance of the coordinates. w : the tape's numbers at the optimum.
+    """
     form, x = solution.form, solution.optimum.x
-    w = form.workspace(x)
-    inner = coordinate_covariance(solution, expected=expected)
-    names, nodes, value, rows, places = [], [], [], [], {}
-    for c in form.coordinates:
-        at = form.tape.place(form.outer_registers[c.node])
-        size = at.stop - at.start
-        places[c.node] = np.full(size, -1, dtype=np.int64)
-        for place in range(size):
-            i, j = (place // c.order % c.order, place % c.order) if c.order else (0, 0)
-            if j < i:
-                continue  # one triangle of a symmetric matrix
-            bar = np.zeros(w.size)
-            bar[at.start + place] = 1.0
-            form.tape.reverse(w, bar)
-            row = bar[form.x_places]
-            places[c.node][place] = len(value)
-            if c.order:
-                places[c.node][place - i * c.order - j + j * c.order + i] = len(value)
-            names.append(element_label(form.small, c.node, place))
-            nodes.append(c.node)
-            value.append(w[at.start + place])
-            rows.append(row)
-    jacobian = np.array(rows).reshape(len(value), x.size)
-    number = np.array(value)
-    flip = (number < 0) & _symmetric(form, nodes)
-    number[flip], jacobian[flip] = -number[flip], -jacobian[flip]
+    places = Places(form)
+    coordinate = np.full(w.size, -1, dtype=np.int64)
+    coordinate[form.x_places] = np.arange(x.size)
+    jacobian = np.zeros((places.at.size, x.size))
+    own = coordinate[places.at]  # an unknown that is a coordinate itself, or -1
+    jacobian[np.flatnonzero(own >= 0), own[own >= 0]] = 1.0
+    for i in np.flatnonzero(own < 0).tolist():
+        bar = np.zeros(w.size)
+        bar[places.at[i]] = 1.0
+        form.tape.reverse(w, bar)
+        jacobian[i] = bar[form.x_places]
+    number = places.values(w)
+    jacobian[w[places.at] != number] *= -1.0
     unknown = np.isnan(np.diag(inner))
     total = jacobian @ np.where(np.isnan(inner), 0.0, inner) @ jacobian.T
     touched = (np.abs(jacobian[:, unknown]) > 0).any(axis=1)
     total[touched] = np.nan
     total[:, touched] = np.nan
-    return Unknowns(
-        names, nodes, ["maximised" if row.any() else "fixed" for row in jacobian], number, total, places
-    )
-
-
-def _symmetric(form: MomentsForm, nodes: list[str]) -> NDArray[np.bool_]:
-    either = {c.node for c in form.coordinates if not c.order and c.symmetric.any()}
-    return np.array([n in either for n in nodes], dtype=bool)
+    what = ["maximised" if varies else "fixed" for varies in jacobian.any(axis=1).tolist()]
+    return Unknowns(places.names, places.nodes, what, number, total, places.of)
 
 
 def _columns(solution: MomentsSolution, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -1,0 +1,174 @@
+"""A fit from moments once more: only statistics change, and the search begins at the old optimum."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.laplace.moments.fit import solve, verdict
+from dagmodels.backends.laplace.moments.layout import Layout
+from dagmodels.errors import FitError
+from dagmodels.forms.moment_samples import drawn_values, with_sample, with_values
+from dagmodels.forms.moments import MomentsForm, MomentsSolution
+from dagmodels.numerics.moments import Sample
+from dagmodels.numerics.scoring import score
+from dagmodels.results.refitting import Limits, Refitted, Target, responses
+
+if TYPE_CHECKING:
+    from dagmodels.plugin import Plan
+    from dagmodels.results.fit import Fit
+    from dagmodels.results.refitting import Influence
+
+Floats = NDArray[np.float64]
+NO_PROFILE = "likelihoods from moments have no profiles yet"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MomentsAgain:
+    """See `results.refitting.Again`."""
+
+    solution: MomentsSolution
+    plan: Plan | None
+    expected: bool
+
+    def refitter(self, simulator: Callable[..., Any] | None = None) -> MomentsRefitter:
+        """A new one; it draws by itself."""
+        return MomentsRefitter(self, simulator)
+
+    def refuses(self, target: Target) -> str | None:
+        """Why an estimate has no profile."""
+        del target
+        return NO_PROFILE
+
+    def influence(self) -> Influence:
+        """There are no closed forms."""
+        raise FitError("a fit from moments has no leverages: its responses are joint, not given covariates")
+
+    def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
+        """There are none."""
+        del targets, level
+        raise FitError(f"{NO_PROFILE}; method='boot' and method='wald' take all estimates")
+
+
+class MomentsRefitter:
+    """See `results.refitting.Refitter`; `solve` takes statistics instead of responses."""
+
+    def __init__(self, again: MomentsAgain, simulator: Callable[..., Any] | None = None) -> None:
+        self.again, self.simulator = again, simulator
+        self.solution = again.solution
+        self.layout = Layout(self.solution)
+        problem = self.solution.form.problem
+        nodes = problem.graph.nodes
+        seen = dict.fromkeys(self.solution.form.variables[v][0] for v in self._observed)
+        self.shapes = {n: problem.shape(n) for n in seen if nodes[n].observed and n in problem.values}
+
+    @property
+    def _observed(self) -> list[int]:
+        return self.solution.form.structure.observed.tolist()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the estimates, in the order of the fit's table."""
+        return self.layout.names
+
+    def solve(self, sample: Sample) -> MomentsSolution:
+        """The optimum for other statistics of the same variables.
+
+        Raises
+        ------
+        FitError, FloatingPointError, LinAlgError : there is none.
+        """
+        return self._solve(with_sample(self.solution.form, sample))
+
+    def _solve(self, form: MomentsForm) -> MomentsSolution:
+        began = time.process_time()
+        old, template = self.solution.optimum, form.template
+        count = 0
+
+        def at(x: Floats) -> Any:
+            nonlocal count
+            count += 1
+            return form.at(x)
+
+        with np.errstate(all="ignore"):
+            try:
+                optimum = score(at, old.x, template.lower, template.upper)
+            except FloatingPointError:
+                return solve(form)
+            converged, message = verdict(form, optimum)
+            if not converged:
+                other = solve(form)
+                return other if other.converged else replace(other, message=other.message or message)
+            there = form.at(optimum.x)
+        return MomentsSolution(form, there, optimum, count, converged, message, time.process_time() - began)
+
+    def values(self, y: Any) -> Floats:
+        """Responses by node -> rows of variables, gaps where the fit had gaps."""
+        form = self.solution.form
+        if not form.values.size:
+            raise FitError("this fit was made from a covariance matrix, and has no rows to put others in")
+        given = responses(y, self.shapes)
+        values = form.values.copy()
+        for column, v in enumerate(self._observed):
+            name, part = form.variables[v]
+            if name in given:
+                axis = form.problem.graph.nodes[name].plates.index(form.units)
+                whole = np.moveaxis(given[name], axis, 0)
+                values[:, column] = whole.reshape(whole.shape[0], -1)[:, part]
+        gaps = np.isnan(form.values)
+        if np.isnan(values[~gaps]).any():
+            raise FitError("a new response is missing where the fit had one")
+        return np.where(gaps, np.nan, values)
+
+    def solve_responses(self, y: Any) -> MomentsSolution:
+        """The optimum for other responses."""
+        return self._solve(with_values(self.solution.form, self.values(y)))
+
+    def refit(self, y: Any) -> Refitted:
+        """Estimates for other responses."""
+        found = self.solve_responses(y)
+        values = self.layout.values(found.optimum.x)
+        return Refitted(values, found.optimum.value, found.converged, found.message, found.evaluations)
+
+    def fit(self, y: Any) -> Fit:
+        """The whole fit for other responses."""
+        return self.reported(with_values(self.solution.form, self.values(y)))
+
+    def reported(self, form: MomentsForm) -> Fit:
+        """The whole fit of the same variables with other statistics."""
+        from dagmodels.backends.laplace.moments.report import report
+
+        problem, values = form.problem, dict(form.problem.values)
+        for name in self.shapes if form.values.size else ():
+            values[name] = self._by_node(form.values)[name]
+        problem = replace(problem, values=values)
+        found = self._solve(replace(form, problem=problem))
+        fit = report(found, self.again.plan, expected=self.again.expected)
+        return replace(fit, simulator=self.simulator)
+
+    def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:
+        """Responses drawn from the fit, one set a stream; gaps stay."""
+        if not self.solution.form.values.size:
+            raise FitError("this fit was made from a covariance matrix, and has no rows to draw")
+        draws = [drawn_values(self.solution, np.random.default_rng(s)) for s in streams]
+        return [self._by_node(d) for d in draws]
+
+    def _by_node(self, values: Floats) -> dict[str, Floats]:
+        form = self.solution.form
+        found: dict[str, Floats] = {}
+        columns: Mapping[str, list[int]] = {n: [] for n in self.shapes}
+        for column, v in enumerate(self._observed):
+            name = form.variables[v][0]
+            if name in columns:
+                columns[name].append(column)
+        for name, at in columns.items():
+            shape = self.shapes[name]
+            axis = form.problem.graph.nodes[name].plates.index(form.units)
+            inner = [s for a, s in enumerate(shape) if a != axis]
+            found[name] = np.moveaxis(values[:, at].reshape(-1, *inner), 0, axis)
+        return found
