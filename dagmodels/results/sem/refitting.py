@@ -12,6 +12,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.moment_samples import with_sample
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.results.refitting import Refitted, Refitter
+from dagmodels.results.sem.definitions import Definitions
 from dagmodels.results.sem.positions import moved
 from dagmodels.results.sem.standardized import standardized
 
@@ -58,6 +59,7 @@ class SemRefitter:
         place = {name: i for i, name in enumerate(self.inner.names)}
         self._defined = np.array([i for i, r in enumerate(rows) if r.op == ":="], dtype=np.int64)
         self._sources = np.array([place[rows[i].node] for i in self._defined], dtype=np.int64)
+        self._definitions = Definitions(fit.naming, fit.graph)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,7 +74,10 @@ class SemRefitter:
         """The table's column `what` ("estimate", "std_lv" or "std_all") at a solution of this model."""
         at = moved(self.of.at, solution)
         if what in STANDARDIZED:
-            return standardized(solution, at, latent_only=what == "std_lv")[0]
+            value = standardized(solution, at, latent_only=what == "std_lv")[0]
+            if self._defined.size:
+                value[self._defined] = self._definitions.at(value)
+            return value
         value = at.value.copy()
         if self._defined.size:
             value[self._defined] = self.inner.layout.values(solution.at.x)[self._sources]

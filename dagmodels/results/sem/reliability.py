@@ -26,7 +26,8 @@ CROSSED = 1e-5  # variance of indicators due to other latent variables that stil
 def reliability(fit: SemFit) -> DataFrame:
     """One row a latent variable with several observed indicators (and group).
 
-    Columns: alpha, omega, omega2, omega3, ave. ave is nan where an indicator loads on other latent variables too.
+    Columns: alpha, omega, omega2, omega3, ave. ave is nan where an indicator loads on other latent variables
+    too.
     """
     from pandas import DataFrame
 
