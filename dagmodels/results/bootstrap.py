@@ -150,13 +150,13 @@ def faults_of(draws: object, seed: object, least: int = 2) -> list[ModelError]:
 
 
 def _unit(
-    fit: Fit, seed: int, statistic: Callable[[Fit], Any] | None, size: int, numbers: range
+    fit: Fit, seed: int, statistic: Callable[[Fit], Any] | None, size: int, which: range
 ) -> tuple[Floats, list[tuple[int, str]]]:
     """Some of the draws, by number; the same wherever it runs."""
     refitter = fit.refitter()
-    streams = [np.random.SeedSequence(seed, spawn_key=(number,)) for number in numbers]
-    values, failures = np.full((len(numbers), size), np.nan), []
-    for row, (number, y) in enumerate(zip(numbers, refitter.simulate(streams), strict=True)):
+    streams = [np.random.SeedSequence(seed, spawn_key=(number,)) for number in which]
+    values, failures = np.full((len(which), size), np.nan), []
+    for row, (number, y) in enumerate(zip(which, refitter.simulate(streams), strict=True)):
         try:
             if statistic is None:
                 found = refitter.refit(y)
