@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
     from dagmodels.mixed import anova, glmer, lmer
-    from dagmodels.structural import cfa, growth, invariance, lavaan, sem
+    from dagmodels.structural import cfa, get_cov, growth, invariance, lavaan, sem
 
 __version__ = "0.1.0"
 
@@ -50,6 +50,7 @@ _HOMES = {
     "glmer": "dagmodels.mixed",
     "lmer": "dagmodels.mixed",
     "cfa": "dagmodels.structural",
+    "get_cov": "dagmodels.structural",
     "growth": "dagmodels.structural",
     "invariance": "dagmodels.structural",
     "lavaan": "dagmodels.structural",
@@ -69,6 +70,7 @@ __all__ = [
     "cfa",
     "equal",
     "functions",
+    "get_cov",
     "glmer",
     "growth",
     "invariance",

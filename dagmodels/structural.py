@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dagmodels.api import Graph
 from dagmodels.data.column import Column, NotNumbers
+from dagmodels.data.covariances import Covariances, covariances, get_cov
 from dagmodels.data.frames import Table, table
 from dagmodels.errors import ModelError, raise_all
 
@@ -127,8 +128,9 @@ def _model(model: str, kind: str, data: Any, options: Mapping[str, Any]) -> SemF
     resampling, options = bootstrap_options(options, options.get("seed", 1))
     fitting = {k: v for k, v in options.items() if k in ("seed", "check", "method")}
     rest = {k: v for k, v in options.items() if k not in fitting}
-    if data is None:
-        raise_all([ModelError("there are no data", hint="pass a frame: dm.sem(text, data)")], "the model")
+    if data is None and rest.get("sample_cov") is None:
+        hint = "pass a frame: dm.sem(text, data), or sample_cov and sample_nobs"
+        raise_all([ModelError("there are no data", hint=hint)], "the model")
     fit: SemFit = read_model(model, data, model_type=kind, **rest).fit(**fitting)  # type: ignore[assignment]
     return fit if resampling is None else resampling.applied(fit)
 
@@ -141,13 +143,34 @@ def read_model(
     group: str | None = None,
     missing: str = "listwise",
     information: str | None = None,
+    sample_cov: Any = None,
+    sample_nobs: Any = None,
+    sample_mean: Any = None,
+    sample_cov_rescale: bool = True,
+    group_label: Sequence[str] | None = None,
     **options: Any,
 ) -> StructuralModel:
     """The graph of a lavaan text, with its data where they are given: `dm.read(text, format="lavaan")`."""
+    if sample_cov is not None:
+        if data is not None:
+            raise_all([ModelError("there are both data and sample_cov", hint="give one of them")], "the data")
+        given = covariances(
+            sample_cov, sample_nobs, sample_mean, groups=group_label, rescale=sample_cov_rescale
+        )
+        if given.mean is None:
+            options.setdefault("meanstructure", False)
+        if len(given.n) > 1:
+            group = group or "group"
+        options["given"] = given
     if not isinstance(text, str):
         told = f"a model is a text, not {type(text).__name__}"
         raise_all([ModelError(told, hint="write 'f =~ x1 + x2 + x3'")], "the model")
+    given = options.pop("given", None)
     settings = _settings(model_type, group, missing, information, options)
+    if given is not None:
+        reading = _read(text, given.groups if group else (), group or "", settings)
+        _check_given(reading, given)
+        return StructuralModel.made(reading, settings, text, None, given)
     if data is None:
         return StructuralModel.made(_read(text, (), "", settings), settings, text, None)
     index = getattr(data, "index", None)
@@ -156,6 +179,20 @@ def read_model(
     made = StructuralModel.made(_read(text, labels, group or "", settings), settings, text, frame)
     made.index = index if hasattr(index, "take") else None
     return made
+
+
+def _check_given(reading: Reading, given: Covariances) -> None:
+    """The variables and means that the model needs are there."""
+    faults: list[ModelError] = []
+    for name in reading.table.observed:
+        if name not in given.names:
+            near = difflib.get_close_matches(name, given.names, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(given.names[:12])}"
+            told = f"the variable '{name}' is not in the covariance matrix"
+            faults.append(ModelError(told, node=name, hint=hint))
+    if reading.table.meanstructure and given.mean is None:
+        faults.append(ModelError("the model has means and sample_mean is missing", hint="give sample_mean"))
+    raise_all(faults, "the covariance matrices")
 
 
 def read_file(source: Any, data: Any = None, **options: Any) -> StructuralModel:
@@ -262,17 +299,27 @@ class StructuralModel(Graph):
     text: str
     frame: Table | None
     index: Any  # of the given rows, where the frame has one
+    given: Covariances | None = None
 
     @classmethod
-    def made(cls, reading: Reading, settings: Settings, text: str, frame: Table | None) -> Self:
+    def made(
+        cls,
+        reading: Reading,
+        settings: Settings,
+        text: str,
+        frame: Table | None,
+        given: Covariances | None = None,
+    ) -> Self:
         """The model of a text that has been read."""
         new = cls.of(reading.dag)
+        new.given = given
         new.reading, new.settings, new.text, new.frame, new.index = reading, settings, text, frame, None
         return new
 
     def copy(self) -> Self:
         """The same model, free to change."""
         new = super().copy()
+        new.given = self.given
         new.reading, new.settings, new.text, new.frame = self.reading, self.settings, self.text, self.frame
         new.index = self.index
         return new
@@ -306,9 +353,12 @@ class StructuralModel(Graph):
         if self.dag is not self.reading.dag:
             return super().fit_quietly(columns, method, seed, check, **options)
         _refuse_kept(self.reading)
-        ours = {"form": "moments", "information": self.settings.information}
+        ours: dict[str, Any] = {"form": "moments", "information": self.settings.information}
+        if self.given is not None:
+            ours["statistics"] = self.given
         inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
-        return inner if inner.moments is None else sem_fit(inner, self.naming, self._rows(kept))
+        rows = self._rows(kept) if self.given is None else None
+        return inner if inner.moments is None else sem_fit(inner, self.naming, rows)
 
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""
@@ -333,13 +383,16 @@ class StructuralModel(Graph):
 
     def _given(self) -> tuple[dict[str, Any], NDArray[np.bool_]]:
         """These columns, and which of the rows they are."""
+        if self.given is not None:
+            return _stand_ins(self.reading, self.given), np.ones(len(self.given.n), dtype=bool)
         if self.frame is None:
             raise_all([ModelError("there are no data", hint="pass a frame: model.fit(data)")], "the model")
         assert self.frame is not None
         return _columns(self.reading, self.settings, self.frame)
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
-        return super()._facts(data if data is not None or self.frame is None else self.columns(), observed)
+        known = self.frame is not None or self.given is not None
+        return super()._facts(self.columns() if data is None and known else data, observed)
 
 
 def _refuse_kept(reading: Reading) -> None:
@@ -353,6 +406,14 @@ def _refuse_kept(reading: Reading) -> None:
         for r in reading.provenance.constraints
     ]
     raise_all(faults, "the constraints of the model")
+
+
+def _stand_ins(reading: Reading, given: Covariances) -> dict[str, Any]:
+    """One row for each group, whose values nobody reads: statistics stand in their place."""
+    found: dict[str, Any] = {name: np.zeros(len(given.n)) for name in reading.table.observed}
+    if reading.provenance.group is not None:
+        found[reading.provenance.group] = np.array(given.groups, dtype=object)
+    return found
 
 
 def _values(
@@ -521,5 +582,5 @@ def _equalities(reading: Reading) -> tuple[Equality, ...]:
 
 
 __all__: Sequence[str] = (
-    "StructuralModel", "cfa", "growth", "invariance", "lavaan", "read_model", "sem",
+    "StructuralModel", "cfa", "get_cov", "growth", "invariance", "lavaan", "read_model", "sem",
 )  # fmt: skip

@@ -40,8 +40,7 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
     ModelErrors : data that give no covariances: no units, a covariate with missing values.
     NotLowered : a law that has no such form yet, naming the node.
     """
-    small, group_of = _representatives(problem, unit)
-    template = _template(small, unit)
+    template, group_of = template_of(problem, unit)
     values = _columns(problem, template)
     base = template.structure
     structure, density = base, 0.0
@@ -57,6 +56,12 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
             raise_all([ModelError(str(error), hint="drop one of them")], where)
         structure = replace(base, covariances=covariances, means=means)
     return MomentsForm(problem, template, structure, sample, group_of, values, density)
+
+
+def template_of(problem: Problem, unit: Unit) -> tuple[Template, Ints]:
+    """What follows from the graph and its plates, and the group of every unit."""
+    small, group_of = _representatives(problem, unit)
+    return _template(small, unit), group_of
 
 
 def _template(small: Problem, unit: Unit) -> Template:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_moments import covariates, sample_of
-from dagmodels.forms.moments import MomentsForm, MomentsSolution
+from dagmodels.forms.moments import MomentsForm, MomentsSolution, Template
 from dagmodels.numerics.moments import Sample
 
 Floats = NDArray[np.float64]
@@ -27,17 +28,18 @@ def with_sample(form: MomentsForm, sample: Sample) -> MomentsForm:
     ------
     FloatingPointError : covariates that are constant, or combinations of one another, in some group.
     """
-    base = form.template.structure
-    structure, density = base, 0.0
-    if form.template.given.any():
-        covariances, means = base.covariances.copy(), base.means.copy()
-        density = covariates(form.template, sample, covariances, means)
-        structure = replace(base, covariances=covariances, means=means)
-    p = sample.mask.shape[1]
-    return replace(
-        form, structure=structure, sample=sample, given_constant=density,
-        group_of=np.zeros(0, dtype=np.int64), values=np.zeros((0, p)),
-    )  # fmt: skip
+    return rowless(form.problem, form.template, sample)
+
+
+def rowless(problem: Problem, template: Template, sample: Sample) -> MomentsForm:
+    """The form of statistics alone; raises as `with_sample`."""
+    structure, density = template.structure, 0.0
+    if template.given.any():
+        covariances, means = structure.covariances.copy(), structure.means.copy()
+        density = covariates(template, sample, covariances, means)
+        structure = replace(structure, covariances=covariances, means=means)
+    none, values = np.zeros(0, dtype=np.int64), np.zeros((0, sample.mask.shape[1]))
+    return MomentsForm(problem, template, structure, sample, none, values, density)
 
 
 def with_values(form: MomentsForm, values: Floats) -> MomentsForm:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.unit import Unit
+from dagmodels.backends.laplace.moments.given import given_form
 from dagmodels.backends.laplace.moments.start import starting_point
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
@@ -34,12 +35,13 @@ INFORMATION = ("observed", "expected")
 def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the form, maximise, report.
 
-    Options: `information` = "observed" (exact Hessian) or "expected", for standard errors.
+    Options: `information` = "observed" (exact Hessian) or "expected", for standard errors; `statistics` =
+    `Covariances` that stand in place of rows, of which the problem has one for each group.
     """
     from dagmodels.backends.laplace.moments.report import report
 
     began = time.process_time()
-    unknown = [name for name in options if name not in ("seed", "information", "form")]
+    unknown = [name for name in options if name not in ("seed", "information", "form", "statistics")]
     if unknown:
         raise FitError(
             f"laplace has no option {', '.join(map(repr, unknown))} for moments; it has "
@@ -48,7 +50,9 @@ def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) ->
     information = options.get("information", "observed")
     if information not in INFORMATION:
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
-    solution = solve(build_moments(problem, unit), began)
+    given = options.get("statistics")
+    form = build_moments(problem, unit) if given is None else given_form(problem, unit, given)
+    solution = solve(form, began)
     return report(solution, plan, expected=information == "expected")
 
 
