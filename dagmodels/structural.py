@@ -249,7 +249,7 @@ class StructuralModel(Graph):
         _refuse_kept(self.reading)
         ours = {"form": "moments", "information": self.settings.information}
         inner = super().fit_quietly(self.columns(), method, seed, check, **{**ours, **options})
-        return inner if inner.moments is None else sem_fit(inner, self.naming)
+        return inner if inner.moments is None else sem_fit(inner, self.naming, draw)
 
     @property
     def naming(self) -> SemNaming:
@@ -258,6 +258,9 @@ class StructuralModel(Graph):
         if key not in self.dag.memo:
             self.dag.memo[key] = _naming(self.reading, self.settings)
         return self.dag.memo[key]  # type: ignore[return-value]
+
+    def _naming(self, fit: Any) -> SemNaming | None:
+        return self.naming if self.dag is self.reading.dag else None
 
     def data_or_file(self, data: Any = None) -> Any:
         """The columns that the graph binds to."""
@@ -272,6 +275,12 @@ class StructuralModel(Graph):
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         return super()._facts(data if data is not None or self.frame is None else self.columns(), observed)
+
+
+def draw(fit: SemFit, path: str | os.PathLike[str], style: str, show: str | None, **options: Any) -> Path:
+    """The picture of a fit, by the verb of graphs."""
+    graph = Graph.of(fit.graph)
+    return graph.render(path, style=style, fit=fit if style == "sem" else fit.inner, show=show, **options)
 
 
 def _refuse_kept(reading: Reading) -> None:

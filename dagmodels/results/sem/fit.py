@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -34,16 +36,17 @@ class SemFit(Fit):
     std_lv, std_all.
 
     naming : the table's rows and the settings. inner : the same fit under the graph's names.
-    comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
-    is none.
+    drawing : what draws it. comparison : chi-square and its neighbours.
+    admissible : no negative variance, no covariance matrix that is none.
     """
 
     naming: SemNaming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
     inner: Fit = field(default=None, repr=False)  # type: ignore[assignment]
     comparison: Comparison = field(default=None, repr=False)  # type: ignore[assignment]
     admissible: bool = True
+    drawing: Callable[..., Path] | None = field(default=None, repr=False)
 
-    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison"}
+    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison", "drawing"}
 
     @property
     def solution(self) -> MomentsSolution:
@@ -99,6 +102,29 @@ class SemFit(Fit):
             return Series({n: float(v[0]) for n, v in found.items()})
         return DataFrame(found, index=list(self.naming.groups)).T
 
+    def render(
+        self,
+        path: str | os.PathLike[str],
+        style: str = "sem",
+        show: str | None = None,
+        stars: bool = False,
+        intervals: bool = False,
+        means: bool = False,
+        residuals: bool = False,
+    ) -> Path:
+        """The path diagram in a file: .svg, .png, .pdf or .dot; groups stand side by side.
+
+        Parameters
+        ----------
+        style : "sem", or "bayes" and "bn", which draw the whole graph as `Graph.render` does.
+        show : "estimates" (the default), "standardized" or "names".
+        stars : behind estimates, for p below 0.05, 0.01, 0.001. intervals : below them.
+        means : as triangles. residuals : variances as loops.
+        """
+        assert self.drawing is not None
+        options = {"stars": stars, "intervals": intervals, "means": means, "residuals": residuals}
+        return self.drawing(self, path, style, show, **(options if style == "sem" else {}))
+
     def summary(self) -> str:
         """lavaan's summary as aligned text."""
         from dagmodels.results.sem.summary import summary
@@ -112,7 +138,7 @@ def _coordinates(fit: SemFit) -> Floats:
     return np.where(np.isnan(found), 0.0, found)
 
 
-def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
+def sem_fit(inner: Fit, naming: SemNaming, drawing: Callable[..., Path] | None = None) -> SemFit:
     """A backend's fit of a lavaan graph -> the same under lavaan's names."""
     solution = inner.moments
     assert solution is not None
@@ -137,7 +163,12 @@ def sem_fit(inner: Fit, naming: SemNaming) -> SemFit:
     }
     negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
     return SemFit(
-        **{**same, **changed}, naming=naming, inner=inner, comparison=compared, admissible=not negative
+        **{**same, **changed},
+        naming=naming,
+        inner=inner,
+        comparison=compared,
+        admissible=not negative,
+        drawing=drawing,
     )
 
 
