@@ -358,7 +358,7 @@ class StructuralModel(Graph):
             ours["statistics"] = self.given
         inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
         rows = self._rows(kept) if self.given is None else None
-        return inner if inner.moments is None else sem_fit(inner, self.naming, rows)
+        return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw)
 
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""
@@ -372,6 +372,9 @@ class StructuralModel(Graph):
         if key not in self.dag.memo:
             self.dag.memo[key] = _naming(self.reading, self.settings)
         return self.dag.memo[key]  # type: ignore[return-value]
+
+    def _naming(self, fit: Any) -> SemNaming | None:
+        return self.naming if self.dag is self.reading.dag else None
 
     def data_or_file(self, data: Any = None) -> Any:
         """The columns that the graph binds to."""
@@ -393,6 +396,12 @@ class StructuralModel(Graph):
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         known = self.frame is not None or self.given is not None
         return super()._facts(self.columns() if data is None and known else data, observed)
+
+
+def draw(fit: SemFit, path: str | os.PathLike[str], style: str, show: str | None, **options: Any) -> Path:
+    """The picture of a fit, by the verb of graphs."""
+    graph = Graph.of(fit.graph)
+    return graph.render(path, style=style, fit=fit if style == "sem" else fit.inner, show=show, **options)
 
 
 def _refuse_kept(reading: Reading) -> None:
