@@ -93,6 +93,7 @@ def glmer(
     contrasts: Mapping[str, Any] | None = None,
     ziformula: str | None = None,
     dispformula: str | None = None,
+    REML: bool = False,
     **options: Any,
 ) -> MixedFit:
     """Fit a generalised linear mixed model.
@@ -108,16 +109,24 @@ def glmer(
     ziformula : right-hand side of a model for the probability of a structural zero (logit link), as in
         glmmTMB: zero inflation of counts, or the hurdle of a truncated family. Random terms may be in it.
     dispformula : right-hand side of a log-linear model for the family's parameter of spread.
+    REML : the coefficients of the mean are flat and integrated with the random effects, by the same Laplace
+        approximation, as in glmmTMB; those of `ziformula` and `dispformula` are maximised.
 
     The other arguments, errors and warnings are those of `lmer`.
     """
     _refuse_options(glmer, options)
     order = _points(nAGQ)
+    if not isinstance(REML, bool | np.bool_):
+        raise_all([ModelError(f"REML is {REML!r}", hint="True or False")], "the options of glmer")
+    if REML and order != 1:
+        told = "REML= integrates coefficients by Laplace's approximation, and nAGQ= asks for quadrature"
+        raise_all([ModelError(told, hint="leave one of them out")], "the options of glmer")
     found = _model(
         formula,
         data,
         family=family,
         link=link,
+        reml=bool(REML),
         weights=weights,
         offset=offset,
         contrasts=contrasts,
@@ -236,7 +245,8 @@ def read_model(formula: str, data: Any = None, **options: Any) -> MixedModel:
     options : those of `lmer` (with `REML`) or, where `family` is given, of `glmer`.
     """
     if "family" in options or "link" in options:
-        return _model(formula, data, call="glmer", **options)
+        reml = bool(options.pop("REML", False))
+        return _model(formula, data, reml=reml, call="glmer", **options)
     reml = bool(options.pop("REML", True))
     return _model(formula, data, reml=reml, call="lmer", **options)
 

@@ -192,11 +192,15 @@ class Fit:
         """
         if self.predictor is None:
             raise FitError(f"the '{self.backend}' backend gives no predictions for '{self.graph.name}'")
+        known = inspect.signature(self.predictor)
         try:
-            inspect.signature(self.predictor).bind(new, **options)
+            known.bind(new, **options)
         except TypeError as error:
-            told = ", ".join(f"{k}={v!r}" for k, v in options.items())
-            raise FitError(f"predict: the '{self.backend}' backend does not take {told}") from error
+            told = ", ".join(f"{k}={v!r}" for k, v in options.items() if k not in known.parameters)
+            there = ", ".join(list(known.parameters)[1:]) or "no options"
+            raise FitError(
+                f"predict: the '{self.backend}' backend does not take {told} (there are new, {there})"
+            ) from error
         return self.predictor(new, **options)
 
     def marginal(self, name: str) -> Marginal:

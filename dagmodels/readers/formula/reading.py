@@ -22,11 +22,12 @@ from dagmodels.readers.formula.graph import Layout, graph
 from dagmodels.readers.formula.grid import Raw, raw_columns, reference_grid
 from dagmodels.readers.formula.hypotheses import fixed_terms
 from dagmodels.readers.formula.residual import ResidualColumns, Spec, read_spec, residual_columns
-from dagmodels.readers.formula.response import Response, response
+from dagmodels.readers.formula.response import Response, response, row_values
 from dagmodels.readers.formula.syntax import Call, Name, Node, Op, refuse
 from dagmodels.readers.formula.translate import Part, Translation
 from dagmodels.readers.formula.values import Floats, Levels, Value
 from dagmodels.results.mixed.naming import FixedTerm, Grid, Naming, Rows
+from dagmodels.results.mixed.structure import ResidualRows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,7 @@ class Reading:
         """
         wanted = range(len(self.parts)) if used is None else used
         bars = sorted({self.parts[i].bar for i in wanted})
-        made, y, _ = self._again(new, False, bars)
+        made, y, again = self._again(new, False, bars)
         new_levels: dict[str, tuple[str, ...]] = {}
         random: list[tuple[Any, tuple[Floats | None, ...]]] = []
         for i, (term, part) in enumerate(zip(self.naming.terms, self.parts, strict=True)):
@@ -111,8 +112,49 @@ class Reading:
                 new_levels[term.factor] = fresh
             random.append((codes, tuple(made.random[bars.index(part.bar)][j][1] for j in part.columns)))
         fixed = tuple(made.fixed[j][1] for j in self.kept)
-        sides = {"zero": _values(made.zero), "spread": _values(made.spread)}
-        return Rows(made.n, fixed, tuple(random), made.offset, *_shown(y), new=new_levels, **sides)
+        own = tuple(
+            made.groups[t.factor].codes if i in wanted else np.zeros(0, dtype=np.int64)
+            for i, t in enumerate(self.naming.terms)
+        )
+        sides = {"zero": _values(made.zero), "spread": _values(made.spread), "own": own}
+        shown = (None, self._new_weights(again)) if y is None else _shown(y)
+        return Rows(made.n, fixed, tuple(random), made.offset, *shown, new=new_levels, **sides)
+
+    def _new_weights(self, again: Evaluator) -> Floats | None:
+        """Weights (trials) of rows without response, where their column is there."""
+        if not isinstance(self.weights, str) or self.weights not in again.table.names:
+            return None
+        try:
+            return row_values(self.weights, "weights", again)
+        except ModelError as error:
+            raise_all([error], "the new rows")
+            raise
+
+    def residual(self, new: Any) -> ResidualRows:
+        """Strata and variance covariates of new rows; an autocorrelation is not for them.
+
+        Raises
+        ------
+        ModelErrors : missing columns; a stratum that the fit has not seen.
+        """
+        structure, spec = self.naming.structure, self.spec
+        assert structure is not None
+        assert spec is not None
+        table = as_table(new)
+        again = Evaluator(table, self.states, self.contrasts)
+        try:
+            found = residual_columns(replace(spec, chain=None), again, np.zeros(table.n), predicted=True)
+        except ModelError as error:
+            raise_all([error], "the new rows")
+            raise
+        if found.strata is None:
+            return ResidualRows(None, found.covariates)
+        codes, fresh = _placed(found.strata, structure.strata)
+        if fresh:
+            told = f"'{structure.by}' has the new level{'s' if len(fresh) > 1 else ''} {', '.join(fresh)}"
+            hint = f"its residual scale is not known; the fit has {', '.join(structure.strata)}"
+            raise_all([ModelError(told, node=structure.by, hint=hint)], "the new rows")
+        return ResidualRows(codes, found.covariates)
 
     def of_data(self, new: Any) -> Reading:
         """The same model with other data to fit: grouping factors have the levels found there, all else
@@ -271,6 +313,9 @@ def read(
         refuse(f"'{law.name}' has no structural zeros, so no ziformula.", hint, ziformula)
     if dispformula is not None and not law.dispersion:
         refuse(f"'{law.name}' has no parameter of spread, so no dispformula.", "leave it out", dispformula)
+    if reml and law.ordered:
+        hint = "leave REML out: thresholds stand in the place of an intercept, and are maximised"
+        refuse(f"'{law.name}' has no restricted likelihood.", hint, text)
     formula = with_parts(formula, ziformula, dispformula)
     if law.ordered:  # the cut points take the place of the intercept, factors are coded beside it
         formula = replace(formula, fixed=replace(formula.fixed, intercept=True))
@@ -317,7 +362,8 @@ def _reading(
         for t, p in zip(naming.terms, work.parts, strict=True)
     )
     fixed = tuple(made.fixed[j][1] for j in work.kept)
-    sides = {"zero": _values(made.zero), "spread": _values(made.spread)}
+    own = tuple(codes for codes, _ in random)
+    sides = {"zero": _values(made.zero), "spread": _values(made.spread), "own": own}
     rows = Rows(made.n, fixed, random, made.offset, *_shown(work.y), residual=work.residual_rows, **sides)
     return Reading(
         formula=work.formula,

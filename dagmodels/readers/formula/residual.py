@@ -189,7 +189,9 @@ def _chain(text: str) -> Chain:
     return Chain(time, groups[0])
 
 
-def residual_columns(spec: Spec, evaluator: Evaluator, seen: Floats) -> ResidualColumns:
+def residual_columns(
+    spec: Spec, evaluator: Evaluator, seen: Floats, predicted: bool = False
+) -> ResidualColumns:
     """What a structure needs of each row.
 
     seen : the response, NaN where missing.
@@ -200,7 +202,7 @@ def residual_columns(spec: Spec, evaluator: Evaluator, seen: Floats) -> Residual
         not integers.
     """
     there = ~np.isnan(seen)
-    strata = _strata(spec, evaluator, there) if spec.strata else None
+    strata = _strata(spec, evaluator, there, predicted) if spec.strata else None
     covariates = tuple(_covariate(form, node, evaluator) for form, node in spec.slopes)
     if spec.chain is None:
         return ResidualColumns(spec, strata, covariates)
@@ -222,10 +224,10 @@ def _levels(factors: Factors, evaluator: Evaluator) -> Levels:
     return parts[0] if len(parts) == 1 else interaction(parts)
 
 
-def _strata(spec: Spec, evaluator: Evaluator, there: Floats) -> Levels:
+def _strata(spec: Spec, evaluator: Evaluator, there: Floats, predicted: bool) -> Levels:
     found = _levels(spec.strata, evaluator)
     counts = np.bincount(found.codes[there], minlength=len(found.labels))
-    if len(found.labels) < 2:
+    if len(found.labels) < 2 and not predicted:
         raise ModelError(
             f"'{spec.by}' has one level, so there is one scale",
             node=spec.by,

@@ -31,6 +31,46 @@ def inverse_link(link: str, eta: Floats) -> Floats:
     return INVERSE_LINKS[link](eta)
 
 
+def slopes(link: str, eta: Floats) -> tuple[Floats, Floats]:
+    """First and second derivative of the mean in the linear predictor."""
+    m = inverse_link(link, eta)
+    match link:
+        case "identity":
+            return np.ones_like(eta), np.zeros_like(eta)
+        case "log":
+            return m, m
+        case "logit":
+            v = m * (1 - m)
+            return v, v * (1 - 2 * m)
+        case "probit":
+            density = np.exp(-0.5 * eta**2) / np.sqrt(2 * np.pi)
+            return density, -eta * density
+        case "cloglog":
+            rate = np.exp(eta)
+            first = rate * np.exp(-rate)
+            return first, first * (1 - rate)
+        case "inverse":
+            return -(m**2), 2 * m**3
+        case "1/mu^2":
+            return -0.5 * m**3, 0.75 * m**5
+        case "sqrt":
+            return 2 * eta, np.full_like(eta, 2.0)
+    raise AssertionError(link)
+
+
+def limits_of_mean(link: str, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Least and largest mean between two linear predictors; a mean that would leave its range through
+    infinity (1/eta beside zero) has no upper limit."""
+    with np.errstate(divide="ignore"):
+        if link in ("inverse", "1/mu^2"):
+            return inverse_link(link, np.maximum(high, 0.0)), inverse_link(link, np.maximum(low, 0.0))
+        ends = inverse_link(link, low), inverse_link(link, high)
+    least = np.minimum(*ends)
+    if link == "sqrt":
+        least = np.where((low < 0) & (high > 0), 0.0, least)
+    return least, np.maximum(*ends)
+
+
 def probabilities(link: str, eta: Floats, cut: Floats) -> Floats:
     """Of each grade, rows by grades, from the linear predictor and the cut points."""
     below = inverse_link(link, cut[None, :] - eta[:, None])
@@ -97,6 +137,58 @@ class Law:
                 return s**2 * scale + 0 * m
             case _:
                 return s**2 / w + 0 * m
+
+    def draw(self, rng: np.random.Generator) -> Floats:
+        """One response a row; of binomial ones the number of successes."""
+        y = self._draw_positive(rng) if self.truncated else self._draw(rng)
+        if np.ndim(self.positive) == 0 and self.positive == 1:
+            return y
+        return np.where(rng.random(self.mean.shape) < self.positive, y, 0.0)
+
+    def _draw(self, rng: np.random.Generator) -> Floats:
+        m, s, w = self.mean, self.spread, self.weights
+        match self.family:
+            case "binomial" | "betabinomial":
+                trials = np.broadcast_to(w, m.shape).astype(np.int64)
+                p = m if self.family == "binomial" else rng.beta(m * s, (1 - m) * s)
+                return rng.binomial(trials, p).astype(float)
+            case "beta":
+                return rng.beta(m * s, (1 - m) * s)
+            case "poisson":
+                return rng.poisson(m).astype(float)
+            case "negative.binomial" | "nbinom1":
+                rate = m if self._is_poisson else rng.gamma(self._size, m / self._size)
+                return rng.poisson(rate).astype(float)
+            case "Gamma":
+                return rng.gamma(s * w, m / (s * w))
+            case "inverse.gaussian":
+                return rng.wald(m, s * w)
+            case "t":
+                return m + s * rng.standard_t(self.shape, m.shape)
+            case _:
+                return m + s / np.sqrt(w) * rng.standard_normal(m.shape)
+
+    def _draw_positive(self, rng: np.random.Generator) -> Floats:
+        """Counts that are not zero, by the inverse of their distribution function."""
+        from scipy import stats
+
+        m = self.mean
+        zero = np.exp(self._log_zero())
+        p = zero + (1 - zero) * rng.random(m.shape)
+        poisson = self.family == "truncated_poisson" or self._is_poisson
+        law = stats.poisson(m) if poisson else stats.nbinom(self._size, self._size / (self._size + m))
+        return np.maximum(law.ppf(p), 1.0)
+
+    @property
+    def _size(self) -> Any:
+        """Of negative binomial counts: the shape of the Gamma law of their rates."""
+        return self.mean / self.spread if "nbinom1" in self.family else self.spread
+
+    @property
+    def _is_poisson(self) -> bool:
+        """Whether negative binomial counts spread no more than a Poisson's."""
+        at = 0.0 if "nbinom1" in self.family else np.inf
+        return bool(np.all(np.asarray(self.spread) == at))
 
     def _log_zero(self) -> Any:
         """Log probability that a count before truncation is zero."""

@@ -1,4 +1,4 @@
-"""A fitted mixed model under lme4's names."""
+"""A fitted mixed model under lme4's names. Over 500 lines: all that a fit can be asked stands in one list."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.fit import Columns, Fit
 from dagmodels.results.mixed.components import Component, Floats, components, covariance, table
-from dagmodels.results.mixed.expected import Law, inverse_link, probabilities
+from dagmodels.results.mixed.expected import Law, inverse_link
 from dagmodels.results.mixed.inference import Inference
 from dagmodels.results.mixed.naming import FixedTerm, Grid, Naming, Rows
-from dagmodels.results.mixed.structure import normalized, scales
+from dagmodels.results.mixed.structure import ResidualRows, normalized, scales
 from dagmodels.results.mixed.variances import alike_effects
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+    from dagmodels.results.mixed.conditional import Conditional
     from dagmodels.results.mixed.refitter import MixedRefitter
     from dagmodels.results.refitting import Target
 
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
 class Design(Protocol):
     """What makes design rows of new data, and picks terms by a formula; a reader provides it."""
 
-    def replay(self, new: Any) -> Rows:
-        """The design of new rows."""
+    def replay(self, new: Any, used: Sequence[int] | None = None) -> Rows:
+        """The design of new rows; `used`: the random terms to make columns of, None for all."""
+        ...
+
+    def residual(self, new: Any) -> ResidualRows:
+        """What a structure of the residuals needs of new rows."""
         ...
 
     def chosen(self, re_form: str) -> tuple[tuple[int, ...], ...]:
@@ -74,7 +79,7 @@ class MixedFit(Inference, Fit):
     ddf: str | None = None
 
     INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {
-        *("components", "design", "rows", "sampling_covariance", "judge", "beta")
+        *("components", "design", "rows", "sampling_covariance", "judge", "beta", "conditional")
     }
 
     @cached_property
@@ -248,8 +253,12 @@ class MixedFit(Inference, Fit):
         re_form: Any = None,
         allow_new_levels: bool = False,
         type: str = "response",
-    ) -> Floats:
-        """Expected responses of new rows.
+        se_fit: bool = False,
+        interval: str | None = None,
+        level: float = 0.95,
+        **unknown: Any,
+    ) -> Any:
+        """Expected responses of new rows: an array, or a frame where standard errors or limits are asked for.
 
         Parameters
         ----------
@@ -258,40 +267,37 @@ class MixedFit(Inference, Fit):
         re_form : None for all random terms, "NA" (or False, "~0") for none, or a formula of those to
             count in, such as "~ (1 | Subject)".
         allow_new_levels : levels of grouping factors that the fit has not seen get no deviation, instead
-            of an error.
+            of an error; their standard errors count the variance of their own effects in.
         type : "response", or "link" for the linear predictor. With a ziformula also "conditional" (expected
             values of those that are no structural zeros), "zprob" (probability of a structural zero) and
             "zlink"; with a parameter of spread "disp" (one a row). For grades "response" gives their
             probabilities, rows by grades, and "class" the most probable one.
+        se_fit : a frame with fit and se_fit, the standard error of the expected response given the variance
+            parameters: that of fixed effects and conditional modes together, as lme4's `se.fit`.
+        interval : "confidence" adds lower and upper, limits of the expected response; "prediction" those of
+            a new response of Normal models, the residual variance added.
+        level : of the interval.
 
         Raises
         ------
-        ModelErrors : new levels, missing columns or values.
+        ModelErrors : new levels, missing columns or values; families without closed standard errors.
         """
-        if type not in (known := self._kinds_of_prediction()):
-            hint = " or ".join(map(repr, known))
-            raise_all([ModelError(f"type={type!r} is unknown", hint=hint)], "predict")
+        from dagmodels.results.mixed.prediction import check, checked_rows, expected, with_errors
+
+        given = {"type": type, "se_fit": se_fit, "interval": interval, "level": level}
+        check(self, self._kinds_of_prediction(), given, unknown)
         chosen = self._chosen(re_form)
-        used = [i for i, effects in enumerate(chosen) if effects]
-        rows = self.rows if new is None else self.design.replay(new, used)
-        if rows.new and not allow_new_levels:
-            _refuse_new(rows.new)
-        if type in ("link", "zlink"):
-            return self._linear_predictor(rows, chosen, "cond" if type == "link" else "zi")
-        if self.naming.levels:
-            cut = np.array([r.estimate for r in self.components if r.kind == "threshold"])
-            found = probabilities(self.naming.link, self._linear_predictor(rows, chosen), cut)
-            return np.array(self.naming.levels)[found.argmax(axis=1)] if type == "class" else found
-        law = self._law(rows, chosen)
-        match type:
-            case "conditional":
-                return law.conditional()
-            case "zprob":
-                return np.broadcast_to(1.0 - law.positive, rows.n)
-            case "disp":
-                return np.broadcast_to(law.spread, rows.n)
-            case _:
-                return law.expected()
+        rows = checked_rows(self, new, chosen, allow_new_levels)
+        if se_fit or interval is not None:
+            return with_errors(self, rows, chosen, new, type, se_fit, interval, level)
+        return expected(self, rows, chosen, type)
+
+    @cached_property
+    def conditional(self) -> Conditional:
+        """Covariance of fixed effects and conditional modes together, the variance parameters held."""
+        from dagmodels.results.mixed.conditional import conditional
+
+        return conditional(self)
 
     def _kinds_of_prediction(self) -> tuple[str, ...]:
         zeros = ("conditional", "zprob", "zlink") if self._has_zeros else ()
@@ -350,29 +356,28 @@ class MixedFit(Inference, Fit):
 
     # -- the fit once more
 
-    def simulate(self, draws: int = 1, seed: int = 1) -> DataFrame:
-        """Responses drawn from the fit, as lme4's `simulate`: a row a row of the data, a column a draw.
+    def simulate(self, draws: int = 1, seed: int = 1, re_form: Any = "NA", new: Any = None) -> DataFrame:
+        """Responses drawn from the fit: a column sim_1, sim_2, ... each, one row a row of the data.
 
-        Random effects are drawn anew, from their estimated variances; rows whose response is missing, and
-        does not count, have NaN. The columns are those that `refit` takes (counts, for binomial models).
+        Parameters
+        ----------
+        draws : how many, as lme4's `nsim`.
+        seed : of all random numbers; the first draws of a longer run are those of a shorter one, and those
+            that `bootstrap` fits with the same seed.
+        re_form : "NA" draws new random effects, None keeps the conditional modes, a formula keeps the modes
+            of the terms named and draws the others.
+        new : a frame with rows to draw for; None for those fitted. Levels not seen are always drawn.
 
-        draws, seed : how many, and the seed: the first ten of a hundred are the ten of a shorter run.
+        Responses are as `refit` takes them: of binomial models counts of successes, of grades their places
+        among the levels, from 0. Rows whose response was missing have none.
 
         Raises
         ------
-        ModelErrors : draws or seed that are no whole numbers.
+        ModelErrors : arguments out of range; rows that cannot be drawn for.
         """
-        from pandas import DataFrame
+        from dagmodels.results.mixed.draws import simulate
 
-        from dagmodels.results.bootstrap import check_draws
-
-        check_draws(draws, seed, 1, "the simulation")
-        streams = [np.random.SeedSequence(int(seed), spawn_key=(number,)) for number in range(draws)]
-        columns: dict[str, Floats] = {}
-        for number, drawn in enumerate(self.refitter().simulate(streams)):
-            (values,) = drawn.values()
-            columns[f"sim_{number + 1}"] = np.asarray(values, dtype=np.float64).reshape(-1)
-        return DataFrame(columns)
+        return simulate(self, draws, seed, re_form, new)
 
     def refit(self, y: Any) -> MixedFit:
         """The fit for other responses in the same rows: one a row, missing ones ignored (see `Fit.refit`).
@@ -432,21 +437,6 @@ def _places(have: tuple[str, ...], want: tuple[str, ...]) -> NDArray[np.int64]:
         return np.arange(len(have))
     place = {label: i for i, label in enumerate(have)}
     return np.array([place[label] for label in want])
-
-
-def _refuse_new(new: dict[str, tuple[str, ...]]) -> None:
-    errors = []
-    for group, levels in new.items():
-        told = ", ".join(levels[:8]) + (f" and {len(levels) - 8} more" if len(levels) > 8 else "")
-        errors.append(
-            ModelError(
-                f"'{group}' has new level{'s' if len(levels) > 1 else ''} {told}",
-                node=group,
-                hint="allow_new_levels=True predicts them without their deviations; re_form='NA' leaves out "
-                "all deviations",
-            )
-        )
-    raise_all(errors, "the new rows")
 
 
 def mixed_fit(inner: Fit, naming: Naming, rows: Rows, design: Design) -> MixedFit:

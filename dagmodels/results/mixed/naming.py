@@ -113,6 +113,7 @@ class Rows:
     new : by grouping factor, levels that the fit has not seen.
     residual : what a structure of the residuals needs of the rows fitted.
     zero, spread : columns of the coefficients of structural zeros and of the parameter of spread.
+    own : for each term the level of each row among those that these rows have.
     """
 
     n: int
@@ -125,6 +126,7 @@ class Rows:
     residual: ResidualRows | None = None
     zero: tuple[Floats | None, ...] = ()
     spread: tuple[Floats | None, ...] = ()
+    own: tuple[Codes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -78,17 +78,20 @@ class ResidualRows:
     time: Floats | None = None
 
 
-def scales(fit: MixedFit) -> Floats | float:
-    """Standard deviation of each row's residual at weight one; one number where all are the same."""
-    structure, rows = fit.naming.structure, fit.rows.residual
+def scales(fit: MixedFit, rows: ResidualRows | None = None) -> Floats | float:
+    """Standard deviation of each row's residual at weight one; one number where all are the same.
+
+    rows : None for those fitted.
+    """
+    structure, rows = fit.naming.structure, fit.rows.residual if rows is None else rows
     if structure is None or rows is None:
         return fit.sigma
     delta = [r.estimate for r in fit.components if r.kind == "delta"]
     sigma = np.array([r.estimate for r in fit.components if r.kind == "sigma"])
-    found = sigma[np.zeros(fit.rows.n, dtype=np.int64) if rows.strata is None else rows.strata]
+    found = sigma[0] if rows.strata is None else sigma[rows.strata]
     for slope, d, v in zip(structure.slopes, delta, rows.covariates, strict=True):
         found = found * (np.exp(d * v) if slope.form == "exp" else np.abs(v) ** d)
-    return found
+    return found if np.ndim(found) else float(found)
 
 
 def before(rows: ResidualRows, seen: NDArray[np.bool_]) -> tuple[Codes, Floats]:

@@ -49,7 +49,8 @@ def header(fit: MixedFit, ddf: str | None = None) -> str:
             told = f"Linear mixed model fit by {how.strip()}. t-tests use {ddf}'s method ['lmerModLmerTest']"
             return f"{told}\nFormula: {naming.formula}"
         return f"Linear mixed model fit by {how} ['lmerMod']\nFormula: {naming.formula}"
-    title = "Generalized linear mixed model fit by maximum likelihood (Laplace\n  Approximation)"
+    how = "REML" if naming.reml else "maximum likelihood"
+    title = f"Generalized linear mixed model fit by {how} (Laplace\n  Approximation)"
     if "Laplace" not in fit.method:
         title = f"Generalized linear mixed model fit by {fit.method}"
     return f"{title} ['glmerMod']\n Family: {naming.family}  ( {naming.link} )\nFormula: {naming.formula}"
@@ -59,6 +60,9 @@ def criterion(fit: MixedFit) -> str:
     measures = fit.measures
     if "REML" in measures:
         return f"REML criterion at convergence: {round(measures['REML'], 1):.7g}"
+    if "partly_restricted" in measures:
+        value = round(measures["partly_restricted"], 1)
+        return f"REML criterion at convergence (over the coefficients of the mean alone): {value:.7g}"
     if fit.log_likelihood is None:
         return ""
     numbers = [measures["aic"], measures["bic"], fit.log_likelihood, -2 * fit.log_likelihood]
