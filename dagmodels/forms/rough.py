@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.field import Curved, Field
 from dagmodels.forms.outer import Coordinate
+from dagmodels.numerics.tape import operands
 
 Floats = NDArray[np.float64]
 
@@ -160,7 +162,7 @@ def _centre(field: Field, w: Floats, common: Common) -> None:
 
 
 def _peak(field: Field, w: Floats, places: NDArray[np.int64], density: NDArray[np.int64]) -> float | None:
-    """The value at which the density is highest, over powers of ten first; left in w. None if there is none."""
+    """Where the density is highest, over powers of ten first; left in w. None if it has no peak."""
     begin = w[places].copy()
 
     def at(power: float) -> float:
@@ -193,8 +195,10 @@ def _peak(field: Field, w: Floats, places: NDArray[np.int64], density: NDArray[n
 def column_sizes(field: Field, x: Floats, common: Common) -> Floats:
     """Root mean squares of coefficients' columns in units of their predictors; nan for other coordinates.
 
-    An infinite one is none: a coordinate in which predictors are not linear has nan as well.
+    A coordinate in which predictors are not linear has nan as well, and one without any column.
     """
+    from dagmodels.numerics.tape_kernels import forward
+
     found = np.full(x.size, np.nan)
     leaves = [(c, parts) for c, parts in parts_of(field) if not c.latent and parts]
     own = [k for k, yes in enumerate(_coefficients(field)) if yes]
@@ -205,26 +209,45 @@ def column_sizes(field: Field, x: Floats, common: Common) -> Floats:
     w = field.tape.initial.copy()
     w[field.x_places] = x
 
-    def moved(k: int, by: float) -> Floats:
-        w[field.x_places[k]] = x[k] + by
-        field.tape.forward(w)
-        w[field.x_places[k]] = x[k]
+    operations = _leading_to(field, {int(c.offset[k, 0]) for c, _ in leaves for k in range(len(c.offset))})
+
+    def moved(at: list[int], by: float) -> Floats:
+        w[field.x_places[at]] = x[at] + by
+        forward(*operations, w)
+        w[field.x_places[at]] = x[at]
         return w[offset]
 
-    field.tape.forward(w)
-    centre = w[offset]
-    for k in own:
-        column = moved(k, 1.0) - centre
+    centre = moved([], 0.0)
+    columns = {k: moved([k], 1.0) - centre for k in own}
+    joint = centre - moved(own, -1.0) - sum(columns.values())
+    largest = max(float(np.abs(column).max()) for column in columns.values())
+    linear = bool(np.abs(joint).max() <= 1e-6 * largest)  # of all together: one by one only where it fails
+    for k, column in columns.items():
         if not np.isfinite(column).all() or not column.any():
             continue
-        bend = moved(k, -1.0) + column - centre
-        if np.abs(bend).max() <= 1e-6 * np.abs(column).max():
+        if linear or np.abs(moved([k], -1.0) + column - centre).max() <= 1e-6 * np.abs(column).max():
             used = column / unit
             found[k] = math.sqrt(float(used @ used) / max(np.count_nonzero(used), 1))
     return found
 
 
+def _leading_to(field: Field, places: set[int]) -> tuple[Any, ...]:
+    """The tape's operations that registers with these places hang on: the densities need not run."""
+    code, out, a, b, c, aux, start, length, ptr, idx = field.tape.operations
+    needed = set(np.searchsorted(start, sorted(places), side="right") - 1)
+    kept = []
+    columns = [column.tolist() for column in (code, out, a, b, c)]
+    for op in range(len(code) - 1, -1, -1):
+        kind, result, *used = (column[op] for column in columns)
+        if result in needed:
+            kept.append(op)
+            needed.update(used[: operands(kind)])
+    own = np.array(kept[::-1], dtype=np.int64)
+    return (*(column[own] for column in (code, out, a, b, c, aux)), start, length, ptr, idx)
+
+
 def _coefficients(field: Field) -> Iterator[bool]:
+    """By coordinate, whether it is a coefficient."""
     for c in field.coordinates:
         yield from [_coefficient(c)] * c.length
 

@@ -405,7 +405,7 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
     for c in solution.field.coordinates:
         part = slice(position, position + c.length)
         if c.kind == "cholesky":
-            names.extend(_singular(solution, c.node, c.order, x[part]))
+            names.extend(_singular(solution, c.node, c.order, x[part] / solution.scale[part]))
         elif c.group is None:
             edge = zero[part] | active[part]
             names.extend(element_label(solution.field.problem, c.node, int(i)) for i in np.flatnonzero(edge))
@@ -414,7 +414,10 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
 
 
 def _singular(solution: Solution, node: str, order: int, x: Floats) -> list[str]:
-    """Matrices with a zero direction: named by the variance that is zero, else as a whole."""
+    """Matrices with a zero direction: named by the variance that is zero, else as a whole.
+
+    x : entries of the factors in units of their rows, so that covariates' units make no difference.
+    """
     i, j = lower_triangle(order)
     found = []
     for part in x.reshape(-1, i.size):

@@ -100,10 +100,13 @@ def starting_point(field: Field, *, stated: bool = True) -> tuple[Floats, Floats
 def _from_data(field: Field, *, stated: bool) -> tuple[Common, dict[str, float]]:
     """Units of curved leaves' predictors, and starts of the shapes of their laws."""
     plain = [np.zeros(0)]
-    for c in field.coordinates:  # where nothing is known yet: positive ones at one, the others in the middle
-        value = c.start if stated and c.start is not None else None
-        if value is None:
-            value = 1.0 if c.kind in ("log", "cholesky") else _inside(float(c.lower[0]), float(c.upper[0])) if c.length else 0.0
+    for c in field.coordinates:  # where nothing is known yet: positive ones at one, others amid their bounds
+        if stated and c.start is not None and c.kind in ("log", "identity"):
+            value = float(c.start)
+        elif c.kind == "identity" and c.length:
+            value = _inside(float(c.lower[0]), float(c.upper[0]))
+        else:
+            value = 1.0 if c.kind in ("log", "cholesky", "entry") else 0.0
         plain.append(np.full(c.length, np.log(value) if c.kind == "log" else value))
     x = np.concatenate(plain)
     common = common_predictors(field, x)
