@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.forms.field import Criterion, Curved, Evaluator, Field
+from dagmodels.forms.field import Criterion, Evaluator, Field
+from dagmodels.forms.rough import SIZES, common_predictors, parts_of
 from dagmodels.numerics.tape import operands
 
 Floats = NDArray[np.float64]
@@ -33,7 +34,6 @@ NEAR = (
 LONG = 0.5  # but a step of a predictor longer than this never is: where weights vanish the metric sees none
 MOST_STEPS = 100
 MOST_ROUGH = 60
-SIZES = tuple(10.0 ** (0.5 * k) for k in range(-16, 17))  # predictors tried where zero has no density
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -127,6 +127,7 @@ class ModeEvaluator(Evaluator):
         self.eta = np.zeros(self._eta_places.size)
         self._started = False
         self._typical = [0.0] * len(parts)
+        self.unit = np.ones(self._eta_places.size)  # of the predictors: see `rough`
         self._at: Floats | None = None
         self.flat = _Flat.of(field)
         self.slope_numbers, self.slope_places = _slopes(field)
@@ -136,6 +137,7 @@ class ModeEvaluator(Evaluator):
     def begin_at(self, other: ModeEvaluator) -> None:
         """Start the search for modes where another evaluator of the same field ended."""
         self.eta, self._started, self._typical = other.eta.copy(), True, other._typical
+        self.unit = other.unit
 
     # -- pieces of one evaluation ------------------------------------------------------------------
 
@@ -178,12 +180,12 @@ class ModeEvaluator(Evaluator):
             self.inner_steps += 1
             while not math.isfinite(value.total):  # not concave here: hold the predictors back
                 ridge = max(8.0 * ridge, self._least_ridge())
-                if not ridge < 1e12:
+                if not ridge < 1e12 * self._stiffest():
                     return None
                 self._ridge(ridge)
                 value = self._expand(x, point.eta)
             line, length, density = self._line(point)
-            if length <= NEAR and ridge == 0.0 and np.abs(line.step).max() <= LONG:
+            if length <= NEAR and ridge == 0.0 and np.abs(line.step / self.unit).max() <= LONG:
                 return self._finished(x, point, line, length, value)
             merit = None if point.prior is None else point.prior - 2.0 * density
             found = self._search(x, line, merit)
@@ -191,7 +193,7 @@ class ModeEvaluator(Evaluator):
                 return None
             point, value = found
             if ridge:
-                ridge = 0.0 if ridge < 1e-4 or length <= 1e3 * NEAR else 0.2 * ridge
+                ridge = 0.0 if ridge < 1e-4 / self.unit.max() ** 2 or length <= 1e3 * NEAR else 0.2 * ridge
                 self._ridge(ridge)
                 value = self._expand(x, point.eta)
         return None
@@ -244,7 +246,11 @@ class ModeEvaluator(Evaluator):
             for (i, j), places in c.weights.items():
                 if i == j:
                     worst = max(worst, -float(np.min(self.w[places], initial=0.0)))
-        return max(1e-3, 1.1 * worst)
+        return max(1e-3 / float(self.unit.max()) ** 2, 1.1 * worst)
+
+    def _stiffest(self) -> float:
+        """What a weight of one is in the smallest unit of a predictor."""
+        return max(1.0, 1.0 / float(self.unit.min()) ** 2)
 
     def typical_weights(self) -> list[float]:
         """For each leaf the median weight of a row of its first predictor where predictors suit the data."""
@@ -264,7 +270,9 @@ class ModeEvaluator(Evaluator):
         self._expand(x, eta)
         common = not math.isfinite(self._minus_twice_log_density())
         if common:
-            eta = self._common_start(x)
+            found = common_predictors(self.field, x)
+            eta, self.unit = found.eta, found.unit
+            self._expand(x, eta)
         for _ in range(0 if common else MOST_ROUGH):
             self._expand(x, eta)
             step = np.zeros(eta.size)
@@ -291,31 +299,6 @@ class ModeEvaluator(Evaluator):
         """Whether the factor and the tape are those of the mode at x."""
         return self._at is not None and bool(np.array_equal(self._at, x))
 
-    def _common_start(self, x: Floats) -> Floats:
-        """One value of each predictor for all rows, where some law (a mean of 1/eta, of its square) has no
-        density at zero: of both signs and many sizes the one that suits the data best."""
-        eta = np.zeros(self._eta_places.size)
-        for c, parts in self._parts():
-            self._expand(x, eta)
-            if not parts or np.isfinite(self.w[c.density]).all():
-                continue
-            whole = slice(parts[0].start, parts[-1].stop)
-            best, found = -math.inf, eta[whole].copy()
-            for _ in self._tried(x, eta, parts):
-                density = float(self.w[c.density].sum())
-                if math.isfinite(density) and density > best:
-                    best, found = density, eta[whole].copy()
-            eta[whole] = found
-        self._expand(x, eta)
-        return eta
-
-    def _parts(self) -> Iterator[tuple[Curved, list[slice]]]:
-        """Leaves, and where their predictors stand in eta."""
-        position = 0
-        for c in self.field.curved:
-            yield c, [slice(position + i * c.n, position + (i + 1) * c.n) for i in range(len(c.element))]
-            position += len(c.element) * c.n
-
     def _tried(self, x: Floats, eta: Floats, parts: list[slice]) -> Iterator[None]:
         """Expands with common values of one leaf's predictors, set in eta: one varies, others are 0 or 1."""
         if not parts:
@@ -333,7 +316,7 @@ class ModeEvaluator(Evaluator):
     def impossible(self, x: Floats) -> tuple[str, int, int] | None:
         """A leaf's node, its number of rows and the first of them without density at all predictors."""
         eta = np.zeros(self._eta_places.size)
-        for c, parts in self._parts():
+        for c, parts in parts_of(self.field):
             never = np.ones(c.n, dtype=bool)
             for _ in self._tried(x, eta, parts):
                 never &= ~np.isfinite(self.w[c.density])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Field, Leaf
 from dagmodels.forms.outer import Coordinate
+from dagmodels.forms.rough import Common, column_sizes, common_predictors, shapes, squares
 from dagmodels.forms.saturated import CORRELATION, SCALE, Saturated
 from dagmodels.forms.shift import deviation
 from dagmodels.numerics.triangle import lower_triangle
@@ -19,6 +20,7 @@ Floats = NDArray[np.float64]
 
 
 EXACT = 1e-8  # residuals below this share of the response's spread are no residuals
+LEVEL = 0.4  # share of the level of predictors (of those without density at zero) that latents may explain
 FACTORS = ((1.0, 1.0), (0.1, 1.2), (0.01, 1.2), (5.0, 1.0), (1.0, 0.1))
 
 
@@ -55,6 +57,11 @@ def starting_point(field: Field, *, stated: bool = True) -> tuple[Floats, Floats
     """
     use = uses(field.problem.graph)
     typical = _typical_sizes(field)
+    common, values = None, {}
+    if field.curved:
+        common, values = _from_data(field, stated=stated)
+        if any(common.levels):
+            typical = {**typical, **_sizes_in_units(field, common)}
     r = typical.get("", 1.0)
     start, scale = [], []
     coordinates = tuple(c if stated or c.start is None else replace(c, start=None) for c in field.coordinates)
@@ -73,12 +80,53 @@ def starting_point(field: Field, *, stated: bool = True) -> tuple[Floats, Floats
             size = 0.8 * max(
                 (_spread(field, leaf) for leaf in field.leaves if leaf.node in observed), default=r
             )
+        own = values.get(c.node)
+        if own is not None:
+            start.append(np.full(c.length, own))
+            scale.append(np.full(c.length, own))
+            continue
         s, d = _coordinate_start(c, kind, size if size > 0 else 1.0, typical, nodes)
         start.append(s)
         scale.append(d)
     if not start:
         return np.zeros(0), np.zeros(0)
-    return np.concatenate(start), np.concatenate(scale)
+    x, sizes = np.concatenate(start), np.concatenate(scale)
+    if common is not None:
+        columns = column_sizes(field, x, common)
+        sizes = np.where(np.isfinite(columns), 1.0 / np.where(columns > 0, columns, 1.0), sizes)
+    return x, sizes
+
+
+def _from_data(field: Field, *, stated: bool) -> tuple[Common, dict[str, float]]:
+    """Units of curved leaves' predictors, and starts of the shapes of their laws."""
+    plain = [np.zeros(0)]
+    for c in field.coordinates:  # where nothing is known yet: positive ones at one, others amid their bounds
+        if stated and c.start is not None and c.kind in ("log", "identity"):
+            value = float(c.start)
+        elif c.kind == "identity" and c.length:
+            value = _inside(float(c.lower[0]), float(c.upper[0]))
+        else:
+            value = 1.0 if c.kind in ("log", "cholesky", "entry") else 0.0
+        plain.append(np.full(c.length, np.log(value) if c.kind == "log" else value))
+    x = np.concatenate(plain)
+    common = common_predictors(field, x)
+    return common, shapes(field, x, common)
+
+
+def _sizes_in_units(field: Field, common: Common) -> dict[str, float]:
+    """As `_typical_sizes`, where predictors have units: what a latent may be is a part of the level."""
+    diagonal = squares(field, common.x, common)
+    n = max(field.n_observations, 1)
+    found = {}
+    for name, rows in field.rows.items():
+        rows = rows[rows >= 0]
+        shape = field.problem.shape(name)
+        k = shape[-1] if shape else 1
+        found[name] = _size(diagonal[rows].sum() / n, LEVEL)
+        if rows.size % k == 0 and len(shape) > 1:
+            parts = diagonal[rows].reshape(-1, k).sum(axis=0) / n
+            found.update({f"{name}#{j}": _size(parts[j], LEVEL) for j in range(k)})
+    return found
 
 
 def _coordinate_start(
