@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.unit import Unit
+from dagmodels.backends.laplace.moments.errors import Errors
 from dagmodels.backends.laplace.moments.start import starting_point
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_moments import build_moments
+from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places, uses
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
@@ -34,22 +36,40 @@ INFORMATION = ("observed", "expected")
 def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the form, maximise, report.
 
-    Options: `information` = "observed" (exact Hessian) or "expected", for standard errors.
+    Options: `information` = "observed" (exact Hessian) or "expected", for standard errors; `se` =
+    "standard", or a sandwich: "robust.huber.white" (outer products of units' scores), "robust.sem"
+    (distribution-free, complete data), "robust.cluster" with `clusters`, a code for each unit.
     """
     from dagmodels.backends.laplace.moments.report import report
 
     began = time.process_time()
-    unknown = [name for name in options if name not in ("seed", "information", "form")]
+    unknown = [name for name in options if name not in ("seed", "information", "form", "se", "clusters")]
     if unknown:
         raise FitError(
             f"laplace has no option {', '.join(map(repr, unknown))} for moments; it has "
-            "information='observed' or 'expected'"
+            "information='observed' or 'expected', se='standard' or 'robust.huber.white', and clusters"
         )
     information = options.get("information", "observed")
     if information not in INFORMATION:
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
-    solution = solve(build_moments(problem, unit), began)
-    return report(solution, plan, expected=information == "expected")
+    form = build_moments(problem, unit)
+    errors = _errors(form, options)
+    return report(solve(form, began), plan, expected=information == "expected", errors=errors)
+
+
+def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
+    """What the standard errors are, checked before anything is computed."""
+    kind, clusters = options.get("se", "standard"), options.get("clusters")
+    if kind not in KINDS:
+        raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
+    if kind == "robust.cluster" and clusters is None:
+        raise FitError("se='robust.cluster' needs clusters, a code for each unit")
+    if clusters is not None and len(clusters) != len(form.values):
+        raise FitError(f"there are {len(clusters)} clusters' codes and {len(form.values)} units")
+    if kind == "robust.sem" and not form.sample.complete:
+        raise FitError("se='robust.sem' needs complete data; 'robust.huber.white' takes missing values")
+    codes = np.asarray(clusters) if clusters is not None and kind == "robust.cluster" else None
+    return Errors(kind, codes)
 
 
 def solve(form: MomentsForm, began: float | None = None, start: Floats | None = None) -> MomentsSolution:
