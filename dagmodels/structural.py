@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.readers.lavaan import Reading
     from dagmodels.results.fit import Fit
+    from dagmodels.results.sem.estimators import Choice
     from dagmodels.results.sem.fit import SemFit
     from dagmodels.results.sem.ladder import Invariance
     from dagmodels.results.sem.naming import Equality, SemNaming
@@ -51,8 +52,10 @@ def sem(model: str, data: Any = None, **options: Any) -> SemFit:
     data : any frame, a dict of columns, or the path of a data file.
     options : lavaan's arguments, dots as underscores: `std_lv`, `meanstructure`, `orthogonal`, `fixed_x`,
         `group` (a column's name), `group_equal`, `group_partial`, `missing` ("listwise" or "fiml"),
-        `information` ("expected" or "observed"), `auto_fix_first`, ...; `seed`, `check` and what `Graph.fit`
-        takes.
+        `information` ("expected" or "observed"), `estimator` ("ML", "MLM", "MLR"), `se` ("standard",
+        "robust", "robust.sem", "robust.huber.white", "robust.cluster"), `cluster` (a column's name), `test`
+        ("standard", "satorra.bentler", "yuan.bentler", "yuan.bentler.mplus"), `auto_fix_first`, ...;
+        `seed`, `check` and what `Graph.fit` takes.
 
     Raises
     ------
@@ -148,6 +151,10 @@ def read_model(
     sample_mean: Any = None,
     sample_cov_rescale: bool = True,
     group_label: Sequence[str] | None = None,
+    estimator: str = "ML",
+    se: str | None = None,
+    test: str | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> StructuralModel:
     """The graph of a lavaan text, with its data where they are given: `dm.read(text, format="lavaan")`."""
@@ -166,10 +173,16 @@ def read_model(
         told = f"a model is a text, not {type(text).__name__}"
         raise_all([ModelError(told, hint="write 'f =~ x1 + x2 + x3'")], "the model")
     given = options.pop("given", None)
-    settings = _settings(model_type, group, missing, information, options)
+    robust = (estimator, se, test, information, cluster)
+    settings = _settings(model_type, group, missing, robust, options)
     if given is not None:
         reading = _read(text, given.groups if group else (), group or "", settings)
         _check_given(reading, given)
+        if settings.choice.scaled or settings.choice.se != "standard":
+            told = (
+                "robust errors and scaled tests need the rows: covariance matrices do not tell fourth moments"
+            )
+            raise_all([ModelError(told, hint="give data, or estimator='ML'")], "the options of the model")
         return StructuralModel.made(reading, settings, text, None, given)
     if data is None:
         return StructuralModel.made(_read(text, (), "", settings), settings, text, None)
@@ -212,34 +225,53 @@ class Settings:
     """What lavaan's arguments say beyond the text.
 
     options : those of the reader, as pairs, so that equal calls share one graph.
+    choice : estimator, standard errors, test and clusters.
     """
 
     model_type: str
     group: str | None
     missing: str
-    information: str
+    choice: Choice
     options: tuple[tuple[str, Any], ...]
+
+    @property
+    def information(self) -> str:
+        """ "expected" or "observed", of the standard errors."""
+        return self.choice.information
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `read_model` takes for the same settings."""
+        c = self.choice
+        robust = {"estimator": c.estimator, "se": c.se, "test": c.test, "cluster": c.cluster or None}
+        return {
+            "model_type": self.model_type, "group": self.group, "missing": self.missing,
+            "information": c.information, **robust, **dict(self.options),
+        }  # fmt: skip
 
 
 def _settings(
-    model_type: str, group: str | None, missing: str, information: str | None, options: Mapping[str, Any]
+    model_type: str,
+    group: str | None,
+    missing: str,
+    robust: tuple[str, str | None, str | None, str | None, str | None],
+    options: Mapping[str, Any],
 ) -> Settings:
+    from dagmodels.results.sem.estimators import choose
+
     faults = []
     if missing not in MISSING:
         faults.append(
             ModelError(f"missing is {missing!r}", hint="'listwise', or 'fiml' for full information")
         )
-    if information not in (None, "expected", "observed"):
-        faults.append(ModelError(f"information is {information!r}", hint="'expected' or 'observed'"))
-    raise_all(faults, "the options of the model")
-    way = MISSING[missing]
-    if information is None:
-        information = "observed" if way == "fiml" else "expected"
+    way = MISSING.get(missing, "listwise")
+    choice, more = choose(*robust, way)
+    raise_all([*faults, *more], "the options of the model")
     kept = dict(options)
-    if way == "fiml":
+    if way == "fiml" or choice.cluster:
         kept.setdefault("meanstructure", True)
     pairs = tuple((k, _hashable(v)) for k, v in sorted(kept.items()))
-    return Settings(model_type, group, way, information, pairs)
+    return Settings(model_type, group, way, choice, pairs)
 
 
 def _hashable(value: Any) -> Any:
@@ -341,11 +373,7 @@ class StructuralModel(Graph):
         from dagmodels.results.sem.fit import sem_fit
 
         if data is not None:
-            other = read_model(
-                self.text, data, model_type=self.settings.model_type, group=self.settings.group,
-                missing=self.settings.missing, information=self.settings.information,
-                **dict(self.settings.options),
-            )  # fmt: skip
+            other = read_model(self.text, data, **self.settings.arguments)
             if self.dag is self.reading.dag:
                 return other.fit_quietly(None, method, seed, check, **options)
             return super().fit_quietly(other.columns(), method, seed, check, **options)
@@ -353,12 +381,21 @@ class StructuralModel(Graph):
         if self.dag is not self.reading.dag:
             return super().fit_quietly(columns, method, seed, check, **options)
         _refuse_kept(self.reading)
+        clusters = self._clusters(kept)
         ours: dict[str, Any] = {"form": "moments", "information": self.settings.information}
+        if self.settings.choice.se != "standard":
+            ours.update(se=self.settings.choice.se, clusters=clusters)
         if self.given is not None:
             ours["statistics"] = self.given
         inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
         rows = self._rows(kept) if self.given is None else None
-        return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw)
+        return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw, clusters)
+
+    def _clusters(self, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """Codes of the fitted rows' clusters, where there are some."""
+        if not self.settings.choice.cluster or self.frame is None:
+            return None
+        return np.asarray(self.frame.column(self.settings.choice.cluster).factor().codes)[kept]
 
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""
@@ -368,7 +405,7 @@ class StructuralModel(Graph):
     @property
     def naming(self) -> SemNaming:
         """What the fit calls its numbers."""
-        key = ("sem naming", self.settings.information, self.settings.missing)
+        key = ("sem naming", self.settings.choice, self.settings.missing)
         if key not in self.dag.memo:
             self.dag.memo[key] = _naming(self.reading, self.settings)
         return self.dag.memo[key]  # type: ignore[return-value]
@@ -459,6 +496,11 @@ def _kept(
                 keep &= ~np.isnan(values[name])
     if reading.provenance.group is not None and settings.group is not None:
         keep &= np.asarray(frame.column(settings.group).factor().codes) >= 0
+    cluster = settings.choice.cluster
+    if cluster:
+        if cluster not in frame:
+            raise_all([_no_column(cluster, frame, "the clusters' column")], "the data")
+        keep &= np.asarray(frame.column(cluster).factor().codes) >= 0
     return keep
 
 
@@ -557,6 +599,7 @@ def _naming(reading: Reading, settings: Settings) -> SemNaming:
         observed=reading.table.observed,
         exogenous=reading.table.exogenous,
         equalities=_equalities(reading),
+        choice=settings.choice,
     )
 
 

@@ -46,7 +46,7 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
     structure, density = base, 0.0
     if template.given.any():
         _check_covariates(problem, template, values)
-    sample = sample_of(values, group_of, base.groups)
+    sample = sample_of(values, group_of)
     if template.given.any():
         covariances, means = base.covariances.copy(), base.means.copy()
         try:
@@ -433,24 +433,31 @@ def _representatives(problem: Problem, unit: Unit) -> tuple[Problem, Ints]:
     )
 
 
-def sample_of(values: Floats, group_of: Ints, groups: int) -> Sample:
-    """Statistics by group and missing pattern; rows without any value say nothing."""
+def _patterns(values: Floats, group_of: Ints) -> tuple[Ints, Ints]:
+    """Numbers of the group and missing pattern of each row, and a row of each."""
     there = ~np.isnan(values)
     if there.all():
-        keys = group_of[:, None]
-    else:
-        bits = np.packbits(there, axis=1)
-        keys = np.concatenate([group_of[:, None], bits], axis=1)
-    if keys.shape[1] == 1:
-        cells, of = np.arange(groups), group_of
-    else:
-        _, first, of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        of = of.reshape(-1)
-        cells = first
+        _, first = np.unique(group_of, return_index=True)
+        return group_of, first
+    keys = np.concatenate([group_of[:, None], np.packbits(there, axis=1)], axis=1)
+    _, first, of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return of.reshape(-1), first
+
+
+def cells_of_rows(values: Floats, group_of: Ints) -> Ints:
+    """The cell of the form's sample that each row is in; -1 for rows without any value."""
+    of, first = _patterns(values, group_of)
+    some = ~np.isnan(values[first]).all(axis=1)
+    return np.where(some, np.cumsum(some) - 1, -1)[of]
+
+
+def sample_of(values: Floats, group_of: Ints) -> Sample:
+    """Statistics by group and missing pattern; rows without any value say nothing."""
+    of, first = _patterns(values, group_of)
     found = []
-    for c in range(len(cells)):
-        rows = np.flatnonzero(of == c) if len(cells) > 1 else np.arange(len(values))
-        mask = there[rows[0]]
+    for c in range(len(first)):
+        rows = np.flatnonzero(of == c) if len(first) > 1 else np.arange(len(values))
+        mask = ~np.isnan(values[rows[0]])
         if not mask.any():
             continue
         part = values[rows]

@@ -44,7 +44,7 @@ def rowless(problem: Problem, template: Template, sample: Sample) -> MomentsForm
 
 def with_values(form: MomentsForm, values: Floats) -> MomentsForm:
     """The form of other rows of the same variables, (units, p) with nan where missing, in the same groups."""
-    found = with_sample(form, sample_of(values, form.group_of, form.structure.groups))
+    found = with_sample(form, sample_of(values, form.group_of))
     return replace(found, values=values, group_of=form.group_of)
 
 
@@ -197,4 +197,4 @@ def drawn_values(solution: MomentsSolution, rng: np.random.Generator) -> Floats:
 
 def _with_gaps(solution: MomentsSolution, rng: np.random.Generator) -> Sample:
     form = solution.form
-    return sample_of(drawn_values(solution, rng), form.group_of, form.structure.groups)
+    return sample_of(drawn_values(solution, rng), form.group_of)

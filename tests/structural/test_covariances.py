@@ -128,3 +128,11 @@ def test_faults_are_named_all_at_once(pupils):
     assert "variance of 'x1'" in told(sample_cov=s - 10 * np.eye(9))
     with pytest.raises(dm.ModelErrors):
         dm.get_cov("1 2 3 4")
+
+
+def test_covariances_do_not_tell_robust_errors() -> None:
+    S = np.array([[2.0, 0.8, 0.7], [0.8, 1.5, 0.6], [0.7, 0.6, 1.2]])
+    frame = pd.DataFrame(S, index=list("abc"), columns=list("abc"))
+    with pytest.raises(dm.ModelErrors) as error:
+        dm.cfa("f =~ a + b + c", sample_cov=frame, sample_nobs=100, estimator="MLR")
+    assert "fourth moments" in str(error.value.exceptions[0])

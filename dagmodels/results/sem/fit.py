@@ -17,10 +17,18 @@ from dagmodels.forms.moments import MomentsSolution
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
 from dagmodels.results.sem.definitions import Definitions
+from dagmodels.results.sem.incomplete_measures import incomplete_measures
 from dagmodels.results.sem.measures import Comparison, compare, measures
 from dagmodels.results.sem.naming import SemNaming, SemRow
 from dagmodels.results.sem.positions import Positions, positions
 from dagmodels.results.sem.refitting import SemRefitter
+from dagmodels.results.sem.scaled import (
+    Scaled,
+    free_scores,
+    scaled_difference,
+    scaled_measures,
+    scaled_test,
+)
 from dagmodels.results.sem.standardized import standardized
 from dagmodels.results.shown import Shown
 
@@ -44,6 +52,7 @@ class SemFit(Fit):
 
     naming : the table's rows and the settings. inner : the same fit under the graph's names.
     rows : reads rows for scores and predictions: those fitted (None), or new ones. drawing : what draws it.
+    scaled : the scaled test and its factors, where one was asked for.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
     is none. resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
     """
@@ -56,8 +65,11 @@ class SemFit(Fit):
     drawing: Callable[..., Path] | None = field(default=None, repr=False)
     resampled: SemBootstrap | None = field(default=None, repr=False)
     resampled_test: SemBootstrap | None = field(default=None, repr=False)
+    scaled: Scaled | None = None
 
-    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison", "rows", "drawing"}
+    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {
+        "solution", "at", "comparison", "rows", "drawing", "scaled", "_incomplete",
+    }  # fmt: skip
 
     @property
     def solution(self) -> MomentsSolution:
@@ -71,12 +83,23 @@ class SemFit(Fit):
         return positions(self.solution, self.naming)
 
     def fit_measures(self, names: str | list[str] | None = None) -> Series[float]:
-        """Fit measures, all or those named, as lavaan's `fitMeasures`."""
+        """Fit measures, all or those named, as lavaan's `fitMeasures`.
+
+        With missing values there are robust CFI, TLI and RMSEA too, which `measures` has after a scaled test
+        alone, because their cost grows with the square of the number of moments.
+        """
         from pandas import Series
 
         chosen = [names] if isinstance(names, str) else names
-        found = Series(dict(self.measures), dtype=float)
+        found = Series({**self.measures, **self._incomplete}, dtype=float)
         return found if chosen is None else found[[n.replace(".", "_") for n in chosen]]
+
+    @cached_property
+    def _incomplete(self) -> dict[str, float]:
+        if self.solution.form.sample.complete or self.scaled is not None:
+            return {}
+        free = free_scores(self.solution, self.comparison)
+        return incomplete_measures(self.solution, self.comparison, free, normal=True)
 
     def standardized(self, what: str = "all") -> DataFrame:
         """The standardised solution with standard errors: `what` is "all" or "lv"."""
@@ -98,6 +121,12 @@ class SemFit(Fit):
             "group": [self.naming.groups[r.group] for r in rows], "estimate": value, "se": se,
             "lower": lower, "upper": upper,
         })  # fmt: skip
+
+    def scaled_difference(self, other: SemFit) -> Series[float]:
+        """The scaled chi-square difference of nested fits (Satorra and Bentler 2001), in either order."""
+        from pandas import Series
+
+        return Series(scaled_difference(self, other), dtype=float)
 
     def r2(self) -> Series[float]:
         """Explained share of each endogenous variable's variance; a frame where there are several groups."""
@@ -287,10 +316,12 @@ def sem_fit(
     naming: SemNaming,
     rows: Callable[[Any], GivenRows] | None = None,
     drawing: Callable[..., Path] | None = None,
+    clusters: NDArray[Any] | None = None,
 ) -> SemFit:
     """A backend's fit of a lavaan graph -> the same under lavaan's names.
 
-    rows : reads rows for it. drawing : draws it.
+    rows : reads rows for it. drawing : draws it. clusters : codes of the rows, where the choice of errors
+    has clusters.
     """
     solution = inner.moments
     assert solution is not None
@@ -306,9 +337,18 @@ def sem_fit(
         raise FitError(told) from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     columns, total = _columns(inner, naming, at, covariance)
+    means, scaled = naming.meanstructure, None
+    found = measures(solution, compared, meanstructure=means)
+    rowless = not solution.form.values.size or (clusters is None and naming.choice.cluster)
+    if naming.choice.scaled and not rowless:  # refits from sums have no scaled test
+        free = None if solution.form.sample.complete else free_scores(solution, compared)
+        scaled = scaled_test(solution, compared, naming.choice, clusters, free, meanstructure=means)
+        found.update(scaled_measures(compared, scaled))
+        if free is not None:
+            found.update(incomplete_measures(solution, compared, free, normal=False))
     changed: dict[str, Any] = {
         "estimate_columns": columns,
-        "measures": measures(solution, compared, meanstructure=naming.meanstructure),
+        "measures": found,
         "n_parameters": compared.parameters,
         "covariance_names": tuple(columns["name"]),
         "covariance_matrix": total,
@@ -322,6 +362,7 @@ def sem_fit(
         admissible=not negative,
         rows=rows,
         drawing=drawing,
+        scaled=scaled,
     )
 
 

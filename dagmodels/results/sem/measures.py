@@ -128,7 +128,7 @@ def incremental(x: float, df: int, b: float, b_df: int) -> dict[str, float]:
         }
 
 
-def rmsea(x: float, df: int, n: float, groups: int, level: float = 0.9) -> dict[str, float]:
+def rmsea(x: float, df: float, n: float, groups: int, level: float = 0.9) -> dict[str, float]:
     """Root mean square error of approximation with its interval and the tests of close and not close fit."""
     from scipy.special import chndtr
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dagmodels.results.sem.estimators import DEFAULT, Choice
+
 
 @dataclass(frozen=True, slots=True)
 class SemRow:
@@ -49,6 +51,7 @@ class SemNaming:
     swapped : latent variables that are functions of the indicator given here, which carries their law.
     observed, exogenous : names of observed variables, in lavaan's order, and of those nothing is said about.
     equalities : what equal labels and `==` say.
+    choice : how standard errors and tests are made.
     """
 
     rows: tuple[SemRow, ...]
@@ -63,3 +66,4 @@ class SemNaming:
     observed: tuple[str, ...] = ()
     exogenous: tuple[str, ...] = ()
     equalities: tuple[Equality, ...] = ()
+    choice: Choice = DEFAULT

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dagmodels.results.sem.estimators import LABELS
 from dagmodels.results.sem.naming import SemRow
 
 if TYPE_CHECKING:
@@ -44,25 +45,47 @@ BLOCKS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     )),
     ("Standardized Root Mean Square Residual:", (("SRMR", "srmr"),)),
 )  # fmt: skip
-COUNTS = {"baseline_df"}
+COUNTS = {"df", "baseline_df"}
+MORE: dict[str, tuple[tuple[str, str], ...]] = {
+    "Model Test Baseline Model:": (("Scaling correction factor", "baseline_chisq_scaling_factor"),),
+    "User Model versus Baseline Model:": (
+        ("Robust Comparative Fit Index (CFI)", "cfi_robust"),
+        ("Robust Tucker-Lewis Index (TLI)", "tli_robust"),
+    ),
+    "Loglikelihood and Information Criteria:": (
+        ("Scaling factor user model (H0)", "scaling_factor_h0"),
+        ("Scaling factor unrestricted model (H1)", "scaling_factor_h1"),
+    ),
+    "Root Mean Square Error of Approximation:": (
+        ("Robust RMSEA", "rmsea_robust"),
+        ("90 Percent confidence interval - lower", "rmsea_ci_lower_robust"),
+        ("90 Percent confidence interval - upper", "rmsea_ci_upper_robust"),
+        ("P-value H_0: Robust RMSEA <= 0.050", "rmsea_pvalue_robust"),
+        ("P-value H_0: Robust RMSEA >= 0.080", "rmsea_notclose_pvalue_robust"),
+    ),
+}  # fmt: skip
 
 
 def summary(
     fit: SemFit, fit_measures: bool = False, standardized: bool = False, rsquare: bool = False
 ) -> str:
     """The text; the arguments add what lavaan's arguments of these names add."""
-    lines = [*_header(fit), "", "Model Test User Model:", ""]
-    lines += _test(fit.measures)
+    lines = [
+        *_header(fit),
+        "",
+        "Model Test User Model:",
+        "" if fit.scaled is None else _two("", "Standard", "Scaled"),
+    ]
+    lines += _test(fit)
     if fit.resampled_test is not None:
         lines[-1] = _entry("P-value (Bollen-Stine bootstrap)", _number(fit.measures["pvalue"]))
     if fit_measures:
         for title, entries in BLOCKS:
             lines += ["", title, ""]
-            lines += [_entry(label, _number(fit.measures[key], key in COUNTS)) for label, key in entries]
+            lines += [_measure(fit, label, key) for label, key in entries]
+            lines += _robust_lines(fit.measures, title)
     lines += ["", "Parameter Estimates:", ""]
-    lines += [
-        *_errors(fit),
-    ]
+    lines += _errors(fit)
     for g, label in enumerate(fit.naming.groups):
         if len(fit.naming.groups) > 1:
             lines += ["", "", f"Group {g + 1} [{label}]:"]
@@ -75,17 +98,6 @@ def summary(
     lines += ["", _certificate(fit)]
     lines += [f"Warning: {w}" for w in fit.warnings]
     return "\n".join(lines)
-
-
-def _errors(fit: SemFit) -> Iterator[str]:
-    if fit.resampled is None:
-        yield _entry("Standard errors", "Standard")
-        yield _entry("Information", fit.naming.information.capitalize())
-        return
-    asked, failed = len(fit.resampled.draws), len(fit.resampled.failures)
-    yield _entry("Standard errors", "Bootstrap")
-    yield _entry("Number of requested bootstrap draws", str(asked))
-    yield _entry("Number of successful bootstrap draws", str(asked - failed))
 
 
 def _header(fit: SemFit) -> Iterator[str]:
@@ -107,11 +119,52 @@ def _header(fit: SemFit) -> Iterator[str]:
         yield _entry("Number of missing patterns", str(len(fit.solution.form.sample.n)))
 
 
-def _test(m: Mapping[str, float]) -> Iterator[str]:
-    yield _entry("Test statistic", _number(m["chisq"]))
-    yield _entry("Degrees of freedom", _number(m["df"], True))
+def _test(fit: SemFit) -> Iterator[str]:
+    m = fit.measures
+    yield _measure(fit, "Test statistic", "chisq")
+    yield _measure(fit, "Degrees of freedom", "df")
     if m["df"] > 0:
-        yield _entry("P-value (Chi-square)", _number(m["pvalue"]))
+        yield _measure(fit, "P-value (Chi-square)", "pvalue")
+    if fit.scaled is not None:
+        yield _two("Scaling correction factor", "", _number(m["chisq_scaling_factor"]))
+        yield f"    {LABELS[fit.scaled.test]}"
+
+
+def _measure(fit: SemFit, label: str, key: str) -> str:
+    """A measure, with the scaled one in a second column."""
+    m, whole = fit.measures, key in COUNTS
+    if fit.scaled is None:
+        return _entry(label, _number(m[key], whole))
+    second = m.get(f"{key}_scaled", m[key])
+    return _two(label, _number(m[key], whole), _number(second, whole))
+
+
+def _robust_lines(m: Mapping[str, float], title: str) -> Iterator[str]:
+    """What follows a block where there are scaled measures."""
+    if "chisq_scaled" not in m:
+        return
+    for label, key in MORE.get(title, ()):
+        if key in m:
+            yield _two(label, "", _number(m[key]))
+
+
+def _errors(fit: SemFit) -> Iterator[str]:
+    if fit.resampled is not None:
+        asked, failed = len(fit.resampled.draws), len(fit.resampled.failures)
+        yield _entry("Standard errors", "Bootstrap")
+        yield _entry("Number of requested bootstrap draws", str(asked))
+        yield _entry("Number of successful bootstrap draws", str(asked - failed))
+        return
+    choice = fit.naming.choice
+    words = {"standard": "Standard", "robust.sem": "Robust.sem", "robust.cluster": "Robust.cluster"}
+    yield _entry("Standard errors", words.get(choice.se, "Sandwich"))
+    yield _entry(
+        "Information" if choice.se == "standard" else "Information bread", fit.naming.information.capitalize()
+    )
+
+
+def _two(label: str, first: str, second: str) -> str:
+    return f"{_entry(label, first)}{second:>12}"
 
 
 def _entry(label: str, value: str) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.unit import Unit
+from dagmodels.backends.laplace.moments.errors import Errors
 from dagmodels.backends.laplace.moments.given import given_form
 from dagmodels.backends.laplace.moments.start import starting_point
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_moments import build_moments
+from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places, uses
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
@@ -30,30 +32,50 @@ GRADIENT_LIMIT = 1e-5
 NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
+OPTIONS = ("seed", "information", "form", "statistics", "se", "clusters")
 
 
 def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the form, maximise, report.
 
     Options: `information` = "observed" (exact Hessian) or "expected", for standard errors; `statistics` =
-    `Covariances` that stand in place of rows, of which the problem has one for each group.
+    `Covariances` that stand in place of rows, of which the problem has one for each group; `se` =
+    "standard", or a sandwich: "robust.huber.white" (outer products of units' scores), "robust.sem"
+    (distribution-free, complete data), "robust.cluster" with `clusters`, a code for each unit.
     """
     from dagmodels.backends.laplace.moments.report import report
 
     began = time.process_time()
-    unknown = [name for name in options if name not in ("seed", "information", "form", "statistics")]
+    unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise FitError(
             f"laplace has no option {', '.join(map(repr, unknown))} for moments; it has "
-            "information='observed' or 'expected'"
+            "information='observed' or 'expected', se='standard' or 'robust.huber.white', and clusters"
         )
     information = options.get("information", "observed")
     if information not in INFORMATION:
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
     given = options.get("statistics")
     form = build_moments(problem, unit) if given is None else given_form(problem, unit, given)
-    solution = solve(form, began)
-    return report(solution, plan, expected=information == "expected")
+    errors = _errors(form, options)
+    return report(solve(form, began), plan, expected=information == "expected", errors=errors)
+
+
+def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
+    """What the standard errors are, checked before anything is computed."""
+    kind, clusters = options.get("se", "standard"), options.get("clusters")
+    if kind not in KINDS:
+        raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
+    if kind != "standard" and options.get("statistics") is not None:
+        raise FitError(f"se={kind!r} needs the rows: covariance matrices do not tell their fourth moments")
+    if kind == "robust.cluster" and clusters is None:
+        raise FitError("se='robust.cluster' needs clusters, a code for each unit")
+    if clusters is not None and len(clusters) != len(form.values):
+        raise FitError(f"there are {len(clusters)} clusters' codes and {len(form.values)} units")
+    if kind == "robust.sem" and not form.sample.complete:
+        raise FitError("se='robust.sem' needs complete data; 'robust.huber.white' takes missing values")
+    codes = np.asarray(clusters) if clusters is not None and kind == "robust.cluster" else None
+    return Errors(kind, codes)
 
 
 def solve(form: MomentsForm, began: float | None = None, start: Floats | None = None) -> MomentsSolution:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
 from dagmodels.backends.laplace.moments.fit import solve, verdict
 from dagmodels.backends.laplace.moments.layout import Layout
 from dagmodels.errors import FitError
@@ -35,6 +36,7 @@ class MomentsAgain:
     solution: MomentsSolution
     plan: Plan | None
     expected: bool
+    errors: Errors = STANDARD
 
     def refitter(self, simulator: Callable[..., Any] | None = None) -> MomentsRefitter:
         """A new one; it draws by itself."""
@@ -148,7 +150,8 @@ class MomentsRefitter:
             values[name] = self._by_node(form.values)[name]
         problem = replace(problem, values=values)
         found = self._solve(replace(form, problem=problem))
-        fit = report(found, self.again.plan, expected=self.again.expected)
+        errors = self.again.errors if found.form.values.size else STANDARD  # sums alone have no sandwich
+        fit = report(found, self.again.plan, expected=self.again.expected, errors=errors)
         return replace(fit, simulator=self.simulator)
 
     def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:

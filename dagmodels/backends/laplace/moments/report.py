@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.defined import defined, root
+from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
 from dagmodels.backends.laplace.moments.layout import Places
 from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
+from dagmodels.forms.casewise import meat
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.triangle import inverse_of_regular
@@ -24,16 +26,16 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def report(solution: MomentsSolution, plan: Plan | None, *, expected: bool) -> Fit:
+def report(solution: MomentsSolution, plan: Plan | None, *, expected: bool, errors: Errors = STANDARD) -> Fit:
     """The fit that users see; standard errors by the expected or the observed information."""
     with np.errstate(all="ignore"):
-        return _report(solution, plan, expected)
+        return _report(solution, plan, expected, errors)
 
 
-def _report(solution: MomentsSolution, plan: Plan | None, expected: bool) -> Fit:
+def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors: Errors) -> Fit:
     form, optimum = solution.form, solution.optimum
     dag = form.problem.graph
-    inner = coordinate_covariance(solution, expected=expected)
+    inner = coordinate_covariance(solution, expected=expected, errors=errors)
     w = form.workspace(optimum.x)
     unknowns = estimates(solution, inner, w)
 
@@ -76,14 +78,27 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool) -> Fit
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
-        again=MomentsAgain(solution, plan, expected),
+        again=MomentsAgain(solution, plan, expected, errors),
         coordinate_covariance=inner,
         plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
     )
 
 
-def coordinate_covariance(solution: MomentsSolution, *, expected: bool) -> Floats:
-    """Inverse information of the coordinates; nan on bounds and where the information is singular."""
+def coordinate_covariance(solution: MomentsSolution, *, expected: bool, errors: Errors = STANDARD) -> Floats:
+    """Covariance of the coordinates; nan on bounds and where the information is singular.
+
+    A sandwich has the inverse information on both sides of `forms.casewise.meat`.
+    """
+    bread = _inverse_information(solution, expected)
+    if errors.kind == "standard":
+        return bread
+    known = np.where(np.isnan(bread), 0.0, bread)
+    found = known @ meat(solution.at, errors.kind, errors.clusters) @ known
+    found[np.isnan(bread)] = np.nan
+    return found
+
+
+def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
     optimum = solution.optimum
     k = optimum.x.size
     full = np.full((k, k), np.nan)
