@@ -60,7 +60,7 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool) -> Fit
         estimate_columns=columns,
         latent_columns=partial(latents, solution),
         log_likelihood=-0.5 * deviance,
-        n_parameters=int(optimum.x.size),
+        n_parameters=solution.parameters,
         n_observations=int(form.sample.rows),
         measures=measures,
         diagnostics={
@@ -90,6 +90,8 @@ def coordinate_covariance(solution: MomentsSolution, *, expected: bool) -> Float
     free = np.flatnonzero(~optimum.active)
     if not free.size:
         return full
+    if solution.constrained is not None:
+        return _on_tangent(solution, solution.constrained.tangent, expected)
     hessian = solution.at.information() if expected else optimum.hessian
     inner = hessian[np.ix_(free, free)]
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
@@ -101,6 +103,24 @@ def coordinate_covariance(solution: MomentsSolution, *, expected: bool) -> Float
         inverse = np.linalg.inv(scaled)
     full[np.ix_(free, free)] = 2.0 * inverse * scale[:, None] * scale
     return full
+
+
+def _on_tangent(solution: MomentsSolution, tangent: Floats, expected: bool) -> Floats:
+    """Inverse information along the directions that binding constraints leave (Silvey 1959, Ann. Math. Stat.
+    30:389): 2 Z (Z' I Z)^-1 Z'."""
+    information = solution.at.information() if expected else solution.at.hessian()
+    inner = tangent.T @ information @ tangent
+    found = np.zeros_like(information)
+    if inner.size:
+        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
+        scaled = inner * scale[:, None] * scale
+        if np.linalg.eigvalsh(scaled)[0] < 1e-12:
+            return np.full_like(information, np.nan)
+        turned = tangent * scale
+        found = 2.0 * turned @ np.linalg.inv(scaled) @ turned.T
+    held = solution.optimum.active
+    found[held], found[:, held] = np.nan, np.nan
+    return found
 
 
 def estimates(solution: MomentsSolution, inner: Floats, w: Floats) -> Unknowns:
