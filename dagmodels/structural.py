@@ -25,6 +25,7 @@ from dagmodels.errors import ModelError, raise_all
 
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
+    from dagmodels.forms.moment_constraints import Constraint
     from dagmodels.readers.lavaan import Reading
     from dagmodels.results.fit import Fit
     from dagmodels.results.sem.estimators import Choice
@@ -380,11 +381,15 @@ class StructuralModel(Graph):
         columns, kept = self._given()
         if self.dag is not self.reading.dag:
             return super().fit_quietly(columns, method, seed, check, **options)
-        _refuse_kept(self.reading)
         clusters = self._clusters(kept)
         ours: dict[str, Any] = {"form": "moments", "information": self.settings.information}
         if self.settings.choice.se != "standard":
             ours.update(se=self.settings.choice.se, clusters=clusters)
+        if constraints := _constraints(self.reading):
+            ours["constraints"] = constraints
+            if self.settings.choice.scaled or self.settings.choice.se != "standard":
+                told = "robust errors and scaled tests beside nonlinear or inequality constraints are not there yet"
+                raise_all([ModelError(told, hint="estimator='ML'")], "the options of the model")
         if self.given is not None:
             ours["statistics"] = self.given
         inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
@@ -441,17 +446,32 @@ def draw(fit: SemFit, path: str | os.PathLike[str], style: str, show: str | None
     return graph.render(path, style=style, fit=fit if style == "sem" else fit.inner, show=show, **options)
 
 
-def _refuse_kept(reading: Reading) -> None:
-    """Constraints that the graph cannot say have to be kept by the fit, which does not do so yet."""
-    faults = [
-        ModelError(
-            f"the constraint '{r.lhs} {r.op} {r.rhs}' is not linear, or an inequality of several parameters",
-            line=r.line or None,
-            hint="substitute it: write one parameter as a function of the others",
-        )
-        for r in reading.provenance.constraints
-    ]
-    raise_all(faults, "the constraints of the model")
+def _constraints(reading: Reading) -> tuple[Constraint, ...]:
+    """Constraints that the graph cannot say, which the fit has to keep, over its nodes."""
+    from dagmodels.forms.moment_constraints import Constraint
+    from dagmodels.graph import expression as ex
+    from dagmodels.readers.lavaan.expressions import CONSTANTS
+
+    held = reading.provenance.nodes
+
+    def node(tree: ex.Expression) -> ex.Expression:
+        if not isinstance(tree, ex.Reference):
+            return tree
+        if tree.name not in held:
+            return ex.Number(CONSTANTS[tree.name])
+        at = held[tree.name]
+        if at.node is None:
+            return ex.Number(at.value or 0.0)
+        return ex.Reference(at.node, () if at.level is None else (ex.LevelIndex(at.level),))
+
+    found = []
+    for r in reading.provenance.constraints:
+        assert r.left is not None
+        assert r.right is not None
+        high, low = (r.right, r.left) if r.op == "<" else (r.left, r.right)
+        tree = ex.Binary("-", ex.rebuild(high, node), ex.rebuild(low, node))
+        found.append(Constraint(tree, r.op == "==", f"{r.lhs} {r.op} {r.rhs}"))
+    return tuple(found)
 
 
 def _stand_ins(reading: Reading, given: Covariances) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def with_sample(form: MomentsForm, sample: Sample) -> MomentsForm:
     ------
     FloatingPointError : covariates that are constant, or combinations of one another, in some group.
     """
-    return rowless(form.problem, form.template, sample)
+    return replace(rowless(form.problem, form.template, sample), constraints=form.constraints)
 
 
 def rowless(problem: Problem, template: Template, sample: Sample) -> MomentsForm:

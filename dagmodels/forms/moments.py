@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from dagmodels.forms.outer import Coordinate
 from dagmodels.numerics.moments import COVARIANCE, Moments, Sample, Structure
 from dagmodels.numerics.optimise import Optimum
 from dagmodels.numerics.tape import Tape
+
+if TYPE_CHECKING:
+    from dagmodels.forms.moment_constraints import TapeConstraints
+    from dagmodels.numerics.constrained import Constrained
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -107,6 +112,7 @@ class MomentsForm:
     structure : the template's, with the covariates' moments. sample : the units' statistics.
     group_of : group of every unit. values : (units, p) observed variables, nan where missing.
     given_constant : minus twice the log density of the covariates, which the sample's likelihood includes.
+    constraints : between unknowns, which the optimum has to keep; None where there are none.
     """
 
     problem: Problem
@@ -116,6 +122,7 @@ class MomentsForm:
     group_of: Ints
     values: Floats
     given_constant: float
+    constraints: TapeConstraints | None = None
 
     @property
     def small(self) -> Problem:
@@ -260,7 +267,7 @@ class MomentsSolution:
     """An optimum of the form with its certificate.
 
     at : the criterion there. converged, message : whether the certificate holds, and which part fails
-    otherwise.
+    otherwise. constrained : what the constraints say there.
     """
 
     form: MomentsForm
@@ -270,3 +277,9 @@ class MomentsSolution:
     converged: bool
     message: str
     seconds: float
+    constrained: Constrained | None = None
+
+    @property
+    def parameters(self) -> int:
+        """Free coordinates less the equalities between them."""
+        return int(self.optimum.x.size) - (0 if self.constrained is None else self.constrained.rank)

@@ -275,12 +275,15 @@ def _influence(fit: SemFit, statistic: Statistic) -> Floats:
     from dagmodels.forms.moment_scores import row_gradients
 
     solution, refitter = fit.solution, SemRefitter(fit)
-    x, free = solution.optimum.x, np.flatnonzero(~solution.optimum.active)
-    hessian = solution.optimum.hessian[np.ix_(free, free)]
-    moved = -np.linalg.solve(hessian, row_gradients(solution)[:, free].T)
-    step = np.sqrt(np.abs(np.diag(np.linalg.inv(hessian)))) * 1e-4
+    x, hessian = solution.optimum.x, solution.optimum.hessian
+    along = np.eye(x.size)[:, ~solution.optimum.active]
+    if solution.constrained is not None:
+        along = solution.constrained.tangent
+    inner = np.linalg.inv(along.T @ hessian @ along)
+    moved = -along @ inner @ along.T @ row_gradients(solution).T
+    step = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", along, inner, along), 1e-300)) * 1e-4
     slopes = []
-    for i, h in zip(free.tolist(), step.tolist(), strict=True):
+    for i, h in enumerate(step.tolist()):
         sides = []
         for sign in (1.0, -1.0):
             near = x.copy()

@@ -54,7 +54,7 @@ def compare(solution: MomentsSolution, *, meanstructure: bool) -> Comparison:
     alone = independence(sample)[:, ~given].sum()
     chisq = max(solution.at.deviance - saturated, 0.0)
     rows = sample.rows
-    k = int(solution.optimum.x.size)
+    k = solution.parameters
     return Comparison(
         chisq=chisq,
         df=moments - k,

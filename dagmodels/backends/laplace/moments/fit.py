@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places, uses
+from dagmodels.forms.moment_constraints import TapeConstraints
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
+from dagmodels.numerics.constrained import FEASIBLE, Constrained, constrained
 from dagmodels.numerics.optimise import Optimum
 from dagmodels.numerics.scoring import score
 
@@ -32,16 +35,17 @@ GRADIENT_LIMIT = 1e-5
 NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
-OPTIONS = ("seed", "information", "form", "statistics", "se", "clusters")
+OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters")
 
 
 def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the form, maximise, report.
 
     Options: `information` = "observed" (exact Hessian) or "expected", for standard errors; `statistics` =
-    `Covariances` that stand in place of rows, of which the problem has one for each group; `se` =
-    "standard", or a sandwich: "robust.huber.white" (outer products of units' scores), "robust.sem"
-    (distribution-free, complete data), "robust.cluster" with `clusters`, a code for each unit.
+    `Covariances` that stand in place of rows, of which the problem has one for each group; `constraints` =
+    those of `forms.moment_constraints`, which the optimum has to keep; `se` = "standard", or a sandwich:
+    "robust.huber.white" (outer products of units' scores), "robust.sem" (distribution-free, complete data),
+    "robust.cluster" with `clusters`, a code for each unit.
     """
     from dagmodels.backends.laplace.moments.report import report
 
@@ -57,6 +61,8 @@ def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) ->
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
     given = options.get("statistics")
     form = build_moments(problem, unit) if given is None else given_form(problem, unit, given)
+    if kept := tuple(options.get("constraints", ())):
+        form = replace(form, constraints=TapeConstraints(form.template, kept))
     errors = _errors(form, options)
     return report(solve(form, began), plan, expected=information == "expected", errors=errors)
 
@@ -68,6 +74,8 @@ def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
         raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
     if kind != "standard" and options.get("statistics") is not None:
         raise FitError(f"se={kind!r} needs the rows: covariance matrices do not tell their fourth moments")
+    if kind != "standard" and options.get("constraints"):
+        raise FitError(f"se={kind!r} beside constraints that the graph cannot say is not there yet")
     if kind == "robust.cluster" and clusters is None:
         raise FitError("se='robust.cluster' needs clusters, a code for each unit")
     if clusters is not None and len(clusters) != len(form.values):
@@ -94,18 +102,30 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
             begin = np.clip(starting_point(form, plain=True), lower, upper)
         if not np.isfinite(form.at(begin).value):
             raise FitError(_no_start(form))
-        optimum = score(at, begin, lower, upper)
-        converged, message = verdict(form, optimum)
+        optimum, kept = minimised(form, at, begin, lower)
+        converged, message = verdict(form, optimum, kept)
         least = np.maximum(lower, form.template.least)
         if not converged and (least > lower).any() and np.isfinite(form.at(np.maximum(begin, least)).value):
-            inside = score(at, np.maximum(begin, least), least, upper)  # first where variances are variances
-            again = score(at, inside.x, lower, upper) if (inside.active & (least > lower)).any() else inside
-            second = verdict(form, again)
+            inside, held = minimised(form, at, np.maximum(begin, least), least)  # where variances are such
+            again = inside, held
+            if (inside.active & (least > lower)).any():
+                again = minimised(form, at, inside.x, lower)
+            second = verdict(form, *again)
             if second[0]:
-                optimum, (converged, message) = again, second
-    return MomentsSolution(
-        form, form.at(optimum.x), optimum, count[0], converged, message, time.process_time() - began
-    )
+                (optimum, kept), (converged, message) = again, second
+    seconds = time.process_time() - began
+    return MomentsSolution(form, form.at(optimum.x), optimum, count[0], converged, message, seconds, kept)
+
+
+def minimised(
+    form: MomentsForm, at: Callable[[Floats], Criterion], start: Floats, lower: Floats
+) -> tuple[Optimum, Constrained | None]:
+    """The optimum from a start, under the form's constraints where it has some."""
+    upper = form.template.upper
+    if form.constraints is None:
+        return score(at, start, lower, upper), None
+    found = constrained(at, form.constraints, start, lower, upper)
+    return found.optimum, found
 
 
 def _no_start(form: MomentsForm) -> str:
@@ -158,8 +178,16 @@ def _spread(form: MomentsForm, column: int) -> float:
     return float(np.sqrt(n @ (x.cov[:, column, column] + away) / n.sum()))
 
 
-def verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
+def verdict(form: MomentsForm, optimum: Optimum, kept: Constrained | None = None) -> tuple[bool, str]:
     """Whether the certificate holds, and which part fails otherwise."""
+    if kept is not None and form.constraints is not None and not kept.violation <= FEASIBLE:
+        values = form.constraints.values(optimum.x)
+        worst = np.where(form.constraints.equal, np.abs(values), -values)
+        told = form.constraints.constraints[int(np.argmax(worst))].told
+        return False, (
+            f"the constraint '{told}' is not met (by {worst.max():.2g}); do the constraints contradict one "
+            "another?"
+        )
     if (gone := _collapsed(form, optimum)) is not None:
         scale, node = gone
         return False, (
@@ -186,4 +214,6 @@ def verdict(form: MomentsForm, optimum: Optimum) -> tuple[bool, str]:
         )
     if optimum.smallest < 0:
         return False, "the Hessian is not positive definite, so this is a saddle and not an optimum"
+    if kept is not None:
+        return True, "gradient, Hessian, bounds and constraints certified"
     return True, "gradient, Hessian and bounds certified"

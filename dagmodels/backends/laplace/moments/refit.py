@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
-from dagmodels.backends.laplace.moments.fit import solve, verdict
+from dagmodels.backends.laplace.moments.fit import minimised, solve, verdict
 from dagmodels.backends.laplace.moments.layout import Layout
 from dagmodels.errors import FitError
 from dagmodels.forms.moment_samples import drawn_values, with_sample, with_values
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.moments import Sample
-from dagmodels.numerics.scoring import score
 from dagmodels.results.refitting import Limits, Refitted, Target, responses
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class MomentsRefitter:
 
     def _solve(self, form: MomentsForm) -> MomentsSolution:
         began = time.process_time()
-        old, template = self.solution.optimum, form.template
+        old = self.solution.optimum
         count = 0
 
         def at(x: Floats) -> Any:
@@ -99,15 +98,16 @@ class MomentsRefitter:
 
         with np.errstate(all="ignore"):
             try:
-                optimum = score(at, old.x, template.lower, template.upper)
+                optimum, kept = minimised(form, at, old.x, form.template.lower)
             except FloatingPointError:
                 return solve(form)
-            converged, message = verdict(form, optimum)
+            converged, message = verdict(form, optimum, kept)
             if not converged:
                 other = solve(form)
                 return other if other.converged else replace(other, message=other.message or message)
             there = form.at(optimum.x)
-        return MomentsSolution(form, there, optimum, count, converged, message, time.process_time() - began)
+        seconds = time.process_time() - began
+        return MomentsSolution(form, there, optimum, count, converged, message, seconds, kept)
 
     def values(self, y: Any) -> Floats:
         """Responses by node -> rows of variables, gaps where the fit had gaps."""

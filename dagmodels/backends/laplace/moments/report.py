@@ -62,7 +62,7 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         estimate_columns=columns,
         latent_columns=partial(latents, solution),
         log_likelihood=-0.5 * deviance,
-        n_parameters=int(optimum.x.size),
+        n_parameters=solution.parameters,
         n_observations=int(form.sample.rows),
         measures=measures,
         diagnostics={
@@ -105,6 +105,8 @@ def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
     free = np.flatnonzero(~optimum.active)
     if not free.size:
         return full
+    if solution.constrained is not None:
+        return _on_tangent(solution, solution.constrained.tangent, expected)
     hessian = solution.at.information() if expected else optimum.hessian
     inner = hessian[np.ix_(free, free)]
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
@@ -116,6 +118,24 @@ def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
         inverse = np.linalg.inv(scaled)
     full[np.ix_(free, free)] = 2.0 * inverse * scale[:, None] * scale
     return full
+
+
+def _on_tangent(solution: MomentsSolution, tangent: Floats, expected: bool) -> Floats:
+    """Inverse information along the directions that binding constraints leave (Silvey 1959, Ann. Math. Stat.
+    30:389): 2 Z (Z' I Z)^-1 Z'."""
+    information = solution.at.information() if expected else solution.at.hessian()
+    inner = tangent.T @ information @ tangent
+    found = np.zeros_like(information)
+    if inner.size:
+        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
+        scaled = inner * scale[:, None] * scale
+        if np.linalg.eigvalsh(scaled)[0] < 1e-12:
+            return np.full_like(information, np.nan)
+        turned = tangent * scale
+        found = 2.0 * turned @ np.linalg.inv(scaled) @ turned.T
+    held = solution.optimum.active
+    found[held], found[:, held] = np.nan, np.nan
+    return found
 
 
 def estimates(solution: MomentsSolution, inner: Floats, w: Floats) -> Unknowns:
