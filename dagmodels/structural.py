@@ -388,7 +388,7 @@ class StructuralModel(Graph):
         if constraints := _constraints(self.reading):
             ours["constraints"] = constraints
             if self.settings.choice.scaled or self.settings.choice.se != "standard":
-                told = "robust errors and scaled tests beside nonlinear or inequality constraints are not there yet"
+                told = "robust errors and tests beside nonlinear constraints or inequalities are not there yet"
                 raise_all([ModelError(told, hint="estimator='ML'")], "the options of the model")
         if self.given is not None:
             ours["statistics"] = self.given
