@@ -224,26 +224,57 @@ class Graph(Builder):
     # -- pictures
 
     def render(
-        self, path: PathLike, style: str = "bayes", data: Any = None, fit: Any = None, show: str = "names"
+        self,
+        path: PathLike,
+        style: str = "bayes",
+        data: Any = None,
+        fit: Any = None,
+        show: str | None = None,
+        **options: Any,
     ) -> Path:
         """Draw into a file: .svg, .png, .pdf, .dot or .mmd.
 
         Parameters
         ----------
-        style : "bayes" (plates, observed nodes shaded) or "bn" (a network).
+        style : "bayes" (plates, observed nodes shaded), "bn" (a network) or "sem" (the path diagram of one
+            unit: rectangles and ellipses, arrows and double-headed covariances).
         data : gives the sizes of plates.
         fit : a fit of this model, whose estimates are written on the edges; it also gives the sizes.
-        show : "names", or "distributions" to write these too.
+        show : "names", or "distributions" to write these too. In style "sem": "estimates", "standardized" or
+            "names".
+        options : of style "sem", all False: `stars` behind estimates (5, 1 and 0.1 per cent), `intervals`
+            below them, `means` as triangles, `residuals` (variances as loops).
         """
         from dagmodels.render import write
 
-        return write(self.dag, path, style=style, sizes=self._sizes(data, fit), estimates=fit, show=show)
+        known = self._picture(style, show, fit, options)
+        return write(self.dag, path, style=style, sizes=self._sizes(data, fit), estimates=fit, **known)
 
-    def to_dot(self, style: str = "bayes", data: Any = None, fit: Any = None, show: str = "names") -> str:
+    def to_dot(
+        self, style: str = "bayes", data: Any = None, fit: Any = None, show: str | None = None, **options: Any
+    ) -> str:
         """The picture as text of Graphviz's DOT language; arguments as for `render`."""
-        from dagmodels.render import to_dot
+        from dagmodels.render import path_dot, to_dot
 
-        return to_dot(self.dag, style, self._sizes(data, fit), fit, show)
+        known = self._picture(style, show, fit, options)
+        if style == "sem":
+            return path_dot(self.dag, fit, known["paths"], known["naming"])
+        return to_dot(self.dag, style, self._sizes(data, fit), fit, known["show"])
+
+    def _picture(self, style: str, show: str | None, fit: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the pictures of a style take beside the model."""
+        if style != "sem":
+            if options:
+                raise TypeError(f"the style {style!r} has no option {', '.join(map(repr, options))}")
+            return {"show": "names" if show is None else show}
+        from dagmodels.render import PathOptions
+
+        shown = ("names" if fit is None else "estimates") if show is None else show
+        return {"paths": PathOptions(shown, **options), "naming": self._naming(fit)}
+
+    def _naming(self, fit: Any) -> Any:
+        """lavaan's rows, of a graph that a lavaan text made."""
+        return None
 
     def to_mermaid(self, data: Any = None, fit: Any = None) -> str:
         """The picture as Mermaid text; arguments as for `render`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -308,7 +308,11 @@ class StructuralModel(Graph):
         _refuse_kept(self.reading)
         ours = {"form": "moments", "information": self.settings.information}
         inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
-        return inner if inner.moments is None else sem_fit(inner, self.naming, self._rows(kept))
+        return (
+            inner
+            if inner.moments is None
+            else replace(sem_fit(inner, self.naming, self._rows(kept)), drawing=draw)
+        )
 
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""
@@ -322,6 +326,9 @@ class StructuralModel(Graph):
         if key not in self.dag.memo:
             self.dag.memo[key] = _naming(self.reading, self.settings)
         return self.dag.memo[key]  # type: ignore[return-value]
+
+    def _naming(self, fit: Any) -> SemNaming | None:
+        return self.naming if self.dag is self.reading.dag else None
 
     def data_or_file(self, data: Any = None) -> Any:
         """The columns that the graph binds to."""
@@ -340,6 +347,12 @@ class StructuralModel(Graph):
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         return super()._facts(data if data is not None or self.frame is None else self.columns(), observed)
+
+
+def draw(fit: SemFit, path: str | os.PathLike[str], style: str, show: str | None, **options: Any) -> Path:
+    """The picture of a fit, by the verb of graphs."""
+    graph = Graph.of(fit.graph)
+    return graph.render(path, style=style, fit=fit if style == "sem" else fit.inner, show=show, **options)
 
 
 def _refuse_kept(reading: Reading) -> None:

@@ -5,6 +5,8 @@ from dagmodels.render.draw import FORMATS, RenderError, draw
 from dagmodels.render.files import ENDINGS, write
 from dagmodels.render.mermaid import to_mermaid
 from dagmodels.render.notebook import svg_for_notebook
+from dagmodels.render.path_dot import path_dot
+from dagmodels.render.path_sources import PathOptions
 from dagmodels.render.shrinkage import shrinkage
 
 __all__ = [
@@ -12,8 +14,10 @@ __all__ = [
     "FORMATS",
     "SHOWS",
     "STYLES",
+    "PathOptions",
     "RenderError",
     "draw",
+    "path_dot",
     "shrinkage",
     "svg_for_notebook",
     "to_dot",

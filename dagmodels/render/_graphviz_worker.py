@@ -34,6 +34,7 @@ _CLEAR = 1.5
 _BLANK = "\u00a0"
 _SPACE = 3.8  # points of a no-break space in the titles' size
 
+PLACED = 'layout="nop2"'
 NO_PYGRAPHVIZ = 3
 """Exit status when pygraphviz is there but cannot be imported."""
 
@@ -51,6 +52,13 @@ def main(folder: str, format_: str) -> None:
         sys.exit(NO_PYGRAPHVIZ)
 
     text = sys.stdin.buffer.read().decode("utf-8")
+    if PLACED in text:  # every place is given: nothing to lay out
+        graph = pygraphviz.AGraph(string=text)
+        if format_ == "png":
+            graph.graph_attr["dpi"] = "144"
+        sys.stdout.buffer.write(graph.draw(format=format_, prog="nop2"))
+        sys.stdout.flush()
+        os._exit(0)
 
     def laid_out(text: str) -> Any:
         return json.loads(pygraphviz.AGraph(string=text).draw(format="json0", prog="dot"))

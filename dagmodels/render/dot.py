@@ -28,8 +28,10 @@ from dagmodels.render.markup import (
     stacked,
     title_label,
 )
+from dagmodels.render.path_dot import path_dot
+from dagmodels.render.path_sources import PathOptions
 
-STYLES = ("bayes", "bn")
+STYLES = ("bayes", "bn", "sem")
 SHOWS = ("names", "distributions")
 
 
@@ -49,6 +51,7 @@ def to_dot(
         parameters dashed, covariates rounded boxes, constants boxes, plates labelled boxes.
         "bn": a node whose values lie in a plate with stated levels is a table of its states, with
         their probabilities where the model or `estimates` has them.
+        "sem": the path diagram of one unit, see `path_dot`.
     sizes : number of elements by plate, written behind the plate's name.
     estimates : see `read_estimates`; parameter nodes get theirs below the name, and so do the
         arrows they multiply.
@@ -59,6 +62,8 @@ def to_dot(
     ModelErrors
         for an unknown style or `show`, and for estimates of unknown nodes.
     """
+    if style == "sem":
+        return path_dot(dag, estimates, PathOptions("names" if estimates is None else "estimates"))
     _check_choices(style, show)
     shown = read_estimates(dag, estimates)
     writer = _Writer(dag, style, sizes, shown, show)

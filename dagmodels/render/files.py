@@ -12,6 +12,8 @@ from dagmodels.graph.dag import Dag
 from dagmodels.render.dot import to_dot
 from dagmodels.render.draw import FORMATS, RenderError, draw
 from dagmodels.render.mermaid import to_mermaid
+from dagmodels.render.path_dot import path_dot
+from dagmodels.render.path_sources import PathOptions
 from dagmodels.results.writing import write_files
 
 ENDINGS = (*(f".{f}" for f in FORMATS), ".dot", ".gv", ".mmd", ".mermaid")
@@ -25,10 +27,13 @@ def write(
     sizes: Mapping[str, int] | None = None,
     estimates: Any = None,
     show: str = "names",
+    paths: PathOptions | None = None,
+    naming: Any = None,
 ) -> Path:
     """Draw a model into a file: .svg, .png, .pdf, .dot (or .gv), .mmd (or .mermaid).
 
-    The other arguments are those of `to_dot`; Mermaid text has one style. Returns the path.
+    The other arguments are those of `to_dot`, or with `paths` those of `path_dot`; Mermaid text has one
+    style. Returns the path.
 
     Raises
     ------
@@ -45,7 +50,10 @@ def write(
     if ending in (".mmd", ".mermaid"):
         content = to_mermaid(dag, sizes, estimates).encode()
     else:
-        text = to_dot(dag, style, sizes, estimates, show)
+        if paths is not None:
+            text = path_dot(dag, estimates, paths, naming)
+        else:
+            text = to_dot(dag, style, sizes, estimates, show)
         content = text.encode() if ending in (".dot", ".gv") else draw(text, ending[1:])
     write_bytes(target, content)
     return target

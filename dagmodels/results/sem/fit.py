@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -41,7 +43,7 @@ class SemFit(Fit):
     std_lv, std_all.
 
     naming : the table's rows and the settings. inner : the same fit under the graph's names.
-    rows : reads rows for scores and predictions: those fitted (None), or new ones.
+    drawing : what draws it. rows : reads rows for scores and predictions: those fitted (None), or new ones.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
     is none. resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
     """
@@ -54,7 +56,9 @@ class SemFit(Fit):
     resampled: SemBootstrap | None = field(default=None, repr=False)
     resampled_test: SemBootstrap | None = field(default=None, repr=False)
 
-    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison", "rows"}
+    drawing: Callable[..., Path] | None = field(default=None, repr=False)
+
+    INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {"solution", "at", "comparison", "rows", "drawing"}
 
     @property
     def solution(self) -> MomentsSolution:
@@ -242,6 +246,29 @@ class SemFit(Fit):
         from dagmodels.results.sem.bootstrap import sem_bootstrap
 
         return sem_bootstrap(self, draws, seed, statistic, executor, kind)
+
+    def render(
+        self,
+        path: str | os.PathLike[str],
+        style: str = "sem",
+        show: str | None = None,
+        stars: bool = False,
+        intervals: bool = False,
+        means: bool = False,
+        residuals: bool = False,
+    ) -> Path:
+        """The path diagram in a file: .svg, .png, .pdf or .dot; groups stand side by side.
+
+        Parameters
+        ----------
+        style : "sem", or "bayes" and "bn", which draw the whole graph as `Graph.render` does.
+        show : "estimates" (the default), "standardized" or "names".
+        stars : behind estimates, for p below 0.05, 0.01, 0.001. intervals : below them.
+        means : as triangles. residuals : variances as loops.
+        """
+        assert self.drawing is not None
+        options = {"stars": stars, "intervals": intervals, "means": means, "residuals": residuals}
+        return self.drawing(self, path, style, show, **(options if style == "sem" else {}))
 
     def summary(self) -> str:
         """lavaan's summary as aligned text."""
