@@ -192,7 +192,7 @@ def test_wrong_estimates_are_all_told_at_once() -> None:
 def test_unknown_styles_are_told_with_the_known_ones() -> None:
     with pytest.raises(ModelErrors) as caught:
         to_dot(model("radon"), style="sme", show="all")
-    assert 'style \'sem\' is not known (use "bayes" or "bn" or "sem")' in str(caught.value)
+    assert 'style \'sme\' is not known (use "bayes" or "bn" or "sem")' in str(caught.value)
     assert 'show \'all\' is not known (use "names" or "distributions")' in str(caught.value)
 
 

@@ -143,7 +143,8 @@ observed y[pupil, item] ~ Normal(nu + lam*theta, sqrt(v))
     rng = np.random.default_rng(2)
     theta = rng.normal(size=(200, 1))
     y = pd.DataFrame(0.8 * theta + rng.normal(size=(200, 4)), columns=list("abcd"))
-    fit = g.fit(y.assign(pupil=range(200)).melt("pupil", var_name="item", value_name="y"))
+    frame = y.assign(pupil=range(200)).melt("pupil", var_name="item", value_name="y")
+    fit = g.fit(frame, form="moments")
     text = g.to_dot(style="sem", fit=fit, means=True)
     value = fit.estimates.set_index("name").loc["lam[b]", "estimate"]
     assert '"0:theta" -> "0:y[b]"' in text
