@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx
 
     from dagmodels.analysis.facts import Facts
+    from dagmodels.analysis.finding import Finding
     from dagmodels.analysis.report import Report
     from dagmodels.analysis.separation import Independence
     from dagmodels.bind.problem import Problem
@@ -83,6 +84,12 @@ def _redraw(problem: Problem) -> Callable[..., Any]:
     from dagmodels.simulate import Redraw
 
     return Redraw(problem)
+
+
+def _by_moments(problem: Problem) -> tuple[Finding, ...]:
+    from dagmodels.forms.moment_identification import moment_findings
+
+    return moment_findings(problem)
 
 
 class Graph(Builder):
@@ -308,7 +315,8 @@ class Graph(Builder):
             return facts(self.dag)
         from dagmodels.bind.bind import bind
 
-        return facts(bind(self.dag, data, require_observed=observed), self._told_apart(data))
+        known = facts(bind(self.dag, data, require_observed=observed), self._told_apart(data))
+        return replace(known, by_moments=_by_moments)
 
     def _told_apart(self, data: Any) -> bool:
         """Whether the data's columns are known to tell all coefficients apart."""
