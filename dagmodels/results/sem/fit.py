@@ -266,7 +266,10 @@ class SemFit(Fit):
         stars : behind estimates, for p below 0.05, 0.01, 0.001. intervals : below them.
         means : as triangles. residuals : variances as loops.
         """
-        assert self.drawing is not None
+        if self.drawing is None:
+            raise FitError(
+                "this fit came from a refit in a loop; render the graph: g.render(path, style='sem', fit=fit)"
+            )
         options = {"stars": stars, "intervals": intervals, "means": means, "residuals": residuals}
         return self.drawing(self, path, style, show, **(options if style == "sem" else {}))
 

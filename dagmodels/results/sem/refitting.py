@@ -87,7 +87,7 @@ class SemRefitter:
         """A fit of the graph under lavaan's names."""
         from dagmodels.results.sem.fit import sem_fit
 
-        return replace(sem_fit(inner, self.of.naming), drawing=self.of.drawing)
+        return sem_fit(inner, self.of.naming)
 
     def with_sample(self, sample: Sample) -> SemFit:
         """The whole fit for other statistics."""
