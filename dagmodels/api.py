@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dagmodels.analysis.facts import Facts
     from dagmodels.analysis.finding import Finding
+    from dagmodels.analysis.instruments import Equation
     from dagmodels.analysis.report import Report
     from dagmodels.analysis.separation import Independence
     from dagmodels.bind.problem import Problem
@@ -215,6 +216,13 @@ class Graph(Builder):
         from dagmodels.analysis.separation import implied_independences
 
         return implied_independences(self.dag, among)
+
+    def instruments(self) -> tuple[Equation, ...]:
+        """For each equation of a linear model of exchangeable units the observed variables that may be its
+        instruments, latent variables replaced by their scaling indicators (Bollen 1996)."""
+        from dagmodels.analysis.instruments import instruments
+
+        return instruments(self.dag)
 
     def to_networkx(self) -> networkx.DiGraph[str]:
         """The arrows as a networkx graph; nodes carry kind, role, observed and plates."""

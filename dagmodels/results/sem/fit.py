@@ -247,6 +247,18 @@ class SemFit(Fit):
 
         return sem_bootstrap(self, draws, seed, statistic, executor, kind)
 
+    def local_tests(self) -> DataFrame:
+        """Each implied independence of observed variables and each vanishing tetrad, tested, p values by Holm."""
+        from dagmodels.results.sem.local_tests import local_tests
+
+        return local_tests(self)
+
+    def miiv(self) -> DataFrame:
+        """A second opinion: two-stage least squares by model-implied instruments, with Sargan's tests."""
+        from dagmodels.results.sem.miiv import miiv
+
+        return miiv(self)
+
     def render(
         self,
         path: str | os.PathLike[str],
@@ -267,9 +279,7 @@ class SemFit(Fit):
         means : as triangles. residuals : variances as loops.
         """
         if self.drawing is None:
-            raise FitError(
-                "this fit came from a refit in a loop; render the graph: g.render(path, style='sem', fit=fit)"
-            )
+            raise FitError("a refit in a loop draws nothing; use g.render(path, style='sem', fit=fit)")
         options = {"stars": stars, "intervals": intervals, "means": means, "residuals": residuals}
         return self.drawing(self, path, style, show, **(options if style == "sem" else {}))
 
