@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import networkx
 
     from dagmodels.analysis.facts import Facts
+    from dagmodels.analysis.finding import Finding
+    from dagmodels.analysis.instruments import Equation
     from dagmodels.analysis.report import Report
     from dagmodels.analysis.separation import Independence
     from dagmodels.bind.problem import Problem
@@ -83,6 +85,12 @@ def _redraw(problem: Problem) -> Callable[..., Any]:
     from dagmodels.simulate import Redraw
 
     return Redraw(problem)
+
+
+def _by_moments(problem: Problem) -> tuple[Finding, ...]:
+    from dagmodels.forms.moment_identification import moment_findings
+
+    return moment_findings(problem)
 
 
 class Graph(Builder):
@@ -209,6 +217,13 @@ class Graph(Builder):
 
         return implied_independences(self.dag, among)
 
+    def instruments(self) -> tuple[Equation, ...]:
+        """For each equation of a linear model of exchangeable units the observed variables that may be its
+        instruments, latent variables replaced by their scaling indicators (Bollen 1996)."""
+        from dagmodels.analysis.instruments import instruments
+
+        return instruments(self.dag)
+
     def to_networkx(self) -> networkx.DiGraph[str]:
         """The arrows as a networkx graph; nodes carry kind, role, observed and plates."""
         from dagmodels.analysis.separation import to_networkx
@@ -308,7 +323,8 @@ class Graph(Builder):
             return facts(self.dag)
         from dagmodels.bind.bind import bind
 
-        return facts(bind(self.dag, data, require_observed=observed), self._told_apart(data))
+        known = facts(bind(self.dag, data, require_observed=observed), self._told_apart(data))
+        return replace(known, by_moments=_by_moments)
 
     def _told_apart(self, data: Any) -> bool:
         """Whether the data's columns are known to tell all coefficients apart."""

@@ -388,11 +388,14 @@ class StructuralModel(Graph):
         if constraints := _constraints(self.reading):
             ours["constraints"] = constraints
             if self.settings.choice.scaled or self.settings.choice.se != "standard":
-                told = "robust errors and tests beside nonlinear constraints or inequalities are not there yet"
+                told = (
+                    "robust errors and tests beside nonlinear constraints or inequalities are not there yet"
+                )
                 raise_all([ModelError(told, hint="estimator='ML'")], "the options of the model")
         if self.given is not None:
             ours["statistics"] = self.given
-        inner = super().fit_quietly(columns, method, seed, check, **{**ours, **options})
+        told_apart = check and not constraints  # what constraints identify, the graph alone does not
+        inner = super().fit_quietly(columns, method, seed, told_apart, **{**ours, **options})
         rows = self._rows(kept) if self.given is None else None
         return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw, clusters)
 

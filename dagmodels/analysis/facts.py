@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from dagmodels.analysis.loops import loops
 from dagmodels.analysis.nesting import Nesting, nesting
 from dagmodels.analysis.reach import Reach
 from dagmodels.analysis.separation import ancestors, stochastic_parents
+from dagmodels.analysis.unit import Unit, unit
 from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, Node
 from dagmodels.graph.plate import Plate
@@ -54,6 +55,8 @@ class Facts:
     """Facts about `graph`, and about `problem` where data are bound; see `facts`.
 
     form : the numeric form that the user asks for, "" for none.
+    by_moments : finds what the means and covariances of a problem leave unidentified, where it is fitted from
+        these (`forms.moment_identification`).
     told_apart : whoever made the graph from these data has seen to it that no combination of coefficients
         leaves all means as they are.
     """
@@ -62,6 +65,7 @@ class Facts:
     problem: Problem | None = None
     told_apart: bool = False
     form: str = ""
+    by_moments: Callable[[Problem], tuple[Finding, ...]] | None = None
 
     @cached_property
     def nodes(self) -> Mapping[str, NodeFacts]:
@@ -236,8 +240,10 @@ class Facts:
         if self.problem is None:
             return identification(self.reach)
         known = self.structure.identification
-        if self.form == "moments":  # collinear columns are seen in the covariance matrix itself
-            return known
+        found = unit(self.graph)
+        if self.form == "moments" or (not self.form and isinstance(found, Unit) and found.needed):
+            # collinear columns are seen in the covariance matrix itself
+            return known if known or self.by_moments is None else self.by_moments(self.problem)
         return (*known, *identification_by_data(self.problem, self.reach, known, self.told_apart))
 
     @cached_property

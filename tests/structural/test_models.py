@@ -137,8 +137,13 @@ def test_a_heywood_case_is_named_and_kept_apart_from_convergence():
 
 
 def test_unidentified_models_do_not_pass(pupils):
+    with pytest.raises(dm.ModelErrors, match="identification") as error:
+        dm.cfa("f =~ x1 + x2", pupils)
+    told = str(error.value.exceptions[0])
+    assert "'f' has two indicators" in told + str(error.value)
+    assert all(n in told for n in ("f=~x2", "f~~f", "x1~~x1", "x2~~x2"))
     with pytest.warns(dm.FitWarning, match="not identified"):
-        fit = dm.cfa("f =~ x1 + x2", pupils)
+        fit = dm.cfa("f =~ x1 + x2", pupils, check=False)
     assert not fit.converged
 
 

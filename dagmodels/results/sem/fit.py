@@ -275,6 +275,18 @@ class SemFit(Fit):
 
         return sem_bootstrap(self, draws, seed, statistic, executor, kind)
 
+    def local_tests(self) -> DataFrame:
+        """Each implied independence of observed variables and each vanishing tetrad, tested, p values by Holm."""
+        from dagmodels.results.sem.local_tests import local_tests
+
+        return local_tests(self)
+
+    def miiv(self) -> DataFrame:
+        """A second opinion: two-stage least squares by model-implied instruments, with Sargan's tests."""
+        from dagmodels.results.sem.miiv import miiv
+
+        return miiv(self)
+
     def render(
         self,
         path: str | os.PathLike[str],
@@ -294,7 +306,8 @@ class SemFit(Fit):
         stars : behind estimates, for p below 0.05, 0.01, 0.001. intervals : below them.
         means : as triangles. residuals : variances as loops.
         """
-        assert self.drawing is not None
+        if self.drawing is None:
+            raise FitError("a refit in a loop draws nothing; use g.render(path, style='sem', fit=fit)")
         options = {"stars": stars, "intervals": intervals, "means": means, "residuals": residuals}
         return self.drawing(self, path, style, show, **(options if style == "sem" else {}))
 

@@ -1,0 +1,220 @@
+"""Which unknowns means and covariances tell apart: the rank of their exact Jacobian.
+
+The rank at a random point is the rank almost everywhere (Wald 1950; Bekker, Merckens and Wansbeek 1994,
+Identification, Equivalent Models and Computer Algebra, chapter 2), so that two points settle it but for
+events of probability zero. The null space names the unknowns; the graph says what would fix them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.analysis.finding import Finding
+from dagmodels.analysis.paths import Paths, paths
+from dagmodels.analysis.unit import Unit, unit
+from dagmodels.bind.problem import Problem
+from dagmodels.forms.build_moments import _representatives, _template
+from dagmodels.forms.cells import element_label
+from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.lower import NotLowered
+from dagmodels.forms.moments import Template
+from dagmodels.graph import expression as ex
+from dagmodels.graph.dag import Dag
+from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
+from dagmodels.numerics.triangle import lower_triangle
+
+Floats = NDArray[np.float64]
+SMALL = 1e-9  # of the largest singular value
+SHARE = 1e-6  # of a unit vector, below which an unknown is no part of it
+
+
+def moment_findings(problem: Problem) -> tuple[Finding, ...]:
+    """What the means and covariances of a problem leave unidentified; remembered with its graph."""
+    dag = problem.graph
+    found = unit(dag)
+    if not isinstance(found, Unit):
+        return ()
+    others = tuple((n, p.size) for n, p in problem.plates.items() if n != found.plate)
+    known = all(found.plate in dag.nodes[n].plates or dag.nodes[n].kind == "constant" for n in problem.values)
+    key = ("moments identification", others)
+    if known and key in dag.memo:
+        return cast(tuple[Finding, ...], dag.memo[key])
+    try:
+        small, _ = _representatives(problem, found)
+        template = _template(small, found)
+    except NotLowered:  # the backend says so itself
+        return ()
+    result = _findings(dag, template)
+    if known:
+        dag.memo[key] = result
+    return result
+
+
+def _findings(dag: Dag, template: Template) -> tuple[Finding, ...]:
+    if template.prior_places.size or not template.x_places.size:
+        return ()  # a prior tells apart what the data do not
+    null = null_space(template)
+    if not null.shape[1]:
+        return ()
+    names, nodes = _names(template)
+    moments = count_of_moments(template)
+    return tuple(
+        _finding(dag, [names[i] for i in part], [nodes[i] for i in part], size, names, moments)
+        for part, size in _parts(null)
+    )
+
+
+def count_of_moments(template: Template) -> int:
+    """Means and covariances that the data give beyond those of covariates."""
+    p, x = template.given.size, int(template.given.sum())
+    each = p * (p + 3) // 2 - x * (x + 3) // 2
+    return template.structure.groups * each
+
+
+def null_space(template: Template) -> Floats:
+    """Directions of the unknowns, (k, d), that leave all moments as they are, at two random points."""
+    found = []
+    for seed in (1, 2):
+        jacobian = moment_jacobian(template, np.random.default_rng(seed))
+        size = np.sqrt((jacobian**2).sum(axis=0))
+        scaled = jacobian / np.where(size > 0, size, 1.0)
+        _, values, right = np.linalg.svd(scaled, full_matrices=True)
+        rank = int((values > SMALL * values.max(initial=1e-300)).sum())
+        null = right[rank:].T / np.where(size > 0, size, 1.0)[:, None]
+        if not null.shape[1]:
+            return null
+        found.append(null / np.sqrt((null**2).sum(axis=0)))
+    return min(found, key=lambda n: n.shape[1])
+
+
+def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
+    """Derivatives of all means and covariances of observed variables in the coordinates, (q, k), at a random
+    point; moments of covariates are random numbers."""
+    s, k = template.structure, template.x_places.size
+    low, high = np.maximum(template.lower, -9.0), np.minimum(template.upper, 9.0)
+    x = rng.uniform(0.4, 1.6, size=k) * rng.choice([-1.0, 1.0], size=k)
+    outside = (x <= low) | (x >= high)
+    x = np.where(outside, low + (high - low) * rng.uniform(0.3, 0.7, size=k), x)
+    w = template.tape.initial.copy()
+    w[template.x_places] = x
+    template.tape.forward(w)
+    entries = _entry_slopes(template, w)
+    a, p, m = s.filled(template.data * w[template.source])
+    given = s.observed[template.given]
+    rows, columns = lower_triangle(s.observed.size)
+    blocks = []
+    for g in range(s.groups):
+        if given.size:
+            root = rng.normal(size=(given.size, given.size))
+            p[g][np.ix_(given, given)] = root @ root.T + np.eye(given.size)
+            m[g][given] = rng.normal(size=given.size)
+        b = np.linalg.inv(np.eye(s.order) - a[g])
+        sigma, mu = b @ p[g] @ b.T, b @ m[g]
+        bo, so = b[s.observed], sigma[s.observed]
+        at = s.members[g]
+        i, j, kind = s.row[at], s.column[at], s.kind[at]
+        left = bo[:, i]  # (p, m)
+        right = np.where(kind == PATH, so[:, j], np.where(kind == COVARIANCE, bo[:, j], 0.0))
+        half = np.where((kind == COVARIANCE) & (i == j), 0.5, 1.0)
+        cov = half * (left[rows] * right[columns] + right[rows] * left[columns])
+        mean = left * np.where(kind == PATH, mu[j], np.where(kind == MEAN, 1.0, 0.0))
+        blocks.append(np.concatenate([cov, mean]) @ entries[at])
+    return np.concatenate(blocks)
+
+
+def _entry_slopes(template: Template, w: Floats) -> Floats:
+    places, which = template.indirect
+    found = template.constant_jacobian.copy()
+    at = np.flatnonzero(which >= 0)
+    if at.size:
+        rows = np.empty((places.size, template.x_places.size))
+        for r, place in enumerate(places.tolist()):
+            bar = np.zeros(w.size)
+            bar[place] = 1.0
+            template.tape.reverse(w, bar)
+            rows[r] = bar[template.x_places]
+        found[at] += template.data[at, None] * rows[which[at]]
+    return found
+
+
+def _names(template: Template) -> tuple[list[str], list[str]]:
+    names: list[str] = []
+    nodes: list[str] = []
+    for c in template.coordinates:
+        if c.order:
+            names.extend([c.node] * c.length)
+        else:
+            places = free_places(template.small, c.node)
+            names.extend(element_label(template.small, c.node, int(p)) for p in places)
+        nodes.extend([c.node] * c.length)
+    return names, nodes
+
+
+def _parts(null: Floats) -> list[tuple[list[int], int]]:
+    """Unknowns that hang together in the null space, with the dimension of each part."""
+    basis, _ = np.linalg.qr(null)
+    projector = basis @ basis.T
+    inside = np.flatnonzero(np.diag(projector) > SHARE)
+    linked = np.abs(projector[np.ix_(inside, inside)]) > SHARE
+    left, found = set(range(inside.size)), []
+    while left:
+        part, queue = set(), [min(left)]
+        while queue:
+            k = queue.pop()
+            if k not in part:
+                part.add(k)
+                queue.extend(np.flatnonzero(linked[k]).tolist())
+        left -= part
+        members = [int(inside[k]) for k in sorted(part)]
+        found.append((members, round(float(np.trace(projector[np.ix_(members, members)])))))
+    return found
+
+
+def _finding(
+    dag: Dag, names: list[str], nodes: list[str], size: int, everything: list[str], moments: int
+) -> Finding:
+    listed = ", ".join(f"'{n}'" for n in dict.fromkeys(names[:8]))
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    if len(names) == 1:
+        told = f"{listed} is not identified: it changes no mean and no covariance of the data"
+    else:
+        told = f"{listed}{more} are not identified: other values give the same means and covariances"
+    short = len(everything) - moments
+    if short > 0:
+        told += f" ({len(everything)} unknowns, {moments} means and covariances)"
+    return Finding("moments", tuple(dict.fromkeys(nodes)), told, _hint(paths(dag), set(nodes), size))
+
+
+def _hint(p: Paths, nodes: set[str], size: int) -> str:
+    """What would identify them: a scale, an indicator, an instrument, an equality."""
+    which = "one of them" if size == 1 else f"{size} of them"
+
+    def named(tree: Any) -> bool:
+        return isinstance(tree, ex.Expression) and any(r.name in nodes for r in ex.references(tree))
+
+    for f in p.variables:
+        if f in p.observed:
+            continue
+        loadings = [a for a in p.arrows if a.parent == f]
+        touched = [a for a in loadings if named(a.coefficient)]
+        own = named(p.variances.get(f))
+        free = all(not isinstance(a.coefficient, ex.Number) for a in loadings)
+        if free and own and touched:
+            return f"fix one loading of '{f}' at 1, or its variance"
+        items = [a.child for a in loadings if a.child in p.observed]
+        if len(items) == len(loadings) <= 2 and (own or touched):
+            few = {1: "one indicator", 2: "two indicators"}.get(len(items), "no indicator")
+            also = ", make their loadings equal" if len(items) == 2 else ""
+            return f"'{f}' has {few}: add one{also}, or fix {which} (an error variance known from elsewhere)"
+    ends = [a for a in p.arrows if a.child in p.observed and named(a.coefficient)]
+    for a in ends:
+        tied = any({c.left, c.right} == {a.parent, a.child} for c in p.arcs)
+        if tied or a.child in p.parents(a.parent):
+            return (
+                f"'{a.child} ~ {a.parent}' needs an instrument: a variable that '{a.parent}' depends on and "
+                f"'{a.child}' does not; or fix {which}"
+            )
+    return f"fix {which}, or make some equal"
