@@ -276,7 +276,7 @@ class SemFit(Fit):
         return sem_bootstrap(self, draws, seed, statistic, executor, kind)
 
     def local_tests(self) -> DataFrame:
-        """Each implied independence of observed variables and each vanishing tetrad, tested, p values by Holm."""
+        """Each implied independence of observed variables and vanishing tetrad, tested, p values by Holm."""
         from dagmodels.results.sem.local_tests import local_tests
 
         return local_tests(self)
