@@ -297,6 +297,19 @@ def test_fits_that_cannot_be_compared(three, pupils):
     assert "fits better" in str(error.value)
 
 
+def test_fits_to_moments_alone(pupils, three):
+    """From a covariance matrix come the same tests; rows are not known, and asked for."""
+    cov = pupils[[f"x{i}" for i in range(1, 10)]].cov()
+    free = dm.cfa(FACTORS, sample_cov=cov, sample_nobs=301)
+    held = dm.cfa(f"{FACTORS}\nvisual ~~ 0*speed", sample_cov=cov, sample_nobs=301)
+    by_rows = dm.anova(three, dm.cfa(f"{FACTORS}\nvisual ~~ 0*speed", pupils))
+    np.testing.assert_allclose(dm.anova(free, held)["Chisq"], by_rows["Chisq"], rtol=1e-7)
+    np.testing.assert_allclose(dm.anova(three, held)["Pr(>Chisq)"], by_rows["Pr(>Chisq)"], rtol=1e-6)
+    np.testing.assert_allclose(free.modindices()["mi"], three.modindices()["mi"], rtol=1e-6, atol=1e-8)
+    with pytest.raises(dm.FitError, match="moments alone"):
+        free.predict_factors()
+
+
 def test_wald_tests():
     """One constraint is the square of z; nonlinear ones and definitions by the delta method."""
     fit = fitted("sem_mediation_path", "main")

@@ -98,6 +98,8 @@ def _same_data(a: SemFit, b: SemFit) -> bool:
     """The same rows in any order of variables and rows: by the moments of each group."""
     if sorted(a.naming.groups) != sorted(b.naming.groups):
         return False
+    if a.solution.form.sample.complete != b.solution.form.sample.complete:
+        return False
     one, other = _moments(a), _moments(b)
     return all(np.allclose(x, y, rtol=1e-9, atol=1e-12) for x, y in zip(one, other, strict=True))
 
@@ -108,6 +110,11 @@ def _moments(fit: SemFit) -> list[np.ndarray]:
     order = np.argsort(names)
     found = []
     for _, g in sorted((label, g) for g, label in enumerate(fit.naming.groups)):
+        if form.sample.complete:  # the rows may not be known
+            free, n = fit.comparison.free, form.sample.n[form.sample.group == g].sum()
+            mean = free.mean[g][order] * fit.naming.meanstructure
+            found += [np.full(order.size, n), mean, free.cov[g][np.ix_(order, order)]]
+            continue
         x = form.values[form.group_of == g][:, order]
         there = ~np.isnan(x)
         sums = np.where(there, x, 0.0)

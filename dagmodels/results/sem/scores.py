@@ -41,7 +41,7 @@ def _rows(fit: SemFit, new: Any, needed: Sequence[str]) -> tuple[Any, Floats, In
     """Index, values of the observed variables (n, p) with nan where missing, and groups."""
     form = fit.solution.form
     if fit.rows is None:
-        raise FitError("this fit does not know its data")
+        raise FitError("this fit knows moments alone; fit the rows themselves to score or predict rows")
     given = fit.rows(new)
     if given.values is None or given.group is None:
         return given.index, form.values, form.group_of
