@@ -423,6 +423,11 @@ def test_scaled_difference(pupils):
         assert found["chisq_diff"] == pytest.approx(want)
         assert found["df_diff"] == 6
         assert 0 < found["pvalue"] < 1
+    table = free.lr_test(tied)
+    assert table["Chisq diff"].iloc[1] == pytest.approx(want)
+    assert table["Chisq"].iloc[1] == tied.measures["chisq"]
+    with pytest.raises(FitError, match="scaled test"):
+        free.lr_test(dm.cfa(FACTORS, pupils, group="school", group_equal=["loadings"]))
     with pytest.raises(FitError, match="degrees of freedom"):
         free.scaled_difference(free)
     with pytest.raises(FitError, match="scaled test"):

@@ -11,6 +11,7 @@ import numpy as np
 
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.sem.measures import upper_tail
+from dagmodels.results.sem.scaled import scaled_difference
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -23,10 +24,13 @@ SLACK = 1e-6  # of a chi-square, by which a restricted model may seem to fit bet
 def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
     """The table, fewest degrees of freedom first; each row is tested against the one before.
 
-    Columns: Df, AIC, BIC, Chisq, Chisq diff, RMSEA (of the difference), Df diff, Pr(>Chisq).
+    Columns: Df, AIC, BIC, Chisq, Chisq diff, RMSEA (of the difference), Df diff, Pr(>Chisq). Of fits with a
+    scaled test the difference is scaled too (Satorra and Bentler 2001), and has no RMSEA; `Chisq` is the
+    unscaled one, as in lavaan.
 
     Raises
     ------
+    FitError : some of the fits, not all, have a scaled test, or another one.
     ModelErrors : fits of different data, of models that cannot be nested, or without degrees of freedom
         between them.
     """
@@ -35,7 +39,7 @@ def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
     refuse_unlike(fits)
     order = sorted(range(len(fits)), key=lambda i: (fits[i].measures["df"], i))
     chosen = [fits[i] for i in order]
-    rows = []
+    rows, scaled = [], any(f.scaled is not None for f in fits)
     for place, fit in enumerate(chosen):
         m = fit.measures
         row = {"Df": int(m["df"]), "AIC": m["aic"], "BIC": m["bic"], "Chisq": m["chisq"]}
@@ -46,6 +50,9 @@ def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
             groups = len(fit.naming.groups)
             root = math.sqrt(max(gain / m["ntotal"] / df - 1 / m["ntotal"], 0.0) * groups)
             p = upper_tail(max(gain, 0.0), int(df))
+            if scaled:
+                found = scaled_difference(chosen[place - 1], fit)
+                gain, p, root = found["chisq_diff"], found["pvalue"], math.nan
         rows.append({**row, "Chisq diff": gain, "RMSEA": root, "Df diff": df, "Pr(>Chisq)": p})
     return DataFrame(rows, index=[names[i] for i in order])
 
