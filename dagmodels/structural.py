@@ -387,11 +387,12 @@ class StructuralModel(Graph):
             ours.update(se=self.settings.choice.se, clusters=clusters)
         if constraints := _constraints(self.reading):
             ours["constraints"] = constraints
-            if self.settings.choice.scaled or self.settings.choice.se != "standard":
+            if self.settings.choice.scaled:
+                hint = "leave test out, or take test='bollen.stine'"
                 told = (
-                    "robust errors and tests beside nonlinear constraints or inequalities are not there yet"
+                    f"test={self.settings.choice.test!r} does not know nonlinear constraints or inequalities"
                 )
-                raise_all([ModelError(told, hint="estimator='ML'")], "the options of the model")
+                raise_all([ModelError(told, hint=hint)], "the constraints of the model")
         if self.given is not None:
             ours["statistics"] = self.given
         told_apart = check and not constraints  # what constraints identify, the graph alone does not

@@ -177,3 +177,14 @@ def test_contradictions_are_told(pupils):
         fit = dm.cfa(LABELS + "a*b == 0.3\na*b == 0.6", pupils)
     assert not fit.converged
     assert "a*b" in fit.message.replace(" ", "")
+
+
+def test_robust_errors_of_a_constraint_are_those_of_its_substitution(pupils):
+    solved = dm.cfa(LABELS + "a == b", pupils, se="robust.huber.white")
+    tree = ex.Binary("-", ex.Reference("a", ()), ex.Reference("b", ()))
+    model = dm.read(LABELS, format="lavaan", model_type="cfa", se="robust.huber.white")
+    kept = model.fit(pupils, constraints=(Constraint(tree, True, "a == b"),))
+    np.testing.assert_allclose(kept.estimates["se"], solved.estimates["se"], rtol=1e-5, atol=1e-8)
+    with pytest.raises(dm.ModelErrors) as error:
+        dm.cfa(LABELS + "a*b == 0.3", pupils, estimator="MLM")
+    assert "does not know" in str(error.value.exceptions[0])

@@ -74,8 +74,6 @@ def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
         raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
     if kind != "standard" and options.get("statistics") is not None:
         raise FitError(f"se={kind!r} needs the rows: covariance matrices do not tell their fourth moments")
-    if kind != "standard" and options.get("constraints"):
-        raise FitError(f"se={kind!r} beside constraints that the graph cannot say is not there yet")
     if kind == "robust.cluster" and clusters is None:
         raise FitError("se='robust.cluster' needs clusters, a code for each unit")
     if clusters is not None and len(clusters) != len(form.values):
