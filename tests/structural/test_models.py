@@ -8,6 +8,7 @@ import pytest
 
 import dagmodels as dm
 
+ONE = "f =~ o + x2 + x3 + x4"
 FACTORS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
 
 
@@ -175,3 +176,39 @@ def test_most_random_factor_models_converge():
         failed += not fit.converged
         assert not fit.converged or fit.diagnostics["smallest_eigenvalue"] > 0
     assert failed <= 2
+
+
+def test_the_plan_says_what_fit_does(pupils):
+    """A model fits from moments, and its plan says so before."""
+    model = dm.read(FACTORS, data=pupils, format="lavaan", model_type="cfa")
+    told = str(model.plan()).split("  options:")[0]
+    assert "exact maximum likelihood from moments" in told
+    assert str(model.fit().plan).split("  options:")[0] == told
+
+
+@pytest.mark.parametrize("ordered", [["o"], "o", {"o": 3}])
+def test_ordered_variables_are_refused_not_treated_as_numbers(pupils, ordered):
+    """Asked for as ordered and fitted as numbers would be a wrong answer; unasked, they are numbers."""
+    rows = pupils.assign(o=np.digitize(pupils["x1"], [4, 6]))
+    for text, options in ((ONE, {"ordered": ordered}), (ONE + "\no | t1 + t2", {})):
+        with pytest.raises(dm.ModelErrors) as told:
+            dm.cfa(text, rows, **options)
+        assert "'o': ordered variables have no estimator yet" in str(told.value)
+    later = dm.read(ONE, data=rows, format="lavaan", model_type="cfa", ordered=ordered)
+    with pytest.raises(dm.ModelErrors) as told:
+        later.fit(rows.iloc[:200])
+    assert "'o': ordered variables have no estimator yet" in str(told.value)
+    assert dm.cfa(ONE, rows).measures["df"] == 2
+
+
+def test_an_ordered_variable_that_is_missing_is_named(pupils):
+    with pytest.raises(dm.ModelErrors) as told:
+        dm.cfa(FACTORS, pupils, ordered=["x11"])
+    assert "'x11' is not in" in str(told.value)
+    assert "did you mean 'x1'?" in str(told.value)
+
+
+def test_two_levels_are_refused(pupils):
+    with pytest.raises(dm.ModelErrors) as told:
+        dm.sem("level: 1\nx1 ~ x2\nlevel: 2\nx1 ~~ x1", pupils, cluster="school")
+    assert "two levels are read and drawn, but not fitted yet" in str(told.value)

@@ -178,7 +178,7 @@ def _ordered(value: Any, faults: list[ModelError]) -> tuple[tuple[str, int], ...
     if isinstance(names, bool) or not hasattr(names, "__iter__"):
         faults.append(ModelError(f"ordered is {value!r}.", hint="name the ordered variables"))
         return ()
-    return tuple((str(n), 0) for n in names)
+    return tuple((str(n[0]), int(n[1])) if isinstance(n, tuple) else (str(n), 0) for n in names)
 
 
 def _words(name: str, key: str, value: Any, faults: list[ModelError]) -> tuple[str, ...]:

@@ -1,0 +1,264 @@
+"""The graph of a lavaan text, with its data and settings: it fits under lavaan's names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.api import Graph
+from dagmodels.data.covariances import Covariances, covariances
+from dagmodels.data.frames import Table
+from dagmodels.errors import ModelError, raise_all
+from dagmodels.structural.naming import constraints, naming_of
+from dagmodels.structural.rows import (
+    check_given,
+    columns_of,
+    frame_of,
+    given_rows,
+    labels_of,
+    levels_of,
+    stand_ins,
+)
+from dagmodels.structural.settings import Settings
+from dagmodels.structural.settings import settings as settings_of
+
+if TYPE_CHECKING:
+    from dagmodels.analysis.facts import Facts
+    from dagmodels.plugin import Plan
+    from dagmodels.readers.lavaan import Reading
+    from dagmodels.results.fit import Fit
+    from dagmodels.results.sem.fit import SemFit
+    from dagmodels.results.sem.naming import SemNaming
+    from dagmodels.results.sem.scores import GivenRows
+
+
+def read_model(
+    text: str,
+    data: Any = None,
+    *,
+    model_type: str = "sem",
+    group: str | None = None,
+    missing: str = "listwise",
+    information: str | None = None,
+    sample_cov: Any = None,
+    sample_nobs: Any = None,
+    sample_mean: Any = None,
+    sample_cov_rescale: bool = True,
+    group_label: Sequence[str] | None = None,
+    estimator: str = "ML",
+    se: str | None = None,
+    test: str | None = None,
+    cluster: str | None = None,
+    **options: Any,
+) -> StructuralModel:
+    """The graph of a lavaan text, with its data where they are given: `dm.read(text, format="lavaan")`."""
+    if sample_cov is not None:
+        if data is not None:
+            raise_all([ModelError("there are both data and sample_cov", hint="give one of them")], "the data")
+        given = covariances(
+            sample_cov, sample_nobs, sample_mean, groups=group_label, rescale=sample_cov_rescale
+        )
+        if given.mean is None:
+            options.setdefault("meanstructure", False)
+        if len(given.n) > 1:
+            group = group or "group"
+        options["given"] = given
+    if not isinstance(text, str):
+        told = f"a model is a text, not {type(text).__name__}"
+        raise_all([ModelError(told, hint="write 'f =~ x1 + x2 + x3'")], "the model")
+    given = options.pop("given", None)
+    frame = None if data is None else frame_of(data)
+    if frame is not None and "ordered" in options:
+        options["ordered"] = levels_of(frame, options["ordered"])
+    robust = (estimator, se, test, information, cluster)
+    settings = settings_of(model_type, group, missing, robust, options)
+    if given is not None:
+        reading = _read(text, given.groups if group else (), group or "", settings)
+        check_given(reading, given)
+        if settings.choice.scaled or settings.choice.se != "standard":
+            told = (
+                "robust errors and scaled tests need the rows: covariance matrices do not tell fourth moments"
+            )
+            raise_all([ModelError(told, hint="give data, or estimator='ML'")], "the options of the model")
+        return StructuralModel.made(reading, settings, text, None, given)
+    if frame is None:
+        return StructuralModel.made(_read(text, (), "", settings), settings, text, None)
+    index = getattr(data, "index", None)
+    reading = _read(text, labels_of(frame, settings), group or "", settings)
+    made = StructuralModel.made(reading, settings, text, frame)
+    made.index = index if hasattr(index, "take") else None
+    return made
+
+
+def read_file(source: Any, data: Any = None, **options: Any) -> StructuralModel:
+    """The model in a file, or in a text of its own; options as for `read_model`."""
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else source
+    if isinstance(name, str) and "\n" not in name and (os.path.exists(name) or name.endswith(".lav")):
+        try:
+            name = Path(name).read_text(encoding="utf-8")
+        except OSError as error:
+            told = f"the file '{source}' cannot be read: {error.strerror}"
+            raise_all([ModelError(told, hint="check the path")], "the model's source")
+    return read_model(name, data, **options)
+
+
+@lru_cache(maxsize=64)
+def _read(text: str, groups: tuple[str, ...], group: str, settings: Settings) -> Reading:
+    """The reading of a text; equal calls share one graph, and what is known of it."""
+    from dagmodels.readers.lavaan import read
+
+    names = {"group": group} if group else {}
+    return read(
+        text, model_type=settings.model_type, groups=groups or None, **names, **dict(settings.options)
+    )
+
+
+class StructuralModel(Graph):
+    """A graph made from a lavaan text; with data, every verb may be called without."""
+
+    reading: Reading
+    settings: Settings
+    text: str
+    frame: Table | None
+    index: Any  # of the given rows, where the frame has one
+    given: Covariances | None = None
+
+    @classmethod
+    def made(
+        cls,
+        reading: Reading,
+        settings: Settings,
+        text: str,
+        frame: Table | None,
+        given: Covariances | None = None,
+    ) -> Self:
+        """The model of a text that has been read."""
+        new = cls.of(reading.dag)
+        new.given = given
+        new.reading, new.settings, new.text, new.frame, new.index = reading, settings, text, frame, None
+        return new
+
+    def copy(self) -> Self:
+        """The same model, free to change."""
+        new = super().copy()
+        new.given = self.given
+        new.reading, new.settings, new.text, new.frame = self.reading, self.settings, self.text, self.frame
+        new.index = self.index
+        return new
+
+    def explain(self) -> str:
+        """Every row that a default of lavaan's added, and how to turn it off."""
+        from dagmodels.readers.lavaan import explain
+        from dagmodels.results.shown import Shown
+
+        return Shown(explain(self.reading.table))
+
+    def plan(self, data: Any = None, method: str = "auto", **options: Any) -> Plan:
+        """Which backend `fit` would use, in which form, and why; print it."""
+        ours = {"form": "moments"} if self.dag is self.reading.dag else {}
+        return super().plan(data, method, **{**ours, **options})
+
+    def fit_quietly(
+        self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
+    ) -> Fit:
+        """As `fit`, for callers that print `converged` and `warnings` themselves.
+
+        The fit has lavaan's names, unless the graph was changed after the text made it.
+        """
+        from dagmodels.results.sem.fit import sem_fit
+
+        if data is not None:
+            other = read_model(self.text, data, **self.settings.arguments)
+            if self.dag is self.reading.dag:
+                return other.fit_quietly(None, method, seed, check, **options)
+            return super().fit_quietly(other.columns(), method, seed, check, **options)
+        self._refuse()
+        columns, kept = self._given()
+        if self.dag is not self.reading.dag:
+            return super().fit_quietly(columns, method, seed, check, **options)
+        clusters = self._clusters(kept)
+        ours: dict[str, Any] = {"form": "moments", "information": self.settings.information}
+        if self.settings.choice.se != "standard":
+            ours.update(se=self.settings.choice.se, clusters=clusters)
+        if kept_by_fit := constraints(self.reading):
+            ours["constraints"] = kept_by_fit
+            if self.settings.choice.scaled:
+                hint = "leave test out, or take test='bollen.stine'"
+                told = (
+                    f"test={self.settings.choice.test!r} does not know nonlinear constraints or inequalities"
+                )
+                raise_all([ModelError(told, hint=hint)], "the constraints of the model")
+        if self.given is not None:
+            ours["statistics"] = self.given
+        told_apart = check and not kept_by_fit  # what constraints identify, the graph alone does not
+        inner = super().fit_quietly(columns, method, seed, told_apart, **{**ours, **options})
+        rows = self._rows(kept) if self.given is None else None
+        return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw, clusters)
+
+    def _refuse(self) -> None:
+        """What is read and drawn, but has no estimator yet."""
+        provenance, faults = self.reading.provenance, []
+        if provenance.responses:
+            told = f"{', '.join(map(repr, provenance.responses))}: ordered variables have no estimator yet"
+            faults.append(
+                ModelError(told, hint="leave `ordered` and thresholds out to treat them as numbers")
+            )
+        if provenance.cluster is not None:
+            told = "models with two levels are read and drawn, but not fitted yet"
+            faults.append(ModelError(told, hint="one level with cluster='column' has clustered errors"))
+        raise_all(faults, "the model")
+
+    def _clusters(self, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """Codes of the fitted rows' clusters, where there are some."""
+        if not self.settings.choice.cluster or self.frame is None:
+            return None
+        return np.asarray(self.frame.column(self.settings.choice.cluster).factor().codes)[kept]
+
+    def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
+        """What reads rows for the fit's scores and predictions."""
+        fitted = np.flatnonzero(kept) if self.index is None else self.index[kept]
+        return partial(given_rows, self.reading, self.settings, fitted)
+
+    @property
+    def naming(self) -> SemNaming:
+        """What the fit calls its numbers."""
+        key = ("sem naming", self.settings.choice, self.settings.missing)
+        if key not in self.dag.memo:
+            self.dag.memo[key] = naming_of(self.reading, self.settings)
+        return self.dag.memo[key]  # type: ignore[return-value]
+
+    def _naming(self, fit: Any) -> SemNaming | None:
+        return self.naming if self.dag is self.reading.dag else None
+
+    def data_or_file(self, data: Any = None) -> Any:
+        """The columns that the graph binds to."""
+        return self.columns() if data is None else data
+
+    def columns(self) -> dict[str, Any]:
+        """The variables of the model, rows with missing values left out where `missing` says so."""
+        return self._given()[0]
+
+    def _given(self) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+        """These columns, and which of the rows they are."""
+        if self.given is not None:
+            return stand_ins(self.reading, self.given), np.ones(len(self.given.n), dtype=bool)
+        if self.frame is None:
+            raise_all([ModelError("there are no data", hint="pass a frame: model.fit(data)")], "the model")
+        assert self.frame is not None
+        return columns_of(self.reading, self.settings, self.frame)
+
+    def _facts(self, data: Any, observed: bool = False) -> Facts:
+        known = self.frame is not None or self.given is not None
+        return super()._facts(self.columns() if data is None and known else data, observed)
+
+
+def draw(fit: SemFit, path: str | os.PathLike[str], style: str, show: str | None, **options: Any) -> Path:
+    """The picture of a fit, by the verb of graphs."""
+    graph = Graph.of(fit.graph)
+    return graph.render(path, style=style, fit=fit if style == "sem" else fit.inner, show=show, **options)

@@ -1,0 +1,195 @@
+"""A frame's rows as the variables of a model: which are there, which are fitted, which are new."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.data.column import Column, NotNumbers
+from dagmodels.data.covariances import Covariances
+from dagmodels.data.frames import Table, table
+from dagmodels.errors import ModelError, raise_all
+from dagmodels.structural.settings import Settings
+
+if TYPE_CHECKING:
+    from dagmodels.readers.lavaan import Reading
+    from dagmodels.results.sem.scores import GivenRows
+
+
+def frame_of(data: Any) -> Table:
+    from dagmodels.data.files import is_file_name, read
+
+    if is_file_name(data):
+        data = read(data)
+    try:
+        return table(data)
+    except ModelError as error:
+        raise_all([error], "the data")
+        raise
+
+
+def labels_of(frame: Table, settings: Settings) -> tuple[str, ...]:
+    """Groups in the order of the rows, as lavaan numbers them."""
+    if settings.group is None:
+        return ()
+    if settings.group not in frame:
+        raise_all([_no_column(settings.group, frame, "the grouping column")], "the data")
+    factor = frame.column(settings.group).factor()
+    codes = np.asarray(factor.codes)
+    seen, first = np.unique(codes[codes >= 0], return_index=True)
+    return tuple(str(factor.labels[int(c)]) for c in seen[np.argsort(first)])
+
+
+def levels_of(frame: Table, ordered: Any) -> Any:
+    """`ordered` with the number of levels that the data have, where names alone are given."""
+    names = [ordered] if isinstance(ordered, str) else ordered
+    if isinstance(names, Mapping) or not all(isinstance(n, str) for n in names):
+        return ordered
+    raise_all([_no_column(n, frame, "the variable") for n in names if n not in frame], frame.source)
+    return {n: len(frame.column(n).factor().labels) for n in names}
+
+
+def _no_column(name: str, frame: Table, what: str) -> ModelError:
+    near = difflib.get_close_matches(name, frame.names, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(frame.names[:12])}"
+    return ModelError(f"{what} '{name}' is not in {frame.source}", node=name, hint=hint)
+
+
+def columns_of(
+    reading: Reading, settings: Settings, frame: Table
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    faults: list[ModelError] = []
+    values, _ = _values(reading, frame, faults)
+    raise_all(faults, frame.source)
+    keep = _kept(reading, settings, frame, values)
+    found: dict[str, Any] = {}
+    if reading.provenance.group is not None and settings.group is not None:
+        factor = frame.column(settings.group).factor()
+        codes = np.asarray(factor.codes)
+        labels = np.array([str(level) for level in factor.labels], dtype=object)
+        found[reading.provenance.group] = labels[codes[keep]]
+    if not keep.any():
+        told = (
+            "no row has a value for every variable"
+            if settings.missing == "listwise"
+            else "no row has any value"
+        )
+        raise_all([ModelError(told, hint="missing='fiml' uses rows with gaps")], frame.source)
+    whole = bool(keep.all())
+    for name, v in values.items():
+        column = v if whole else v[keep]
+        found[name] = column
+        here = column[~np.isnan(column)]
+        if here.size and here.min() == here.max():
+            faults.append(ModelError(f"'{name}' is constant ({here[0]:g})", node=name, hint="leave it out"))
+        elif not here.size:
+            faults.append(ModelError(f"'{name}' has no values", node=name, hint="leave it out"))
+    raise_all(faults, frame.source)
+    return found, keep
+
+
+def _values(
+    reading: Reading, frame: Table, faults: list[ModelError], absent: bool = False
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """The variables of the model as numbers, and those that the frame has not; `absent` ones may miss."""
+    values: dict[str, NDArray[np.float64]] = {}
+    missing: list[str] = []
+    for name in reading.table.observed:
+        parts = reading.provenance.products.get(name, (name,)) if name not in frame else (name,)
+        gone = [p for p in parts if p not in frame]
+        if gone:
+            missing.append(name)
+            if not absent:
+                faults.append(_no_column(gone[0], frame, "the variable"))
+            continue
+        columns = [_numbers(p, frame.column(p), faults) for p in parts]
+        values[name] = columns[0] if len(columns) == 1 else columns[0] * columns[1]
+    return values, missing
+
+
+def _kept(
+    reading: Reading, settings: Settings, frame: Table, values: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.bool_]:
+    """The rows that are fitted."""
+    keep = np.ones(frame.n, dtype=bool)
+    if settings.missing == "listwise":
+        for v in values.values():
+            keep &= ~np.isnan(v)
+    else:
+        keep &= ~np.all([np.isnan(v) for v in values.values()], axis=0)
+        for name in reading.table.exogenous:  # fixed covariates are never missing
+            if name in values and reading.dag.nodes[name].kind == "covariate":
+                keep &= ~np.isnan(values[name])
+    if reading.provenance.group is not None and settings.group is not None:
+        keep &= np.asarray(frame.column(settings.group).factor().codes) >= 0
+    cluster = settings.choice.cluster
+    if cluster:
+        if cluster not in frame:
+            raise_all([_no_column(cluster, frame, "the clusters' column")], "the data")
+        keep &= np.asarray(frame.column(cluster).factor().codes) >= 0
+    return keep
+
+
+def _numbers(name: str, column: Column, faults: list[ModelError]) -> NDArray[np.float64]:
+    try:
+        return column.floats()
+    except NotNumbers as error:
+        hint = "code it as numbers"
+        faults.append(ModelError(f"'{name}' is not numeric: {error}", node=name, hint=hint))
+        return np.zeros(len(column))
+
+
+def given_rows(reading: Reading, settings: Settings, fitted: Any, new: Any) -> GivenRows:
+    """Rows for a fit's scores and predictions: the labels of those fitted, or new ones."""
+    from dagmodels.results.sem.scores import GivenRows
+
+    if new is None:
+        return GivenRows(fitted, None, None)
+    index = getattr(new, "index", None)
+    frame = frame_of(new)
+    faults: list[ModelError] = []
+    values, _ = _values(reading, frame, faults, absent=True)
+    group = np.zeros(frame.n, dtype=np.int64)
+    if settings.group is not None:
+        if settings.group not in frame:
+            faults.append(_no_column(settings.group, frame, "the grouping column"))
+        else:
+            factor = frame.column(settings.group).factor()
+            number = {label: g for g, label in enumerate(reading.table.groups)}
+            odd = [str(v) for v in factor.labels if str(v) not in number]
+            if odd:
+                told = f"'{settings.group}' has the group '{odd[0]}', which was not fitted"
+                faults.append(ModelError(told, hint=f"there are {', '.join(number)}"))
+            codes = np.asarray(factor.codes)
+            if (codes < 0).any():
+                told = f"'{settings.group}' has missing values"
+                faults.append(ModelError(told, hint="say which group each new row belongs to"))
+            group = np.array([number.get(str(v), 0) for v in factor.labels], dtype=np.int64)[codes]
+    raise_all(faults, frame.source)
+    return GivenRows(index if hasattr(index, "take") else np.arange(frame.n), values, group)
+
+
+def check_given(reading: Reading, given: Covariances) -> None:
+    """The variables and means that the model needs are there."""
+    faults: list[ModelError] = []
+    for name in reading.table.observed:
+        if name not in given.names:
+            near = difflib.get_close_matches(name, given.names, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(given.names[:12])}"
+            told = f"the variable '{name}' is not in the covariance matrix"
+            faults.append(ModelError(told, node=name, hint=hint))
+    if reading.table.meanstructure and given.mean is None:
+        faults.append(ModelError("the model has means and sample_mean is missing", hint="give sample_mean"))
+    raise_all(faults, "the covariance matrices")
+
+
+def stand_ins(reading: Reading, given: Covariances) -> dict[str, Any]:
+    """One row for each group, whose values nobody reads: statistics stand in their place."""
+    found: dict[str, Any] = {name: np.zeros(len(given.n)) for name in reading.table.observed}
+    if reading.provenance.group is not None:
+        found[reading.provenance.group] = np.array(given.groups, dtype=object)
+    return found
