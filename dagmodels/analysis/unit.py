@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dagmodels.analysis.linearity import Term, depends, linear_form
+from dagmodels.analysis.thresholds import Cut, cuts
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, Node, distribution_expressions, remembered
 from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
@@ -21,6 +22,7 @@ class Unit:
     derived : deterministic nodes that depend on these linearly.
     covariates : data of every unit that enter means linearly.
     needed : what the field form has no answer for, so that only moments will do; empty where either would.
+    cuts : ordered variables, whose latent responses are among the nodes in their place.
     """
 
     plate: str
@@ -29,6 +31,13 @@ class Unit:
     derived: tuple[str, ...]
     covariates: tuple[str, ...]
     needed: tuple[str, ...]
+    cuts: tuple[Cut, ...] = ()
+
+    def seen(self, dag: Dag) -> dict[str, str]:
+        """Nodes of the unit that data are given for, latent responses by their ordered variables, and the
+        nodes that hold these data."""
+        behind = {c.response: c.name for c in self.cuts}
+        return {n: behind.get(n, n) for n in self.nodes if n in behind or dag.nodes[n].observed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +66,38 @@ def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
     """The answer with that plate's elements as units."""
     members = [n for n in dag.nodes.values() if plate in n.plates]
     names = {n.name for n in members}
-    nodes = tuple(n.name for n in members if n.kind == "stochastic")
+    cut = tuple(c for c in cuts(dag) if c.name in names and c.response in names)
+    ordered = {c.name for c in cut}
+    nodes = tuple(n.name for n in members if n.kind == "stochastic" and n.name not in ordered)
     covariates = tuple(n.name for n in members if n.kind == "covariate")
     derived = tuple(n for n in dag.order if n in names and n in reached(dag, {*nodes, *covariates}))
-    faults = _faults(dag, plate, members, names)
+    faults = _faults(dag, plate, [m for m in members if m.name not in ordered], names - ordered)
+    faults += _response_faults(dag, cut, ordered)
     if faults:
         return NoUnit(tuple(dict.fromkeys(faults)))
-    used = _used(dag, nodes)
+    used = _used(dag, (*nodes, *ordered))
     outer = dag.lies_in(plate)[1:]
     groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in used))
-    return Unit(
-        plate, groups, nodes, derived, tuple(c for c in covariates if c in used), _needed(dag, nodes, names)
-    )
+    needed = _needed(dag, nodes, names)
+    if cut:
+        needed = (f"'{cut[0].name}' is '{cut[0].response}' cut at thresholds", *needed)
+    return Unit(plate, groups, nodes, derived, tuple(c for c in covariates if c in used), needed, cut)
+
+
+def _response_faults(dag: Dag, cut: tuple[Cut, ...], ordered: set[str]) -> list[str]:
+    """What latent responses and ordered variables must not be."""
+    found = [
+        f"'{c.response}' is observed itself, beside '{c.name}'" for c in cut if dag.nodes[c.response].observed
+    ]
+    seen: set[str] = set()
+    for c in cut:
+        if c.response in seen:
+            found.append(f"'{c.response}' is cut twice")
+        seen.add(c.response)
+        if dag.nodes[c.response].kind != "stochastic":
+            found.append(f"'{c.response}' has no law of its own")
+    found.extend(f"'{n}' depends on the category of '{c}'" for c in ordered for n in dag.children[c])
+    return found
 
 
 def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list[str]:

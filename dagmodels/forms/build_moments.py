@@ -18,7 +18,7 @@ from dagmodels.forms import coordinates as co
 from dagmodels.forms.cells import cells, level_code
 from dagmodels.forms.formulas import Functions
 from dagmodels.forms.lower import Lowering, NotLowered, Value
-from dagmodels.forms.moments import MomentsForm, Template
+from dagmodels.forms.moments import MomentsForm, Template, Thresholds
 from dagmodels.forms.outer import Coordinate, register
 from dagmodels.forms.pieces import Piece
 from dagmodels.forms.predictor import CONSTANT, Predictor
@@ -41,7 +41,7 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
     NotLowered : a law that has no such form yet, naming the node.
     """
     template, group_of = template_of(problem, unit)
-    values = _columns(problem, template)
+    values = columns_of_units(problem, template)
     base = template.structure
     structure, density = base, 0.0
     if template.given.any():
@@ -91,6 +91,7 @@ class _Builder:
         self.use = co.uses(small.graph)
         self.lowering = Lowering(self.small, self.recorder, self._outer)
         self.one = self.recorder.start(self.recorder.constant(1.0))
+        self.holder = unit.seen(small.graph)  # the node with the data of each that is observed
         self.entries: list[tuple[int, Ints, Ints, Ints, Ints, Floats]] = []  # kind, group, i, j, source, data
         self._number()
 
@@ -138,7 +139,7 @@ class _Builder:
             self.elements[name] = count + np.arange(size)
             group.append(g.reshape(-1))
             variable.append(len(self.variables) + part.reshape(-1))
-            self.variables.extend((name, i) for i in range(rest))
+            self.variables.extend((self.holder.get(name, name), i) for i in range(rest))
             count += size
         self.group, self.variable = np.concatenate(group), np.concatenate(variable)
 
@@ -269,11 +270,13 @@ class _Builder:
         t, groups, dag = len(self.variables), self.groups, self.small.graph
         given = np.array([n in self.unit.covariates for n, _ in self.variables])
         observed = np.flatnonzero(given | np.array([dag.nodes[n].observed for n, _ in self.variables]))
+        cut = self._thresholds()
         prior = self._priors(outer)
         kind, group, i, j, source, data = self._joined()
         base = np.zeros((groups, t, t)), np.zeros((groups, t, t)), np.zeros((groups, t))
         tape = self.recorder.finish()
-        fixed = _known_places(tape)[source]
+        fixed_places = _known_places(tape)
+        fixed = fixed_places[source]
         number = data * tape.initial[source]
         for b, k in zip(base, (PATH, COVARIANCE, MEAN), strict=True):
             at = fixed & (kind == k)
@@ -299,7 +302,27 @@ class _Builder:
             outer_registers={c.node: self.lowering.node(c.node) for c in coordinates},
             prior_places=prior[0],
             prior_counts=prior[1],
+            thresholds=None if cut is None else _split(cut, fixed_places, tape.initial, groups),
         )
+
+    def _thresholds(self) -> tuple[Ints, Ints, Ints, Ints] | None:
+        """Variable, number, group and place in the workspace of every threshold."""
+        found: list[tuple[int, int, int, int]] = []
+        for cut in self.unit.cuts:
+            rows = self.small.rows(self.small.graph.nodes[cut.name].plates)
+            here = self.elements[cut.response]
+            for k, tree in enumerate(cut.thresholds):
+                source = np.broadcast_to(
+                    self.predictor.source(self.lowering.value(tree, rows), rows), here.shape
+                )
+                found += [
+                    (int(self.variable[e]), k, int(self.group[e]), int(p))
+                    for e, p in zip(here.tolist(), source.tolist(), strict=True)
+                ]
+        if not found:
+            return None
+        variable, which, group, place = np.array(found, dtype=np.int64).T
+        return variable, which, group, place
 
     def _joined(self) -> tuple[Ints, Ints, Ints, Ints, Ints, Floats]:
         kind = np.concatenate([np.full(e[1].size, e[0]) for e in self.entries])
@@ -318,7 +341,22 @@ class _Builder:
         return np.concatenate(places), np.concatenate(counts)
 
 
-def _columns(problem: Problem, template: Template) -> Floats:
+def _split(
+    cut: tuple[Ints, Ints, Ints, Ints], fixed: NDArray[np.bool_], initial: Floats, groups: int
+) -> Thresholds:
+    """Thresholds that are known apart from those that vary."""
+    variable, which, group, place = cut
+    key, slot = np.unique(np.stack([variable, which], axis=1), axis=0, return_inverse=True)
+    slot = slot.reshape(-1)
+    base, known = np.zeros((groups, len(key))), fixed[place]
+    base[group[known], slot[known]] = initial[place[known]]
+    free = ~known
+    return Thresholds(
+        key[:, 0], key[:, 1], base, group[free], slot[free], place[free], np.ones(int(free.sum()))
+    )
+
+
+def columns_of_units(problem: Problem, template: Template) -> Floats:
     """(units, p) values of the observed variables."""
     found = []
     for v in template.structure.observed.tolist():

@@ -30,6 +30,30 @@ STEP = 1e-5  # of differences of exact first derivatives, in units of a coordina
 
 
 @dataclass(frozen=True, eq=False)
+class Thresholds:
+    """Thresholds of ordered variables, T in each of G groups.
+
+    variable, which : (T,) the variable of the structure that each cuts, and its number there.
+    base : (G, T) those that are known, else zero. group, slot, source, data : (h,) of the others, as the
+        entries of a structure.
+    """
+
+    variable: Ints
+    which: Ints
+    base: Floats
+    group: Ints
+    slot: Ints
+    source: Ints
+    data: Floats
+
+    def values(self, w: Floats) -> Floats:
+        """(G, T) from the tape's workspace."""
+        found = self.base.copy()
+        np.add.at(found, (self.group, self.slot), self.data * w[self.source])
+        return found
+
+
+@dataclass(frozen=True, eq=False)
 class Template:
     """What follows from the graph and its plates alone, and is kept with the graph.
 
@@ -40,6 +64,7 @@ class Template:
     source, data : (m,) place in the workspace of each entry and the number it is multiplied with.
     coordinates, x_places, outer_registers : of the outer unknowns, as in `forms.field`.
     prior_places, prior_counts : terms of minus twice the log prior.
+    thresholds : of ordered variables, where there are some.
     """
 
     small: Problem
@@ -55,6 +80,7 @@ class Template:
     outer_registers: Mapping[str, int]
     prior_places: Ints
     prior_counts: Floats
+    thresholds: Thresholds | None = None
 
     @cached_property
     def direct(self) -> tuple[Ints, Ints]:
@@ -81,6 +107,32 @@ class Template:
         found = np.zeros((self.source.size, self.x_places.size))
         entries, coordinates = self.direct
         found[entries, coordinates] = self.data[entries]
+        return found
+
+    def place_slopes(self, w: Floats, places: Ints) -> Floats:
+        """Derivatives of places of the workspace in the coordinates, (places, k)."""
+        where = np.full(w.size, -1, dtype=np.int64)
+        where[self.x_places] = np.arange(self.x_places.size)
+        found = np.zeros((places.size, self.x_places.size))
+        for i, place in enumerate(places.tolist()):
+            if where[place] >= 0:
+                found[i, where[place]] = 1.0
+                continue
+            bar = np.zeros(w.size)
+            bar[place] = 1.0
+            self.tape.reverse(w, bar)
+            found[i] = bar[self.x_places]
+        return found
+
+    def jacobian(self, w: Floats) -> Floats:
+        """Derivatives of the entries in the coordinates, (m, k)."""
+        places, which = self.indirect
+        if not places.size:
+            return self.constant_jacobian
+        rows = self.place_slopes(w, places)
+        found = self.constant_jacobian.copy()
+        at = np.flatnonzero(which >= 0)
+        found[at] += self.data[at, None] * rows[which[at]]
         return found
 
     @cached_property
@@ -159,33 +211,27 @@ class MomentsForm:
         self.tape.forward(w)
         return w
 
-    def jacobian(self, w: Floats) -> Floats:
-        """Derivatives of the entries in the coordinates, (m, k)."""
-        t = self.template
-        places, which = t.indirect
-        if not places.size:
-            return t.constant_jacobian
-        rows = np.empty((places.size, self.x_places.size))
-        for i, place in enumerate(places.tolist()):
-            bar = np.zeros(w.size)
-            bar[place] = 1.0
-            self.tape.reverse(w, bar)
-            rows[i] = bar[self.x_places]
-        found = t.constant_jacobian.copy()
-        at = np.flatnonzero(which >= 0)
-        found[at] += t.data[at, None] * rows[which[at]]
-        return found
-
     def at(self, x: Floats) -> Criterion:
         """The criterion at x."""
         return Criterion(self, x)
+
+    @property
+    def method(self) -> str:
+        """What the criterion is, for people."""
+        return f"maximum likelihood from moments of one {self.units}"
+
+    def start(self, x: Floats) -> Floats:
+        """Starting values, from those that suit the means and covariances."""
+        return x
 
 
 class Criterion:
     """Minus twice the log likelihood (and prior) at x, with exact gradient, expected and exact Hessian.
 
-    value : of both. deviance : without the prior.
+    value : of both. deviance : without the prior. likelihood : that it is one.
     """
+
+    likelihood = True
 
     def __init__(self, form: MomentsForm, x: Floats) -> None:
         self.form, self.x = form, x
@@ -213,7 +259,7 @@ class Criterion:
 
     @cached_property
     def jacobian(self) -> Floats:
-        return self.template.constant_jacobian if self.w is None else self.form.jacobian(self.w)
+        return self.template.constant_jacobian if self.w is None else self.template.jacobian(self.w)
 
     @cached_property
     def gradient(self) -> Floats:
@@ -234,6 +280,16 @@ class Criterion:
         if self.w is not None:
             found = found + self._bent(self.moments.gradient)
         return found
+
+    def error_information(self, hessian: Floats, *, expected: bool) -> Floats:
+        """Whose inverse, doubled, is the covariance of estimates; hessian : the exact one here."""
+        return self.information() if expected else hessian
+
+    def meat(self, kind: str, clusters: Ints | None = None) -> Floats:
+        """The middle of a sandwich; see `forms.casewise.meat`."""
+        from dagmodels.forms.casewise import meat
+
+        return meat(self, kind, clusters)
 
     def _prior_gradient(self) -> Floats:
         assert self.w is not None

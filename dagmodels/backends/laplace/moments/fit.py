@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.unit import Unit
 from dagmodels.backends.laplace.moments.errors import Errors
-from dagmodels.backends.laplace.moments.given import given_form
+from dagmodels.backends.laplace.moments.given import given_form, squares
 from dagmodels.backends.laplace.moments.start import starting_point
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.forms.build_least_squares import FREE, NORMAL, WEIGHTINGS, Weighting
 from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
@@ -35,7 +36,7 @@ GRADIENT_LIMIT = 1e-5
 NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
-OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters")
+OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters", "estimator")
 
 
 def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
@@ -45,7 +46,8 @@ def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) ->
     `Covariances` that stand in place of rows, of which the problem has one for each group; `constraints` =
     those of `forms.moment_constraints`, which the optimum has to keep; `se` = "standard", or a sandwich:
     "robust.huber.white" (outer products of units' scores), "robust.sem" (distribution-free, complete data),
-    "robust.cluster" with `clusters`, a code for each unit.
+    "robust.cluster" with `clusters`, a code for each unit; `estimator` = "ML", or least squares by one of
+    `forms.build_least_squares.WEIGHTINGS`, which ordered variables need ("DWLS" unless said otherwise).
     """
     from dagmodels.backends.laplace.moments.report import report
 
@@ -60,15 +62,45 @@ def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) ->
     if information not in INFORMATION:
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
     given = options.get("statistics")
-    form = build_moments(problem, unit) if given is None else given_form(problem, unit, given)
+    weighting = _weighting(unit, options)
+    if weighting is not None:
+        form: MomentsForm = squares(problem, unit, given, weighting)
+    else:
+        form = build_moments(problem, unit) if given is None else given_form(problem, unit, given)
     if kept := tuple(options.get("constraints", ())):
         form = replace(form, constraints=TapeConstraints(form.template, kept))
-    errors = _errors(form, options)
+    errors = _errors(form, options, weighting)
     return report(solve(form, began), plan, expected=information == "expected", errors=errors)
 
 
-def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
+def _weighting(unit: Unit, options: Mapping[str, Any]) -> Weighting | None:
+    """How least squares weighs; None for maximum likelihood."""
+    name = str(options.get("estimator", "DWLS" if unit.cuts else "ML"))
+    if name not in ("ML", *WEIGHTINGS):
+        raise FitError(f"estimator={name!r} is none of 'ML', {', '.join(map(repr, WEIGHTINGS))}")
+    if name == "ML":
+        if unit.cuts:
+            raise FitError(
+                f"'{unit.cuts[0].name}' is ordered, and its likelihood is an integral: moments take "
+                "estimator='DWLS', 'WLS' or 'ULS'"
+            )
+        return None
+    if name == "GLS" and unit.cuts:
+        raise FitError("estimator='GLS' is for numbers; ordered variables take 'DWLS', 'WLS' or 'ULS'")
+    se = options.get("se", _default_errors(name))
+    kinds = {"robust.sem": FREE, "robust.sem.nt": NORMAL}
+    return Weighting(name, FREE if unit.cuts else kinds.get(str(se), ""))
+
+
+def _default_errors(estimator: str) -> str:
+    """Those that hold: plain ones where weights are the inverse of the statistics' covariance."""
+    return {"ULS": "robust.sem.nt", "DWLS": "robust.sem"}.get(estimator, "standard")
+
+
+def _errors(form: MomentsForm, options: Mapping[str, Any], weighting: Weighting | None) -> Errors:
     """What the standard errors are, checked before anything is computed."""
+    if weighting is not None:
+        return _squares_errors(form, options, weighting)
     kind, clusters = options.get("se", "standard"), options.get("clusters")
     if kind not in KINDS:
         raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
@@ -84,6 +116,18 @@ def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
     return Errors(kind, codes)
 
 
+def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighting: Weighting) -> Errors:
+    kind = str(options.get("se", _default_errors(weighting.kind)))
+    if kind not in ("standard", "robust.sem", "robust.sem.nt"):
+        told = f"se={kind!r} goes with maximum likelihood; least squares has"
+        raise FitError(f"{told} 'standard', 'robust.sem' and, of numbers, 'robust.sem.nt'")
+    if kind == "robust.sem.nt" and form.template.thresholds is not None:
+        raise FitError(
+            "se='robust.sem.nt' is for numbers that are Normal; ordered variables take 'robust.sem'"
+        )
+    return Errors("standard" if kind == "standard" else "robust.sem")
+
+
 def solve(form: MomentsForm, began: float | None = None, start: Floats | None = None) -> MomentsSolution:
     """Minimise minus twice the log likelihood (and prior), from `start` or from the sample's moments."""
     began = time.process_time() if began is None else began
@@ -95,9 +139,9 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
         return form.at(x)
 
     with np.errstate(all="ignore"):  # what is not finite is never accepted
-        begin = starting_point(form) if start is None else start
+        begin = form.start(starting_point(form)) if start is None else start
         if not np.isfinite(form.at(begin).value):
-            begin = np.clip(starting_point(form, plain=True), lower, upper)
+            begin = np.clip(form.start(starting_point(form, plain=True)), lower, upper)
         if not np.isfinite(form.at(begin).value):
             raise FitError(_no_start(form))
         optimum, kept = minimised(form, at, begin, lower)

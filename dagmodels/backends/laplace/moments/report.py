@@ -13,7 +13,6 @@ from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
 from dagmodels.backends.laplace.moments.layout import Places
 from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
-from dagmodels.forms.casewise import meat
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.triangle import inverse_of_regular
@@ -45,23 +44,21 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
     extra = defined(form.small, unknowns, given)
     columns = _columns(solution, unknowns, extra)
     prior = bool(form.template.prior_places.size)
-    deviance = solution.at.deviance
-    measures = {"deviance": deviance}
+    deviance, likelihood = solution.at.deviance, solution.at.likelihood
+    measures = {"deviance" if likelihood else "chisq": deviance}
     if prior:
         measures["log_posterior"] = -0.5 * optimum.value
     boundary = tuple(_boundary(solution, unknowns))
     return Fit(
         graph=dag,
         backend="laplace",
-        method=f"maximum likelihood from moments of one {form.units}"
-        if not prior
-        else "posterior mode from moments",
+        method=form.method if not prior else "posterior mode from moments",
         exact=True,
         converged=solution.converged,
         message=solution.message,
         estimate_columns=columns,
         latent_columns=partial(latents, solution),
-        log_likelihood=-0.5 * deviance,
+        log_likelihood=-0.5 * deviance if likelihood else None,
         n_parameters=solution.parameters,
         n_observations=int(form.sample.rows),
         measures=measures,
@@ -93,7 +90,7 @@ def coordinate_covariance(solution: MomentsSolution, *, expected: bool, errors: 
     if errors.kind == "standard":
         return bread
     known = np.where(np.isnan(bread), 0.0, bread)
-    found = known @ meat(solution.at, errors.kind, errors.clusters) @ known
+    found = known @ solution.at.meat(errors.kind, errors.clusters) @ known
     found[np.isnan(bread)] = np.nan
     return found
 
@@ -107,7 +104,7 @@ def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
         return full
     if solution.constrained is not None:
         return _on_tangent(solution, solution.constrained.tangent, expected)
-    hessian = solution.at.information() if expected else optimum.hessian
+    hessian = solution.at.error_information(optimum.hessian, expected=expected)
     inner = hessian[np.ix_(free, free)]
     scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
     scaled = inner * scale[:, None] * scale
@@ -123,7 +120,7 @@ def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
 def _on_tangent(solution: MomentsSolution, tangent: Floats, expected: bool) -> Floats:
     """Inverse information along the directions that binding constraints leave (Silvey 1959, Ann. Math. Stat.
     30:389): 2 Z (Z' I Z)^-1 Z'."""
-    information = solution.at.information() if expected else solution.at.hessian()
+    information = solution.at.error_information(solution.at.hessian(), expected=expected)
     inner = tangent.T @ information @ tangent
     found = np.zeros_like(information)
     if inner.size:

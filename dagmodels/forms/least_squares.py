@@ -1,0 +1,210 @@
+"""The `moments` form by weighted least squares: statistics s of each group against those implied, sigma(x).
+
+    F(x) = sum over groups of (n - 1) (s - sigma)' V (s - sigma)
+
+(Browne 1984, Br. J. Math. Stat. Psychol. 37:62; Muthen, du Toit and Spisic 1997). Standard errors and tests
+take n times the sampling covariance of s, Gamma, where V is not its inverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.implied import Implied, Space
+from dagmodels.forms.moments import Criterion, MomentsForm
+from dagmodels.numerics.moments import Moments, Structure
+from dagmodels.numerics.weights import Weights
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """One group's n rows, statistics (q,), their weights, and Gamma (q, q) where it is known."""
+
+    n: float
+    value: Floats
+    weights: Weights
+    gamma: Floats | None
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquaresForm(MomentsForm):
+    """A form whose criterion is a sum of squares.
+
+    inner : the structure that statistics are implied by: given the covariates where slopes are on some.
+    space : what the statistics are. parts : of each group. weighting : "ULS", "GLS", "DWLS" or "WLS".
+    """
+
+    inner: Structure = None  # type: ignore[assignment]  # always given
+    space: Space = None  # type: ignore[assignment]
+    parts: tuple[Part, ...] = ()
+    weighting: str = "DWLS"
+
+    def at(self, x: Floats) -> LeastSquares:
+        return LeastSquares(self, x)
+
+    @property
+    def method(self) -> str:
+        what = "means and covariances" if self.template.thresholds is None else "thresholds and correlations"
+        return f"least squares ({self.weighting}) of {what} of one {self.units}"
+
+    def start(self, x: Floats) -> Floats:
+        """Thresholds are those of the data, in units of each response's standard deviation."""
+        t = self.template.thresholds
+        if t is None:
+            return x
+        at, slots = np.flatnonzero(self.space.slots >= 0), self.space.slots
+        seen = np.zeros(t.base.shape)
+        for g, p in enumerate(self.parts):
+            seen[g, slots[at]] = p.value[at]
+        where = np.full(self.tape.initial.size, -1, dtype=np.int64)
+        where[self.x_places] = np.arange(self.x_places.size)
+        own = np.flatnonzero(where[t.source] >= 0)
+        found = x.copy()
+        found[where[t.source[own]]] = seen[t.group[own], t.slot[own]]
+        return found
+
+    @property
+    def freedom(self) -> float:
+        """Rows less groups: what standard errors divide by."""
+        return sum(p.n for p in self.parts) - len(self.parts)
+
+    @property
+    def shares(self) -> Floats:
+        """(G,) share of each group in all rows."""
+        n = np.array([p.n for p in self.parts])
+        return n / n.sum()
+
+
+class LeastSquares(Criterion):
+    """The criterion at x; its `value` is the test statistic.
+
+    deviance : the same, for callers that compare criteria; there is no likelihood.
+    """
+
+    form: LeastSquaresForm
+    likelihood = False
+
+    def __init__(self, form: LeastSquaresForm, x: Floats) -> None:
+        self.form, self.x = form, x
+        t = self.template = form.template
+        needed = t.indirect[0].size or t.prior_places.size or t.thresholds is not None
+        self.w = form.workspace(x) if needed else None
+        self._moments = Moments(form.inner, form.sample, self.entries)
+        self.value = float(sum((p.n - 1) * float(d @ p.weights.times(d)) for p, d in self._gaps()))
+        self.deviance = self.value
+        if t.prior_places.size:
+            assert self.w is not None
+            self.value += float(t.prior_counts @ self.w[t.prior_places])
+        if not (np.isfinite(self.value) and self._has_scale()):
+            self.value = np.inf
+
+    def _has_scale(self) -> bool:
+        """Whether every latent response has a positive variance."""
+        cut = self.form.space.parts.ordered
+        return all(bool((i.variance[cut] > 0).all()) for i in self.implied)
+
+    @cached_property
+    def moments(self) -> Moments:  # type: ignore[override]
+        """Of all variables together with the covariates."""
+        same = self.form.inner is self.form.structure
+        return self._moments if same else Moments(self.form.structure, self.form.sample, self.entries)
+
+    @cached_property
+    def thresholds(self) -> Floats:
+        """(G, T)."""
+        t = self.template.thresholds
+        if t is None:
+            return np.zeros((len(self.form.parts), 0))
+        assert self.w is not None
+        return t.values(self.w)
+
+    @cached_property
+    def threshold_jacobian(self) -> Floats:
+        """Derivatives of thresholds in the coordinates, (G, T, k)."""
+        t, k = self.template.thresholds, self.x.size
+        found = np.zeros((*self.thresholds.shape, k))
+        if t is not None:
+            assert self.w is not None
+            np.add.at(
+                found, (t.group, t.slot), t.data[:, None] * self.template.place_slopes(self.w, t.source)
+            )
+        return found
+
+    @cached_property
+    def implied(self) -> tuple[Implied, ...]:
+        """By group."""
+        m, f = self._moments, self.form
+        return tuple(
+            Implied(f.space, f.inner, g, m.b[g], m.covariance[g], m.mean[g], self.thresholds[g])
+            for g in range(len(f.parts))
+        )
+
+    def _gaps(self) -> list[tuple[Part, Floats]]:
+        return [(p, p.value - i.value) for p, i in zip(self.form.parts, self.implied, strict=True)]
+
+    @cached_property
+    def slopes(self) -> tuple[Floats, ...]:
+        """Derivatives of each group's implied statistics in the coordinates, (q, k)."""
+        found = []
+        for g, i in enumerate(self.implied):
+            j = i.slopes() @ self.jacobian[self.form.inner.members[g]]
+            at, slots, by = i.threshold_slopes()
+            j[at] += by[:, None] * self.threshold_jacobian[g, slots]
+            found.append(j)
+        return tuple(found)
+
+    @cached_property
+    def gradient(self) -> Floats:  # type: ignore[override]
+        found = np.zeros(self.x.size)
+        for (p, d), j in zip(self._gaps(), self.slopes, strict=True):
+            found -= 2.0 * (p.n - 1) * (j.T @ p.weights.times(d))
+        return found + self._prior_gradient() if self.template.prior_places.size else found
+
+    def _squares(self, counts: Floats) -> Floats:
+        """Sum over groups of count J'V J."""
+        found = np.zeros((self.x.size, self.x.size))
+        for c, p, j in zip(counts.tolist(), self.form.parts, self.slopes, strict=True):
+            found += c * (j.T @ p.weights.times(j))
+        return found
+
+    def information(self) -> Floats:
+        """Gauss and Newton's part of the Hessian."""
+        found = 2.0 * self._squares(np.array([p.n - 1 for p in self.form.parts]))
+        if self.template.prior_places.size:
+            found = found + np.diag(np.maximum(np.diag(self._bent(np.zeros(self.template.source.size))), 0.0))
+        return found
+
+    def hessian(self) -> Floats:
+        """Exact up to differences of exact first derivatives of entries that are not plain coordinates."""
+        found = 2.0 * self._squares(np.array([p.n - 1 for p in self.form.parts]))
+        bent = np.zeros(self.template.source.size)
+        for g, ((p, d), i) in enumerate(zip(self._gaps(), self.implied, strict=True)):
+            weights = -2.0 * (p.n - 1) * p.weights.times(d)
+            members = self.form.inner.members[g]
+            bent[members] = weights @ i.slopes()
+            found += i.curvature(weights, self.jacobian[members], self.threshold_jacobian[g])
+        if self.template.indirect[0].size or self.template.prior_places.size:
+            found = found + self._bent(bent)
+        return 0.5 * (found + found.T)
+
+    def error_information(self, hessian: Floats, *, expected: bool) -> Floats:
+        """Twice J'V J weighted as standard errors are, whichever information is asked for."""
+        del hessian, expected
+        return 2.0 * self._squares(self.form.freedom * self.form.shares)
+
+    def meat(self, kind: str, clusters: Ints | None = None) -> Floats:
+        """The middle of a sandwich: J'V Gamma V J, weighted as `error_information`."""
+        del kind, clusters
+        found = np.zeros((self.x.size, self.x.size))
+        for share, p, j in zip(self.form.shares.tolist(), self.form.parts, self.slopes, strict=True):
+            assert p.gamma is not None
+            turned = p.weights.times(j)
+            found += self.form.freedom * share * (turned.T @ p.gamma @ turned)
+        return found

@@ -1,0 +1,1 @@
+"""Thresholds, polychoric and polyserial correlations, and how they vary from sample to sample."""
