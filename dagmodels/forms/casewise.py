@@ -133,13 +133,21 @@ class Centred:
 
 
 def distribution_free_products(criterion: Criterion) -> Floats:
-    """Sum over rows of r r' about group means, r the normal-theory weights of each row's second moments.
+    """Sum over rows of r r' about group means: D'V Gamma V D in Browne (1984) and Satorra and Bentler (1994)
+    times the number of rows; r as in `distribution_free_rows`."""
+    return sum(
+        (r.T @ r for r in distribution_free_rows(criterion)),
+        start=np.zeros((criterion.x.size, criterion.x.size)),
+    )
 
-    D'V Gamma V D in Browne (1984) and Satorra and Bentler (1994) times the number of rows: complete data,
-    V at the model's moments, Gamma at the sample's; covariates are fixed.
+
+def distribution_free_rows(criterion: Criterion) -> Iterator[Floats]:
+    """Of each group in turn, (n, k): each row's second moments by normal-theory weights in the coordinates,
+    about the group's mean.
+
+    Complete data; weights at the model's moments; covariates are fixed.
     """
     form, moments, s = criterion.form, criterion.moments, criterion.form.structure
-    total = np.zeros((criterion.x.size, criterion.x.size))
     for g in range(s.groups):
         rows = np.flatnonzero(form.group_of == g)
         part = Centred.of(form.values[rows], form.template.given)
@@ -152,9 +160,7 @@ def distribution_free_products(criterion: Criterion) -> Floats:
         else:
             hat = part.h @ wk
             r += p.lift * (z - hat)[:, p.first] - p.products(hat)
-        r = (r - r.mean(axis=0)) @ criterion.jacobian[p.members]
-        total += r.T @ r
-    return total
+        yield (r - r.mean(axis=0)) @ criterion.jacobian[p.members]
 
 
 def _cell_of_group(moments: Moments, group: int) -> int:

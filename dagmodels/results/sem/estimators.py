@@ -10,17 +10,23 @@ from dagmodels.errors import ModelError
 ESTIMATORS = {
     "ML": ("standard", "standard"),
     "MLM": ("robust.sem", "satorra.bentler"),
+    "MLMV": ("robust.sem", "scaled.shifted"),
+    "MLMVS": ("robust.sem", "mean.var.adjusted"),
     "MLR": ("robust.huber.white", "yuan.bentler.mplus"),
 }
 ERRORS = ("standard", "robust.sem", "robust.huber.white", "robust.cluster")
-TESTS = ("standard", "satorra.bentler", "yuan.bentler", "yuan.bentler.mplus")
+BY_MOMENTS = ("satorra.bentler", "scaled.shifted", "mean.var.adjusted")  # by fourth moments: complete rows
+TESTS = ("standard", *BY_MOMENTS, "yuan.bentler", "yuan.bentler.mplus")
 WORDS = {
     "robust.mlm": "robust.sem", "robust.mlr": "robust.huber.white", "sandwich": "robust.huber.white",
     "huber.white": "robust.huber.white", "sb": "satorra.bentler", "satorra": "satorra.bentler",
+    "mean.var": "mean.var.adjusted", "satterthwaite": "mean.var.adjusted",
     "yb": "yuan.bentler", "yuan": "yuan.bentler", "yb.mplus": "yuan.bentler.mplus",
 }  # fmt: skip
 LABELS = {
     "satorra.bentler": "Satorra-Bentler correction",
+    "scaled.shifted": "simple second-order correction",
+    "mean.var.adjusted": "mean and variance adjusted correction",
     "yuan.bentler": "Yuan-Bentler correction",
     "yuan.bentler.mplus": "Yuan-Bentler correction (Mplus variant)",
 }
@@ -69,7 +75,7 @@ def choose(
         name = "ML"
     errors, tested = ESTIMATORS[name]
     if cluster:
-        errors, tested = "robust.cluster", ("satorra.bentler" if name == "MLM" else "yuan.bentler.mplus")
+        errors, tested = "robust.cluster", (tested if tested in BY_MOMENTS else "yuan.bentler.mplus")
     robust = errors if errors.startswith("robust") else _robust(missing)
     errors = robust if se == "robust" else _word(se, errors)
     tested = _word(test, tested)
@@ -107,10 +113,10 @@ def _unknown(what: str, stated: object, known: tuple[str, ...]) -> ModelError:
 
 def _conflicts(name: str, se: str, test: str, cluster: str | None, missing: str) -> list[ModelError]:
     found: list[ModelError] = []
-    if missing == "fiml" and (se == "robust.sem" or test == "satorra.bentler"):
+    if missing == "fiml" and (se == "robust.sem" or test in BY_MOMENTS):
         told = f"estimator '{name}' with se='{se}' and test='{test}' needs complete data"
         found.append(ModelError(told, hint="estimator='MLR' takes missing='fiml'; or missing='listwise'"))
-    if cluster and (se not in ("robust.cluster", "standard") or test == "satorra.bentler"):
+    if cluster and (se not in ("robust.cluster", "standard") or test in BY_MOMENTS):
         told = f"cluster= goes with se='robust.cluster' and Yuan and Bentler's test, not '{se}', '{test}'"
         found.append(ModelError(told, hint="estimator='MLR'"))
     if se == "robust.cluster" and not cluster:

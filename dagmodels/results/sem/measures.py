@@ -107,7 +107,7 @@ def upper_tail(chisq: float, df: int) -> float:
     return float(chdtrc(df, chisq)) if df > 0 else math.nan
 
 
-def incremental(x: float, df: int, b: float, b_df: int) -> dict[str, float]:
+def incremental(x: float, df: float, b: float, b_df: float) -> dict[str, float]:
     """Indices that place the model between independence and no restriction."""
     gain = max(b - b_df, 0.0)
     loss = max(x - df, 0.0)

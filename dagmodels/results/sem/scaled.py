@@ -8,6 +8,7 @@ p(p + 1)/2 rows.
 
 - Satorra and Bentler (1994, in von Eye and Clogg, Latent Variables Analysis, 399): V at the model's
   moments, Gamma of the sample's fourth moments, expected information.
+- Adjusted for the variance too ("scaled.shifted", "mean.var.adjusted"): `adjusted` and `second_trace`.
 - Yuan and Bentler (2000, Sociol. Methodol. 30:165): outer products of scores between inverse observed
   informations; at the model's moments, or ("mplus") the first term at the unrestricted ones and the second
   tr(A0^-1 B0) of the model.
@@ -26,8 +27,10 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.casewise import Centred, cluster_sums, mean_coordinates, meat
 from dagmodels.forms.moments import MomentsSolution
-from dagmodels.results.sem.estimators import Choice
+from dagmodels.results.sem.adjusted import ADJUSTED, Adjusted, adjusted
+from dagmodels.results.sem.estimators import BY_MOMENTS, Choice
 from dagmodels.results.sem.measures import Comparison, incremental, rmsea, upper_tail
+from dagmodels.results.sem.second_trace import baseline_second_trace, second_trace
 from dagmodels.results.sem.unrestricted_scores import GroupScores, dense_terms, group_scores
 
 Floats = NDArray[np.float64]
@@ -40,6 +43,7 @@ class Scaled:
 
     test : lavaan's word. factor : c of the model. baseline : c of independence.
     h1, h0 : scaling factors of the two log likelihoods (Yuan-Bentler), else nan.
+    second, baseline_second : tr(U Gamma U Gamma) of both, where the test is adjusted for variance, else nan.
     """
 
     test: str
@@ -47,6 +51,21 @@ class Scaled:
     baseline: float
     h1: float = math.nan
     h0: float = math.nan
+    second: float = math.nan
+    baseline_second: float = math.nan
+
+    def of_model(self, c: Comparison) -> Adjusted:
+        """The model's test."""
+        return adjusted(self._kind, c.chisq, c.df, self.factor * c.df, self.second)
+
+    def of_baseline(self, c: Comparison) -> Adjusted:
+        """The test of independence."""
+        trace = self.baseline * c.baseline_df
+        return adjusted(self._kind, c.baseline_chisq, c.baseline_df, trace, self.baseline_second)
+
+    @property
+    def _kind(self) -> str:
+        return self.test if self.test in ADJUSTED else "satorra.bentler"
 
 
 def scaled_test(
@@ -55,8 +74,12 @@ def scaled_test(
 ) -> Scaled:  # fmt: skip
     """Of a fit; clusters : codes of the rows, or None. free : where values are missing, `free_scores`."""
     with np.errstate(all="ignore"):
-        if choice.test == "satorra.bentler":
-            return _satorra_bentler(solution, c, meanstructure)
+        if choice.test in BY_MOMENTS:
+            found = _satorra_bentler(solution, c, meanstructure)
+            if choice.test == "satorra.bentler":
+                return found
+            second, base = second_trace(solution), baseline_second_trace(solution, c)
+            return Scaled(choice.test, found.factor, found.baseline, second=second, baseline_second=base)
         if choice.test == "yuan.bentler":
             return _yuan_bentler(solution, c, clusters, meanstructure)
         return _yuan_bentler_mplus(solution, c, choice, clusters, free, meanstructure)
@@ -274,27 +297,36 @@ def scaled_measures(c: Comparison, s: Scaled) -> dict[str, float]:
 
     "scaled" puts the scaled statistics into the formulas; "robust" estimates what the measures would be in
     the population (Brosseau-Liard, Savalei and Li 2012, Multivar. Behav. Res. 47:904, for RMSEA;
-    Brosseau-Liard and Savalei 2014, ibid. 49:460, for CFI and TLI).
+    Brosseau-Liard and Savalei 2014, ibid. 49:460, for CFI and TLI; Savalei 2018, ibid. 53:419, for the
+    scaled and shifted test, whose estimates are those of the scaled one). As in lavaan, the scaled RMSEA
+    has tr(U Gamma) in the place of df, with the shifted test the shifted statistic; the robust measures
+    leave "mean.var.adjusted" out.
     """
-    x, b = c.chisq / s.factor, c.baseline_chisq / s.baseline
+    model, base = s.of_model(c), s.of_baseline(c)
+    x, b = model.chisq, base.chisq
     trace = s.factor * c.df if c.df > 0 else 0.0
     found = {
         "chisq_scaled": x,
-        "df_scaled": float(c.df),
-        "pvalue_scaled": upper_tail(x, c.df),
-        "chisq_scaling_factor": s.factor,
+        "df_scaled": model.df,
+        "pvalue_scaled": model.pvalue,
+        "chisq_scaling_factor": model.factor,
         "baseline_chisq_scaled": b,
-        "baseline_df_scaled": float(c.baseline_df),
-        "baseline_pvalue_scaled": upper_tail(b, c.baseline_df),
-        "baseline_chisq_scaling_factor": s.baseline,
-        **{f"{k}_scaled": _known(v, x, b) for k, v in incremental(x, c.df, b, c.baseline_df).items()},
+        "baseline_df_scaled": base.df,
+        "baseline_pvalue_scaled": base.pvalue,
+        "baseline_chisq_scaling_factor": base.factor,
+        **{f"{k}_scaled": _known(v, x, b) for k, v in incremental(x, model.df, b, base.df).items()},
         **robust_incremental(c.chisq, c.df, s.factor, c.baseline_chisq, c.baseline_df, s.baseline),
         "scaling_factor_h1": s.h1,
         "scaling_factor_h0": s.h0,
-        **robust_rmsea(c.chisq, trace, c.rows, c.groups, "scaled"),
-        **robust_rmsea(x, c.df, c.rows / s.factor, c.groups, "robust"),
     }
-    return found if not math.isnan(s.h1) else {k: v for k, v in found.items() if "factor_h" not in k}
+    if s.test == "scaled.shifted":
+        found |= robust_rmsea(x, c.df, c.rows, c.groups, "scaled")
+    else:
+        found |= robust_rmsea(c.chisq, trace, c.rows, c.groups, "scaled")
+    found |= robust_rmsea(x, c.df, c.rows / model.factor, c.groups, "robust")
+    left = ("factor_h",) if math.isnan(s.h1) else ()
+    left = (*left, "_robust") if s.test == "mean.var.adjusted" else left
+    return {k: v for k, v in found.items() if not any(part in k for part in left)}
 
 
 def _known(value: float, *parts: float) -> float:
@@ -337,6 +369,9 @@ def scaled_difference(first: Any, second: Any) -> dict[str, float]:
     free, tied = sorted((first, second), key=lambda f: f.comparison.df)
     if free.scaled is None or tied.scaled is None or free.scaled.test != tied.scaled.test:
         raise FitError("both fits need the same scaled test; fit both with estimator='MLM' or 'MLR'")
+    if free.scaled.test in ADJUSTED:
+        told = f"test='{free.scaled.test}' gives no scaled difference: its statistics do not subtract"
+        raise FitError(f"{told}; fit both with estimator='MLM', whose estimates and errors are the same")
     df1, df0 = free.comparison.df, tied.comparison.df
     if df1 == df0:
         raise FitError(f"both fits have {df0} degrees of freedom: neither is nested in the other")

@@ -127,6 +127,8 @@ def _test(fit: SemFit) -> Iterator[str]:
         yield _measure(fit, "P-value (Chi-square)", "pvalue")
     if fit.scaled is not None:
         yield _two("Scaling correction factor", "", _number(m["chisq_scaling_factor"]))
+        if fit.scaled.test == "scaled.shifted":
+            yield _two("Shift parameter", "", _number(fit.scaled.of_model(fit.comparison).shift))
         yield f"    {LABELS[fit.scaled.test]}"
 
 
@@ -136,7 +138,7 @@ def _measure(fit: SemFit, label: str, key: str) -> str:
     if fit.scaled is None:
         return _entry(label, _number(m[key], whole))
     second = m.get(f"{key}_scaled", m[key])
-    return _two(label, _number(m[key], whole), _number(second, whole))
+    return _two(label, _number(m[key], whole), _number(second, whole and second == round(second)))
 
 
 def _robust_lines(m: Mapping[str, float], title: str) -> Iterator[str]:
