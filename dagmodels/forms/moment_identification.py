@@ -101,7 +101,7 @@ def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
     w = template.tape.initial.copy()
     w[template.x_places] = x
     template.tape.forward(w)
-    entries = _entry_slopes(template, w)
+    entries = template.jacobian(w)
     a, p, m = s.filled(template.data * w[template.source])
     given = s.observed[template.given]
     rows, columns = lower_triangle(s.observed.size)
@@ -123,21 +123,6 @@ def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
         mean = left * np.where(kind == PATH, mu[j], np.where(kind == MEAN, 1.0, 0.0))
         blocks.append(np.concatenate([cov, mean]) @ entries[at])
     return np.concatenate(blocks)
-
-
-def _entry_slopes(template: Template, w: Floats) -> Floats:
-    places, which = template.indirect
-    found = template.constant_jacobian.copy()
-    at = np.flatnonzero(which >= 0)
-    if at.size:
-        rows = np.empty((places.size, template.x_places.size))
-        for r, place in enumerate(places.tolist()):
-            bar = np.zeros(w.size)
-            bar[place] = 1.0
-            template.tape.reverse(w, bar)
-            rows[r] = bar[template.x_places]
-        found[at] += template.data[at, None] * rows[which[at]]
-    return found
 
 
 def _names(template: Template) -> tuple[list[str], list[str]]:

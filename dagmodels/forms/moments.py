@@ -83,6 +83,22 @@ class Template:
         found[entries, coordinates] = self.data[entries]
         return found
 
+    def jacobian(self, w: Floats) -> Floats:
+        """Derivatives of the entries in the coordinates at the tape's numbers w, (m, k)."""
+        places, which = self.indirect
+        if not places.size:
+            return self.constant_jacobian
+        rows = np.empty((places.size, self.x_places.size))
+        for i, place in enumerate(places.tolist()):
+            bar = np.zeros(w.size)
+            bar[place] = 1.0
+            self.tape.reverse(w, bar)
+            rows[i] = bar[self.x_places]
+        found = self.constant_jacobian.copy()
+        at = np.flatnonzero(which >= 0)
+        found[at] += self.data[at, None] * rows[which[at]]
+        return found
+
     @cached_property
     def least(self) -> Floats:
         """Zero for coordinates that are variances themselves, minus infinity for others."""
@@ -159,23 +175,6 @@ class MomentsForm:
         self.tape.forward(w)
         return w
 
-    def jacobian(self, w: Floats) -> Floats:
-        """Derivatives of the entries in the coordinates, (m, k)."""
-        t = self.template
-        places, which = t.indirect
-        if not places.size:
-            return t.constant_jacobian
-        rows = np.empty((places.size, self.x_places.size))
-        for i, place in enumerate(places.tolist()):
-            bar = np.zeros(w.size)
-            bar[place] = 1.0
-            self.tape.reverse(w, bar)
-            rows[i] = bar[self.x_places]
-        found = t.constant_jacobian.copy()
-        at = np.flatnonzero(which >= 0)
-        found[at] += t.data[at, None] * rows[which[at]]
-        return found
-
     def at(self, x: Floats) -> Criterion:
         """The criterion at x."""
         return Criterion(self, x)
@@ -213,7 +212,7 @@ class Criterion:
 
     @cached_property
     def jacobian(self) -> Floats:
-        return self.template.constant_jacobian if self.w is None else self.form.jacobian(self.w)
+        return self.template.constant_jacobian if self.w is None else self.template.jacobian(self.w)
 
     @cached_property
     def gradient(self) -> Floats:

@@ -68,7 +68,7 @@ def _solved(form: MomentsForm, x: Floats, target: Floats) -> Floats:
     for _ in range(STEPS):
         w = form.workspace(x)
         gap = weight[rest] * (target - form.template.data * w[form.template.source])[rest]
-        jacobian = weight[rest, None] * form.jacobian(w)[rest][:, ~held]
+        jacobian = weight[rest, None] * form.template.jacobian(w)[rest][:, ~held]
         if not (np.isfinite(gap).all() and np.isfinite(jacobian).all()):
             break
         step = np.linalg.lstsq(jacobian, gap, rcond=1e-8)[0]
