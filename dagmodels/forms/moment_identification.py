@@ -16,7 +16,7 @@ from dagmodels.analysis.finding import Finding
 from dagmodels.analysis.paths import Paths, paths
 from dagmodels.analysis.unit import Unit, unit
 from dagmodels.bind.problem import Problem
-from dagmodels.forms.build_moments import _representatives, _template
+from dagmodels.forms.build_moments import template_of
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.lower import NotLowered
@@ -43,8 +43,7 @@ def moment_findings(problem: Problem) -> tuple[Finding, ...]:
     if known and key in dag.memo:
         return cast(tuple[Finding, ...], dag.memo[key])
     try:
-        small, _ = _representatives(problem, found)
-        template = _template(small, found)
+        template, _ = template_of(problem, found)
     except NotLowered:  # the backend says so itself
         return ()
     result = _findings(dag, template)
