@@ -322,6 +322,12 @@ def value(
         return v(tree)
 
 
+def number(tree: Expression, bindings: Mapping[Any, Any]) -> float:
+    """The value of a tree over plain numbers; nan where that is no finite real number."""
+    found = float(value(tree, bindings))
+    return found if math.isfinite(found) else math.nan
+
+
 def _value(
     t: Expression, bindings: Mapping[Any, Any], functions: Any, axes: Mapping[str, int], v: Callable[..., Any]
 ) -> Any:
