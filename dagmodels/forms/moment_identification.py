@@ -16,7 +16,7 @@ from dagmodels.analysis.finding import Finding
 from dagmodels.analysis.paths import Paths, paths
 from dagmodels.analysis.unit import Unit, unit
 from dagmodels.bind.problem import Problem
-from dagmodels.forms.build_moments import _representatives, _template
+from dagmodels.forms.build_moments import template_of
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.lower import NotLowered
@@ -43,8 +43,7 @@ def moment_findings(problem: Problem) -> tuple[Finding, ...]:
     if known and key in dag.memo:
         return cast(tuple[Finding, ...], dag.memo[key])
     try:
-        small, _ = _representatives(problem, found)
-        template = _template(small, found)
+        template, _ = template_of(problem, found)
     except NotLowered:  # the backend says so itself
         return ()
     result = _findings(dag, template)
@@ -101,7 +100,7 @@ def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
     w = template.tape.initial.copy()
     w[template.x_places] = x
     template.tape.forward(w)
-    entries = _entry_slopes(template, w)
+    entries = template.jacobian(w)
     a, p, m = s.filled(template.data * w[template.source])
     given = s.observed[template.given]
     rows, columns = lower_triangle(s.observed.size)
@@ -123,21 +122,6 @@ def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
         mean = left * np.where(kind == PATH, mu[j], np.where(kind == MEAN, 1.0, 0.0))
         blocks.append(np.concatenate([cov, mean]) @ entries[at])
     return np.concatenate(blocks)
-
-
-def _entry_slopes(template: Template, w: Floats) -> Floats:
-    places, which = template.indirect
-    found = template.constant_jacobian.copy()
-    at = np.flatnonzero(which >= 0)
-    if at.size:
-        rows = np.empty((places.size, template.x_places.size))
-        for r, place in enumerate(places.tolist()):
-            bar = np.zeros(w.size)
-            bar[place] = 1.0
-            template.tape.reverse(w, bar)
-            rows[r] = bar[template.x_places]
-        found[at] += template.data[at, None] * rows[which[at]]
-    return found
 
 
 def _names(template: Template) -> tuple[list[str], list[str]]:

@@ -23,6 +23,7 @@ from dagmodels.graph.expression import (
     Unary,
     Vector,
     as_expression,
+    literal,
 )
 from dagmodels.graph.functions import FUNCTIONS, ZERO
 from dagmodels.graph.functions import tree as f
@@ -128,16 +129,6 @@ def _reduction(
 # The four operations with the folding of constants that keeps derivatives short.
 
 
-def _number(t: Expression) -> float | int | None:
-    match t:
-        case Number(value):
-            return value
-        case Unary("-", Number(value)):
-            return -value
-        case _:
-            return None
-
-
 def _negative(a: Expression) -> Expression:
     if a == ZERO:
         return ZERO
@@ -145,51 +136,51 @@ def _negative(a: Expression) -> Expression:
 
 
 def _plus(a: Expression, b: Expression) -> Expression:
-    if _number(a) == 0:
+    if literal(a) == 0:
         return b
-    if _number(b) == 0:
+    if literal(b) == 0:
         return a
-    if isinstance(b, Unary) and b.operator == "-" and _number(b) is None:
+    if isinstance(b, Unary) and b.operator == "-" and literal(b) is None:
         return _minus(a, b.operand)
     return _folded("+", a, b)
 
 
 def _minus(a: Expression, b: Expression) -> Expression:
-    if _number(b) == 0:
+    if literal(b) == 0:
         return a
-    if _number(a) == 0:
+    if literal(a) == 0:
         return _negative(b)
-    if isinstance(b, Unary) and b.operator == "-" and _number(b) is None:
+    if isinstance(b, Unary) and b.operator == "-" and literal(b) is None:
         return _plus(a, b.operand)
     return _folded("-", a, b)
 
 
 def _times(a: Expression, b: Expression) -> Expression:
-    if _number(a) == 0 or _number(b) == 0:
+    if literal(a) == 0 or literal(b) == 0:
         return ZERO
-    if _number(a) == 1:
+    if literal(a) == 1:
         return b
-    if _number(b) == 1:
+    if literal(b) == 1:
         return a
-    if _number(a) == -1:
+    if literal(a) == -1:
         return _negative(b)
-    if _number(b) == -1:
+    if literal(b) == -1:
         return _negative(a)
     return _folded("*", a, b)
 
 
 def _over(a: Expression, b: Expression) -> Expression:
-    if _number(a) == 0 and _number(b) != 0:
+    if literal(a) == 0 and literal(b) != 0:
         return ZERO
-    if _number(b) == 1:
+    if literal(b) == 1:
         return a
     return _folded("/", a, b)
 
 
 def _power(a: Expression, b: Expression) -> Expression:
-    if _number(b) == 1:
+    if literal(b) == 1:
         return a
-    if _number(b) == 0:
+    if literal(b) == 0:
         return ONE
     return _folded("**", a, b)
 
@@ -210,7 +201,7 @@ def _folded(operator: str, a: Expression, b: Expression) -> Expression:
 
 def _constant(operator: str, a: Expression, b: Expression) -> Expression | None:
     """The number that two numbers give, unless that is not a finite real number."""
-    left, right = _number(a), _number(b)
+    left, right = literal(a), literal(b)
     if left is None or right is None:
         return None
     try:
@@ -268,7 +259,7 @@ def _simpler(t: Expression, s: Differentiate) -> Expression:
 
 def _simpler_call(name: str, arguments: tuple[Expression, ...]) -> Expression:
     if name == "if_else":
-        condition = _number(arguments[0])
+        condition = literal(arguments[0])
         if condition is not None:
             return arguments[1] if condition != 0 else arguments[2]
         if arguments[1] == arguments[2]:
@@ -329,6 +320,12 @@ def value(
 
     with np.errstate(all="ignore"):
         return v(tree)
+
+
+def number(tree: Expression, bindings: Mapping[Any, Any]) -> float:
+    """The value of a tree over plain numbers; nan where that is no finite real number."""
+    found = float(value(tree, bindings))
+    return found if math.isfinite(found) else math.nan
 
 
 def _value(

@@ -304,6 +304,17 @@ def unequal(left: Operand, right: Operand) -> Expression:
     return Binary("!=", as_expression(left), as_expression(right))
 
 
+def literal(tree: Expression) -> Scalar | None:
+    """The number that a tree is, with its sign; None where it is no literal."""
+    match tree:
+        case Number(value):
+            return value
+        case Unary("-", Number(value)):
+            return -value
+        case _:
+            return None
+
+
 def children(tree: Expression) -> tuple[Expression, ...]:
     """Direct subtrees, those inside indices included."""
     match tree:

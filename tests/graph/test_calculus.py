@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagmodels.errors import ModelError
-from dagmodels.graph.calculus import derivative, simplify, value
+from dagmodels.graph.calculus import derivative, number, simplify, value
 from dagmodels.graph.expression import (
     Binary,
     Call,
@@ -29,6 +29,7 @@ from dagmodels.graph.expression import (
     walk,
 )
 from dagmodels.graph.functions import tree as f
+from dagmodels.graph.parsing import expression
 
 x, y, z = Reference("x"), Reference("y"), Reference("z")
 
@@ -252,3 +253,13 @@ def test_random_trees_agree_with_complex_steps(tree, at_x, at_y):
 
 def _magnitudes(tree, point):
     return np.array([abs(value(t, point)) for t in walk(tree) if not isinstance(t, Number)] or [1.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("2/3 - a", 2 / 3 - 0.5), ("-a**2", -0.25), ("logit(a)", 0.0), ("Phi(0)", 0.5), ("abs(-a)", 0.5),
+     ("1/(a - 0.5)", math.nan), ("log(-a)", math.nan), ("(-a)**0.5", math.nan), ("exp(1000)", math.nan)],
+)  # fmt: skip
+def test_a_number_is_finite_or_nan(text: str, expected: float) -> None:
+    """Over plain numbers a tree is a number; what is infinite, complex or undefined is nan."""
+    assert number(expression(text), {"a": 0.5}) == pytest.approx(expected, nan_ok=True)

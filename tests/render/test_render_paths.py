@@ -13,20 +13,10 @@ import dagmodels as dm
 from dagmodels.render.path_layout import label_width, places
 from dagmodels.render.path_routes import LINE, routes
 from dagmodels.render.path_sources import PathOptions, diagrams
+from tests.structural import references
 
 FACTORS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
-DEMOCRACY = """
-ind60 =~ x1 + x2 + x3
-dem60 =~ y1 + y2 + y3 + y4
-dem65 =~ y5 + y6 + y7 + y8
-dem60 ~ ind60
-dem65 ~ ind60 + dem60
-y1 ~~ y5
-y2 ~~ y4 + y6
-y3 ~~ y7
-y4 ~~ y8
-y6 ~~ y8
-"""
+DEMOCRACY = references.text("sem_political_democracy_sem", "free_loadings")
 SECOND = FACTORS + "\ng =~ visual + textual + speed"
 MEDIATION = "m ~ x + w\ny ~ m + x"
 FEEDBACK = "a ~ b + x\nb ~ a + z\na ~~ b"

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import dagmodels as dm
+from dagmodels.forms.casewise import scores
 from dagmodels.forms.moment_samples import rows_of, saturated, simulated
-from dagmodels.forms.moment_scores import row_gradients
 from dagmodels.results.sem.bootstrap import _sampler
 
 FACTORS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
@@ -151,7 +151,7 @@ def test_rows_turned_obey_the_model_and_its_test_knows(pupils):
 def test_gradients_of_rows_are_those_of_their_densities(pupils):
     fit = dm.cfa(FACTORS, _gaps(pupils), missing="fiml")
     solution = fit.solution
-    g = row_gradients(solution)
+    g = -2 * scores(solution.at)
     np.testing.assert_allclose(g.sum(axis=0), solution.at.gradient, atol=1e-6)
     rows, k = rows_of(solution.form), solution.at.x.size
     weights = np.zeros(len(g))

@@ -8,20 +8,9 @@ import pytest
 
 import dagmodels as dm
 from dagmodels.results.sem.local_tests import holm, tetrads, wishart_variance
-from tests.structural.references import data
+from tests.structural.references import data, text
 
-DEMOCRACY = """
-ind60 =~ x1 + x2 + x3
-dem60 =~ y1 + y2 + y3 + y4
-dem65 =~ y5 + y6 + y7 + y8
-dem60 ~ ind60
-dem65 ~ ind60 + dem60
-y1 ~~ y5
-y2 ~~ y4 + y6
-y3 ~~ y7
-y4 ~~ y8
-y6 ~~ y8
-"""
+DEMOCRACY = text("sem_political_democracy_sem", "free_loadings")
 
 
 @pytest.fixture(scope="module")

@@ -159,6 +159,9 @@ def test_expected_responses_given_covariates():
         (lambda f, d: f.residuals("studentized"), "'studentized' is none of"),
         (lambda f, d: f.wald_test("a == 0"), "no estimate is called 'a'"),
         (lambda f, d: f.wald_test("`visual=~x2`"), "is no constraint"),
+        (lambda f, d: f.wald_test("cosh(`visual=~x2`) == 1"), "no function is called 'cosh'"),
+        (lambda f, d: f.wald_test("[`visual=~x2`, 1] == 1"), "is no number"),
+        (lambda f, d: f.wald_test("log(`visual=~x2` - 9) == 1"), "no value"),
         (lambda f, d: f.wald_test("`visual=~x1` == 1"), "no free estimate"),
         (lambda f, d: f.wald_test("`x1~~x1` == 1; 2*`x1~~x1` == 2"), "follow from one another"),
     ],
@@ -319,6 +322,9 @@ def test_wald_tests():
         assert found["stat"] == pytest.approx(e.loc[name, "z"] ** 2, rel=1e-6)
         assert found["pvalue"] == pytest.approx(e.loc[name, "pvalue"], rel=1e-5)
     assert fit.wald_test("a*b == 0")["stat"] == pytest.approx(fit.wald_test("indirect == 0")["stat"])
+    moved = fit.wald_test("plogis(c) == 0.5")
+    p = 1 / (1 + np.exp(-e.loc["c", "estimate"]))
+    assert moved["stat"] == pytest.approx(((p - 0.5) / (p * (1 - p) * e.loc["c", "se"])) ** 2, rel=1e-6)
     two, v = fit.wald_test("a == b; c == 0"), fit.vcov()
     h = np.array([e.loc["a", "estimate"] - e.loc["b", "estimate"], e.loc["c", "estimate"]])
     slopes = np.array([[1.0, -1, 0], [0, 0, 1]])

@@ -9,7 +9,7 @@ from dagmodels.errors import ModelError
 from dagmodels.graph import expression as ex
 from dagmodels.readers.lavaan.parameters import Parameters
 from dagmodels.readers.lavaan.rows import Table
-from dagmodels.readers.lavaan.trees import number, times, value_of
+from dagmodels.readers.lavaan.trees import number, times
 
 Pair = tuple[str, str]
 
@@ -75,7 +75,7 @@ def equations(table: Table, parameters: Parameters, level: int, faults: list[Mod
     measured = set(latent)
     for name, equation in found.by_name.items():
         equation.terms.sort(key=lambda term: term[1] not in measured)  # latent parents first
-        variance = None if equation.variance is None else value_of(equation.variance)
+        variance = None if equation.variance is None else ex.literal(equation.variance)
         if variance is not None and variance < 0:
             faults.append(_negative(table, name, variance))
     return found
@@ -194,7 +194,7 @@ def _carries(term: tuple[ex.Expression | None, str], found: Equations, swapped: 
 def _swap(found: Equations, equation: Equation, term: tuple[ex.Expression | None, str]) -> None:
     coefficient, latent = term
     law = found.by_name[latent]
-    one = coefficient is None or value_of(coefficient) == 1.0
+    one = coefficient is None or ex.literal(coefficient) == 1.0
     others = [t for t in equation.terms if t is not term]
     back = Equation(latent, False, divisor=None if one else coefficient)
     back.terms.append((None, equation.name))
@@ -239,7 +239,7 @@ def deterministic(found: Equations, faults: list[ModelError]) -> set[str]:
 
 
 def _minus(tree: ex.Expression | None) -> ex.Expression:
-    value = 1.0 if tree is None else value_of(tree)
+    value = 1.0 if tree is None else ex.literal(tree)
     if value is not None:
         return number(-value)
     assert tree is not None

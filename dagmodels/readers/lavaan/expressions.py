@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from dagmodels.graph import calculus
 from dagmodels.graph import expression as ex
 from dagmodels.readers.lavaan.tokens import Source, Token
 
@@ -64,7 +65,7 @@ def number(tokens: Sequence[Token], end: int) -> float:
     """
     first = tokens[0] if tokens else Token("end", "", end)
     lone = len(tokens) == 1 and first.kind == "number"
-    found = float(first.text) if lone else evaluate(tree(tokens, end), {})
+    found = float(first.text) if lone else evaluate(tree(tokens, end))
     if found is None:
         unknown = next((t for t in tokens if t.kind == "name" and t.text not in FUNCTIONS), first)
         raise Unfit(f"'{unknown.text}' is no number.", "write a number", unknown.position)
@@ -73,59 +74,11 @@ def number(tokens: Sequence[Token], end: int) -> float:
     return found
 
 
-def evaluate(expression: ex.Expression, values: Mapping[str, float]) -> float | None:
-    """The value where `values` are known, None where a name is not among them; NaN where undefined."""
-    match expression:
-        case ex.Number(value):
-            return float(value)
-        case ex.Reference(name, _):
-            return values.get(name, CONSTANTS.get(name))
-        case ex.Unary(op, operand):
-            inner = evaluate(operand, values)
-            return None if inner is None else -inner if op == "-" else inner
-        case ex.Binary(op, left, right):
-            a, b = evaluate(left, values), evaluate(right, values)
-            return None if a is None or b is None else applied(op, a, b)
-        case ex.Call(function, (argument,)):
-            inner = evaluate(argument, values)
-            return None if inner is None else _called(function, inner)
-        case _:
-            return None
-
-
-def applied(op: str, a: float, b: float) -> float:
-    """`a op b`; NaN where it is undefined or no real number."""
-    try:
-        match op:
-            case "+":
-                return a + b
-            case "-":
-                return a - b
-            case "*":
-                return a * b
-            case "/":
-                return a / b
-            case _:
-                return math.pow(a, b)
-    except (ArithmeticError, ValueError):
-        return math.nan
-
-
-def _called(function: str, value: float) -> float:
-    try:
-        match function:
-            case "expit":
-                return 1 / (1 + math.exp(-value))
-            case "logit":
-                return math.log(value / (1 - value))
-            case "Phi":
-                return 0.5 * math.erfc(-value / math.sqrt(2))
-            case "abs":
-                return abs(value)
-            case _:
-                return getattr(math, function)(value)
-    except (ArithmeticError, ValueError):
-        return math.nan
+def evaluate(expression: ex.Expression) -> float | None:
+    """The value of an expression over constants, None where it names anything else; NaN where undefined."""
+    if any(r.name not in CONSTANTS for r in ex.references(expression)):
+        return None
+    return calculus.number(expression, CONSTANTS)
 
 
 class _Parser:

@@ -18,7 +18,6 @@ from dagmodels.readers.lavaan.parameters import Parameters
 from dagmodels.readers.lavaan.provenance import Held, Provenance
 from dagmodels.readers.lavaan.rows import Row, Table
 from dagmodels.readers.lavaan.tokens import WHERE
-from dagmodels.readers.lavaan.trees import value_of
 
 UNIT = "row"
 GROUP = "group"
@@ -139,6 +138,6 @@ def _provenance(
 def _residual(row: Row, tree: ex.Expression | None, table: Table) -> Held:
     """The residual variance of a latent response: fixed, or what the model leaves of its whole variance."""
     if not isinstance(tree, ex.Reference):
-        value = None if tree is None else value_of(tree)
+        value = None if tree is None else ex.literal(tree)
         return Held(value=value)
     return Held(tree.name, table.groups[row.group - 1] if tree.indices else None)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dagmodels.errors import ModelError
+from dagmodels.graph import calculus
 from dagmodels.graph import expression as ex
-from dagmodels.readers.lavaan import expressions
 from dagmodels.readers.lavaan.rows import Row
 
 SMALL = 1e-12  # of a coefficient beside the largest of its equation
@@ -51,8 +51,7 @@ def form(tree: ex.Expression, meaning: Meaning) -> Form | None:
             inner = form(argument, meaning)
             if inner is None or inner.terms:
                 return None
-            value = expressions.evaluate(ex.Call(function, (ex.as_expression(inner.constant),)), {})
-            return None if value is None else Form(constant=value)
+            return Form(constant=calculus.number(ex.Call(function, (ex.as_expression(inner.constant),)), {}))
         case _:
             return None
 
@@ -72,7 +71,8 @@ def _binary(op: str, left: Form | None, right: Form | None) -> Form | None:
         return left.times(1.0 / right.constant) if right.constant else None
     if left.terms:
         return left if right.constant == 1.0 else None
-    return Form(constant=expressions.applied("**", left.constant, right.constant))
+    power = ex.Binary("**", ex.as_expression(left.constant), ex.as_expression(right.constant))
+    return Form(constant=calculus.number(power, {}))
 
 
 @dataclass(frozen=True, slots=True)

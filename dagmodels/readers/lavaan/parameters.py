@@ -260,7 +260,7 @@ def _level(tree: ex.Expression | None) -> str | None:
 def _constant(tree: ex.Expression) -> float | None:
     from dagmodels.readers.lavaan.expressions import evaluate
 
-    return evaluate(tree, {})
+    return evaluate(tree)
 
 
 __all__ = ["Key", "Parameters", "Solved"]

@@ -16,23 +16,12 @@ def number(value: float) -> ex.Expression:
     return ex.Unary("-", ex.Number(-whole)) if whole < 0 else ex.Number(whole)
 
 
-def value_of(tree: ex.Expression) -> float | None:
-    """The value of a literal, else None."""
-    match tree:
-        case ex.Number(value):
-            return float(value)
-        case ex.Unary("-", ex.Number(value)):
-            return -float(value)
-        case _:
-            return None
-
-
 def times(coefficient: ex.Expression | None, other: ex.Expression) -> ex.Expression:
     """`coefficient*other`; without a factor of one."""
-    value = None if coefficient is None else value_of(coefficient)
+    value = None if coefficient is None else ex.literal(coefficient)
     if coefficient is None or value == 1.0:
         return other
-    if value_of(other) == 1.0:
+    if ex.literal(other) == 1.0:
         return coefficient
     return ex.Binary("*", coefficient, other)
 
@@ -79,4 +68,4 @@ def _signed(coefficient: ex.Expression | None, other: ex.Expression) -> tuple[st
 
 def root(variance: ex.Expression) -> ex.Expression:
     """The standard deviation."""
-    return variance if value_of(variance) == 1.0 else ex.Call("sqrt", (variance,))
+    return variance if ex.literal(variance) == 1.0 else ex.Call("sqrt", (variance,))

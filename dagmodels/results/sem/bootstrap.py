@@ -272,7 +272,7 @@ def _root(matrix: Floats, power: float) -> Floats:
 
 def _influence(fit: SemFit, statistic: Statistic) -> Floats:
     """(rows, names): how a little more weight of each row moves the numbers, to first order."""
-    from dagmodels.forms.moment_scores import row_gradients
+    from dagmodels.forms.casewise import scores
 
     solution, refitter = fit.solution, SemRefitter(fit)
     x, hessian = solution.optimum.x, solution.optimum.hessian
@@ -280,7 +280,7 @@ def _influence(fit: SemFit, statistic: Statistic) -> Floats:
     if solution.constrained is not None:
         along = solution.constrained.tangent
     inner = np.linalg.inv(along.T @ hessian @ along)
-    moved = -along @ inner @ along.T @ row_gradients(solution).T
+    moved = 2.0 * along @ inner @ along.T @ scores(solution.at).T
     step = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", along, inner, along), 1e-300)) * 1e-4
     slopes = []
     for i, h in enumerate(step.tolist()):

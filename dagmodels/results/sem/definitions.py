@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.graph import expression as ex
+from dagmodels.graph.calculus import number
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Deterministic
-from dagmodels.results.sem.arithmetic import value
 from dagmodels.results.sem.naming import SemNaming
 
 Floats = NDArray[np.float64]
@@ -42,13 +42,14 @@ class Definitions:
         return differences(self.at, numbers, sorted(set(self._row.values())))
 
     def _value(self, node: str, numbers: Floats) -> float:
-        def meaning(reference: ex.Reference) -> float:
-            if reference.name in self._tree:
-                return self._value(reference.name, numbers)
-            labels = [str(i.label) for i in reference.indices or () if isinstance(i, ex.LevelIndex)]
-            return float(numbers[self._row[reference.name, labels[0] if labels else None]])
+        tree = self._tree[node]
+        return number(tree, {r: self._meaning(r, numbers) for r in ex.references(tree)})
 
-        return value(self._tree[node], meaning)
+    def _meaning(self, reference: ex.Reference, numbers: Floats) -> float:
+        if reference.name in self._tree:
+            return self._value(reference.name, numbers)
+        labels = [str(i.label) for i in reference.indices or () if isinstance(i, ex.LevelIndex)]
+        return float(numbers[self._row[reference.name, labels[0] if labels else None]])
 
 
 def _tree(dag: Dag, node: str) -> ex.Expression:

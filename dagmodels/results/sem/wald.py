@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph import expression as ex
+from dagmodels.graph.calculus import number
+from dagmodels.graph.functions import FUNCTIONS
 from dagmodels.graph.parsing import expression
-from dagmodels.results.sem.arithmetic import value
 from dagmodels.results.sem.definitions import Definitions, differences
 from dagmodels.results.sem.measures import upper_tail
 from dagmodels.results.sem.naming import SemRow
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dagmodels.results.sem.fit import SemFit
 
 Floats = NDArray[np.float64]
+LAVAAN = {"plogis": "expit", "qlogis": "logit", "pnorm": "Phi"}
 WHERE = "the constraints of the Wald test"
 
 
@@ -47,7 +49,10 @@ def wald_test(fit: SemFit, constraints: str) -> Series[float]:
     covariance = slopes @ np.asarray(fit.covariance_matrix) @ slopes.T
     size = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     faults = []
-    if (size == 0).any() or np.isnan(covariance).any():
+    if np.isnan(h).any():
+        told = "a constraint has no value at the estimates"
+        faults.append(ModelError(told, hint="is there a logarithm or a root of a negative number?"))
+    elif (size == 0).any() or np.isnan(covariance).any():
         told = "a constraint has no free estimate in it, or one without standard error"
         faults.append(ModelError(told, hint="test estimates that are free"))
     elif np.linalg.matrix_rank(covariance / np.outer(size, size), tol=1e-8) < h.size:
@@ -64,11 +69,12 @@ def _read(fit: SemFit, text: str) -> Callable[[Floats], Floats]:
     sides: list[tuple[ex.Expression, ex.Expression]] = []
     known = _names(fit)
     for part in filter(None, (p.strip() for p in re.split(r"[;\n]", text))):
-        tree = expression(part.replace("^", "**"))
+        tree = ex.rebuild(expression(part.replace("^", "**")), _renamed)
         if not (isinstance(tree, ex.Binary) and tree.operator == "=="):
             faults.append(ModelError(f"'{part}' is no constraint", hint="write 'a == b' or 'a == 0'"))
             continue
         sides.append((tree.left, tree.right))
+        faults.extend(_no_arithmetic(part, tree))
         for name in dict.fromkeys(r.name for r in ex.references(tree)):
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
@@ -83,12 +89,31 @@ def _read(fit: SemFit, text: str) -> Callable[[Floats], Floats]:
         every = numbers.copy()
         every[definitions.rows] = definitions.at(numbers)
 
-        def meaning(r: ex.Reference) -> float:
-            return float(every[known[r.name]])
-
-        return np.array([value(a, meaning) - value(b, meaning) for a, b in sides])
+        bound = {name: every[i] for name, i in known.items()}
+        return np.array([number(a, bound) - number(b, bound) for a, b in sides])
 
     return gaps
+
+
+def _renamed(tree: ex.Expression) -> ex.Expression:
+    """lavaan's functions by the language's names."""
+    match tree:
+        case ex.Call(function, arguments):
+            return ex.Call(LAVAAN.get(function, function), arguments)
+        case _:
+            return tree
+
+
+def _no_arithmetic(part: str, tree: ex.Expression) -> list[ModelError]:
+    """Faults of what has no value over plain numbers."""
+    hint = "there are + - * / **, numbers, names, and functions such as exp, log, sqrt and abs"
+    found = []
+    for t in ex.walk(tree):
+        if isinstance(t, ex.Call) and not (t.function in FUNCTIONS and FUNCTIONS[t.function].public):
+            found.append(ModelError(f"no function is called '{t.function}'", hint=hint))
+        elif isinstance(t, ex.Reduction | ex.Vector | ex.Text):
+            found.append(ModelError(f"'{t}' in '{part}' is no number", hint=hint))
+    return found
 
 
 def _names(fit: SemFit) -> dict[str, int]:

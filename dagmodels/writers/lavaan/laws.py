@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
 from dagmodels.graph.dag import Dag
-from dagmodels.writers.lavaan.parameters import Faults, literal
+from dagmodels.writers.lavaan.parameters import Faults
 
 Term = tuple[ex.Expression | None, str]  # coefficient (None: one) and parent
 
@@ -102,7 +102,7 @@ def _mean(law: Law, tree: ex.Expression, variables: set[str], faults: Faults) ->
     except Unsaid:
         hint = "lavaan's means are sums of coefficient*variable and one intercept"
         faults.add(f"`{law.name}` has the mean `{tree}`, which lavaan cannot say.", hint, law.name)
-    if law.intercept is not None and literal(law.intercept) == 0.0:
+    if law.intercept is not None and ex.literal(law.intercept) == 0.0:
         law.intercept = None
 
 
@@ -134,7 +134,7 @@ def _product(sign: str, tree: ex.Expression, variables: set[str]) -> tuple[ex.Ex
 
 
 def _minus(tree: ex.Expression | None) -> ex.Expression:
-    value = 1.0 if tree is None else literal(tree)
+    value = 1.0 if tree is None else ex.literal(tree)
     if value is None:
         assert tree is not None
         return tree.operand if isinstance(tree, ex.Unary) else ex.Unary("-", tree)
@@ -169,9 +169,9 @@ def _joint(statement: st.Joint, variables: set[str], faults: Faults) -> list[Law
         row, own = weights.items[i], cov.items[i]
         assert isinstance(row, ex.Vector)
         assert isinstance(own, ex.Vector)
-        law.terms += [(b, names[j]) for j, b in enumerate(row.items) if literal(b) != 0.0]
+        law.terms += [(b, names[j]) for j, b in enumerate(row.items) if ex.literal(b) != 0.0]
         law.variance = own.items[i]
-        law.covariances = [(names[j], c) for j, c in enumerate(own.items) if j > i and literal(c) != 0.0]
+        law.covariances = [(names[j], c) for j, c in enumerate(own.items) if j > i and ex.literal(c) != 0.0]
         found.append(law)
     return found
 
@@ -197,7 +197,7 @@ def _functions(found: dict[str, Law], faults: Faults) -> None:
         if said and not any(_bears(found[c], name) for c in carriers):
             continue
         own = next((c for c, p in law.terms if carriers and p == carriers[0]), ex.Number(0))
-        if not carriers or (own is not None and literal(own) != 1.0):
+        if not carriers or (own is not None and ex.literal(own) != 1.0):
             hint = "lavaan's functions are sums of coefficient*variable and one intercept"
             faults.add(f"`{name}` is a function that lavaan cannot say.", hint, name)
             continue
@@ -215,14 +215,14 @@ def _bears(carrier: Law, name: str) -> bool:
 
 
 def _sayable(tree: ex.Expression | None) -> bool:
-    return tree is None or literal(tree) is not None or isinstance(tree, ex.Reference)
+    return tree is None or ex.literal(tree) is not None or isinstance(tree, ex.Reference)
 
 
 def _read_back(found: dict[str, Law], latent: Law, carrier: Law) -> None:
     loading = latent.divisor
     others = [(_minus(c), p) for c, p in latent.terms if p != carrier.name]
     intercept = None if latent.intercept is None else _minus(latent.intercept)
-    plain = [(None if c is not None and literal(c) == 1.0 else c, p) for c, p in others]
+    plain = [(None if c is not None and ex.literal(c) == 1.0 else c, p) for c, p in others]
     rest = [t for t in carrier.terms if t not in plain]
     if len(rest) + len(others) != len(carrier.terms):
         raise Unsaid("they differ in their parents")

@@ -76,9 +76,9 @@ class Parameters:
         key : the name the parameter has by default, so that it needs no label; None only looks up.
         scale : the tree is a standard deviation, and the cell that of its variance.
         """
-        value = literal(tree)
+        value = ex.literal(tree)
         if value is not None:
-            return Cell(value=value**2 if scale else value)
+            return Cell(value=float(value) ** (2 if scale else 1))
         if not isinstance(tree, ex.Reference):
             return None
         level: str | None = None
@@ -96,7 +96,7 @@ class Parameters:
         if isinstance(said, st.Constant) and isinstance(said.value, int | float):
             return Cell(value=float(said.value) ** (2 if scale else 1))
         if isinstance(said, st.Deterministic):
-            simple = isinstance(said.expression, ex.Reference) or literal(said.expression) is not None
+            simple = isinstance(said.expression, ex.Reference) or ex.literal(said.expression) is not None
             if simple and level is not None:
                 return self.cell(said.expression, level, key, scale)
             if scale:
@@ -169,15 +169,4 @@ def _bounds(said: st.Parameter) -> tuple[float | None, float | None]:
     return (None if lower == -INF else lower), (None if upper == INF else upper)
 
 
-def literal(tree: ex.Expression) -> float | None:
-    """The value of a number with its sign, else None."""
-    match tree:
-        case ex.Number(value):
-            return float(value)
-        case ex.Unary("-", ex.Number(value)):
-            return -float(value)
-        case _:
-            return None
-
-
-__all__ = ["Faults", "Parameters", "literal"]
+__all__ = ["Faults", "Parameters"]

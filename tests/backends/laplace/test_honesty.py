@@ -35,10 +35,10 @@ observed y[r] ~ Normal(b + a, s)
 """
 
 
-def fitted(text: str, data):
+def fitted(text: str, data, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dm.FitWarning)
-        return dm.read(text).fit(data, method="laplace")
+        return dm.read(text).fit(data, method="laplace", **options)
 
 
 X = np.arange(10.0)
@@ -84,7 +84,8 @@ def test_a_prior_that_keeps_a_scale_from_zero_has_an_optimum() -> None:
     assert fit["v"] == pytest.approx(3 / (5 + 2 + 1), rel=1e-6)
 
 
-def test_a_heywood_case_is_named() -> None:
+@pytest.mark.parametrize("form", ["field", "moments"])
+def test_a_heywood_case_is_named(form: str) -> None:
     """One factor, three measures: the first one's error goes to zero, and the fit says whose."""
     text = "model f\nplate i\nparameter l2, l3\nparameter s, e1, e2, e3 > 0\nf[i] ~ Normal(0, s)\n"
     for k, load in ((1, "f"), (2, "l2*f"), (3, "l3*f")):
@@ -92,9 +93,10 @@ def test_a_heywood_case_is_named() -> None:
     rng = np.random.default_rng(16)
     factor = rng.normal(size=40)
     X = factor[:, None] * np.array([0.4, 0.3, -0.3]) + rng.normal(size=(40, 3)) * 0.7
-    fit = fitted(text, {f"x{k + 1}": X[:, k] for k in range(3)})
+    fit = fitted(text, {f"x{k + 1}": X[:, k] for k in range(3)}, form=form)
     assert not fit.converged
     assert "'e1' runs to zero" in fit.message
+    assert "'x1'" in fit.message
     assert "Heywood" in fit.message
 
 
