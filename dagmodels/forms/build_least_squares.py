@@ -12,7 +12,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms.build_moments import columns_of_units, covariates, template_of
 from dagmodels.forms.casewise import Centred
-from dagmodels.forms.implied import Space
+from dagmodels.forms.implied import Space, ordered_space
 from dagmodels.forms.least_squares import LeastSquaresForm, Part
 from dagmodels.forms.moments import Template
 from dagmodels.numerics.fourth_moments import distribution_free, normal_theory
@@ -24,7 +24,6 @@ from dagmodels.numerics.ordinal.statistics import (
     VARIANCE,
     Layout,
     Statistics,
-    layout,
     statistics,
 )
 from dagmodels.numerics.weights import Dense, Diagonal, NormalTheory, Weights
@@ -180,7 +179,7 @@ def _weights(problem: Problem, gamma: Floats, n: float, weighting: Weighting) ->
     size = np.sqrt(own)
     values, vectors = np.linalg.eigh(gamma / np.outer(size, size))
     if not values[0] > 1e-10 * values[-1]:
-        told = f"estimator 'WLS' inverts the covariance of {own.size} statistics, and {n:g} rows make it singular"
+        told = f"estimator 'WLS' inverts the covariance of {own.size} statistics; {n:g} rows make it singular"
         raise_all([ModelError(told, hint="take estimator='DWLS' (or 'WLSMV'), or give more rows")], where)
     return Dense((vectors / values) @ vectors.T / np.outer(size, size))
 
@@ -205,13 +204,10 @@ def _with_covariates(problem: Problem, template: Template, sample: Sample) -> St
 def _ordered(
     problem: Problem, template: Template, group_of: Ints, values: Floats, weighting: Weighting
 ) -> LeastSquaresForm:
-    assert template.thresholds is not None
     given, o = template.given, template.structure.observed
-    counts = np.zeros(template.structure.order, dtype=np.int64)
-    np.add.at(counts, template.thresholds.variable, 1)
-    levels = counts[o[~given]]
-    parts = layout(levels, int(given.sum()))
-    space = Space(parts, o[~given], o[given])
+    space = ordered_space(template)
+    parts = space.parts
+    levels = parts.levels
     names = [template.variables[v][0] for v in o[~given].tolist()]
     _check_categories(problem, names, levels, values[:, ~given], group_of)
     found = [
@@ -238,10 +234,6 @@ def _check_categories(
             continue
         plate = problem.graph.nodes[name].values_in
         labels = problem.labels[plate] if plate else ()
-        if len(labels) != k + 1:
-            told = f"'{name}' has {len(labels)} categories in the data and {k} thresholds in the model"
-            faults.append(ModelError(told, node=name, hint=f"write {len(labels) - 1} thresholds"))
-            continue
         for g in range(groups):
             count = np.bincount(column[group_of == g].astype(np.int64), minlength=k + 1)
             for empty in np.flatnonzero(count == 0).tolist():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 from dagmodels.numerics.moments import COVARIANCE as P_ENTRY
 from dagmodels.numerics.moments import MEAN as A_ENTRY
 from dagmodels.numerics.moments import PATH, Structure
-from dagmodels.numerics.ordinal.statistics import COVARIANCE, LEVEL, SLOPE, VARIANCE, Layout
+from dagmodels.numerics.ordinal.statistics import COVARIANCE, LEVEL, SLOPE, VARIANCE, Layout, layout
+
+if TYPE_CHECKING:
+    from dagmodels.forms.moments import Template
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,6 +41,15 @@ class Space:
         """(q,) the number of the threshold that a statistic is of, in the order of the statistics, or -1."""
         cut = (self.parts.kind == LEVEL) & self.parts.ordered[self.parts.first]
         return np.where(cut, np.cumsum(cut) - 1, -1)
+
+
+def ordered_space(template: Template) -> Space:
+    """Thresholds, slopes and correlations of a structure with ordered variables, given its covariates."""
+    assert template.thresholds is not None
+    counts = np.zeros(template.structure.order, dtype=np.int64)
+    np.add.at(counts, template.thresholds.variable, 1)
+    given, o = template.given, template.structure.observed
+    return Space(layout(counts[o[~given]], int(given.sum())), o[~given], o[given])
 
 
 class Implied:

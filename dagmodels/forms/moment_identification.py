@@ -19,8 +19,9 @@ from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_moments import template_of
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.implied import Implied, ordered_space
 from dagmodels.forms.lower import NotLowered
-from dagmodels.forms.moments import Template
+from dagmodels.forms.moments import Template, Thresholds
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
@@ -68,6 +69,8 @@ def _findings(dag: Dag, template: Template) -> tuple[Finding, ...]:
 
 def count_of_moments(template: Template) -> int:
     """Means and covariances that the data give beyond those of covariates."""
+    if template.thresholds is not None:
+        return template.structure.groups * ordered_space(template).parts.kind.size
     p, x = template.given.size, int(template.given.sum())
     each = p * (p + 3) // 2 - x * (x + 3) // 2
     return template.structure.groups * each
@@ -102,6 +105,8 @@ def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
     template.tape.forward(w)
     entries = template.jacobian(w)
     a, p, m = s.filled(template.data * w[template.source])
+    if template.thresholds is not None:
+        return _threshold_jacobian(template, template.thresholds, w, entries, (a, p, m))
     given = s.observed[template.given]
     rows, columns = lower_triangle(s.observed.size)
     blocks = []
@@ -121,6 +126,26 @@ def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
         cov = half * (left[rows] * right[columns] + right[rows] * left[columns])
         mean = left * np.where(kind == PATH, mu[j], np.where(kind == MEAN, 1.0, 0.0))
         blocks.append(np.concatenate([cov, mean]) @ entries[at])
+    return np.concatenate(blocks)
+
+
+def _threshold_jacobian(
+    template: Template, thresholds: Thresholds, w: Floats, entries: Floats, at: tuple[Floats, Floats, Floats]
+) -> Floats:
+    """Of thresholds, slopes and correlations of latent responses, which have no scale of their own."""
+    space, s = ordered_space(template), template.structure
+    cuts = thresholds.values(w)
+    moved = np.zeros((*cuts.shape, entries.shape[1]))
+    slopes = template.place_slopes(w, thresholds.source)
+    np.add.at(moved, (thresholds.group, thresholds.slot), thresholds.data[:, None] * slopes)
+    blocks = []
+    for g, (a, p, m) in enumerate(zip(*at, strict=True)):
+        b = np.linalg.inv(np.eye(s.order) - a)
+        implied = Implied(space, s, g, b, b @ p @ b.T, b @ m, cuts[g])
+        block = implied.slopes() @ entries[s.members[g]]
+        rows, slots, by = implied.threshold_slopes()
+        block[rows] += by[:, None] * moved[g, slots]
+        blocks.append(block)
     return np.concatenate(blocks)
 
 

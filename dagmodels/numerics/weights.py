@@ -42,10 +42,10 @@ class Dense:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NormalTheory:
-    """The inverse covariance of sample means and covariances of normal data (Browne 1974, S. Afr. Stat. J. 8:1).
+    """The inverse covariance of means and covariances of normal data (Browne 1974, S. Afr. Stat. J. 8:1).
 
-    inverse : (p, p) of the covariance matrix. mean, row, column : (q,) for a mean its variable and -1, -1; for
-        a covariance -1 and its two variables.
+    inverse : (p, p) of the covariance matrix. mean, row, column : (q,) for a mean its variable and -1, -1;
+        for a covariance -1 and its two variables.
     """
 
     inverse: Floats

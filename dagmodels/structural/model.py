@@ -15,6 +15,7 @@ from dagmodels.api import Graph
 from dagmodels.data.covariances import Covariances, covariances
 from dagmodels.data.frames import Table
 from dagmodels.errors import ModelError, raise_all
+from dagmodels.results.sem.estimators import WEIGHTINGS
 from dagmodels.structural.naming import constraints, naming_of
 from dagmodels.structural.rows import (
     check_given,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.plugin import Plan
     from dagmodels.readers.lavaan import Reading
+    from dagmodels.readers.lavaan.variables import Variables
     from dagmodels.results.fit import Fit
     from dagmodels.results.sem.fit import SemFit
     from dagmodels.results.sem.naming import SemNaming
@@ -49,9 +51,9 @@ def read_model(
     sample_cov: Any = None,
     sample_nobs: Any = None,
     sample_mean: Any = None,
-    sample_cov_rescale: bool = True,
+    sample_cov_rescale: bool | None = None,
     group_label: Sequence[str] | None = None,
-    estimator: str = "ML",
+    estimator: str | None = None,
     se: str | None = None,
     test: str | None = None,
     cluster: str | None = None,
@@ -61,9 +63,9 @@ def read_model(
     if sample_cov is not None:
         if data is not None:
             raise_all([ModelError("there are both data and sample_cov", hint="give one of them")], "the data")
-        given = covariances(
-            sample_cov, sample_nobs, sample_mean, groups=group_label, rescale=sample_cov_rescale
-        )
+        plain = str(estimator or "ML").upper() not in WEIGHTINGS
+        rescale = plain if sample_cov_rescale is None else sample_cov_rescale
+        given = covariances(sample_cov, sample_nobs, sample_mean, groups=group_label, rescale=rescale)
         if given.mean is None:
             options.setdefault("meanstructure", False)
         if len(given.n) > 1:
@@ -74,14 +76,17 @@ def read_model(
         raise_all([ModelError(told, hint="write 'f =~ x1 + x2 + x3'")], "the model")
     given = options.pop("given", None)
     frame = None if data is None else frame_of(data)
-    if frame is not None and "ordered" in options:
-        options["ordered"] = levels_of(frame, options["ordered"])
+    if frame is not None:
+        levels = levels_of(frame, options.pop("ordered", None), partial(_variables, text))
+        if levels:
+            options["ordered"] = levels
     robust = (estimator, se, test, information, cluster)
-    settings = settings_of(model_type, group, missing, robust, options)
+    ordered = bool(options.get("ordered")) or _cut(text)
+    settings = settings_of(model_type, group, missing, robust, options, ordered)
     if given is not None:
         reading = _read(text, given.groups if group else (), group or "", settings)
         check_given(reading, given)
-        if settings.choice.scaled or settings.choice.se != "standard":
+        if settings.choice.scaled or settings.choice.se not in ("standard", "robust.sem.nt"):
             told = (
                 "robust errors and scaled tests need the rows: covariance matrices do not tell fourth moments"
             )
@@ -106,6 +111,20 @@ def read_file(source: Any, data: Any = None, **options: Any) -> StructuralModel:
             told = f"the file '{source}' cannot be read: {error.strerror}"
             raise_all([ModelError(told, hint="check the path")], "the model's source")
     return read_model(name, data, **options)
+
+
+@lru_cache(maxsize=64)
+def _variables(text: str) -> Variables:
+    """The variables of a text."""
+    from dagmodels.readers.lavaan.parse import Element, parse
+    from dagmodels.readers.lavaan.variables import variables
+
+    return variables((e.lhs, e.op, e.rhs) for e in parse(text) if isinstance(e, Element))
+
+
+def _cut(text: str) -> bool:
+    """Whether a text has thresholds."""
+    return "|" in text and bool(_variables(text).ordered)
 
 
 @lru_cache(maxsize=64)
@@ -184,8 +203,11 @@ class StructuralModel(Graph):
             return super().fit_quietly(columns, method, seed, check, **options)
         clusters = self._clusters(kept)
         ours: dict[str, Any] = {"form": "moments", "information": self.settings.information}
-        if self.settings.choice.se != "standard":
-            ours.update(se=self.settings.choice.se, clusters=clusters)
+        choice = self.settings.choice
+        if choice.weighting:
+            ours.update(estimator=choice.weighting, se=choice.se)
+        elif choice.se != "standard":
+            ours.update(se=choice.se, clusters=clusters)
         if kept_by_fit := constraints(self.reading):
             ours["constraints"] = kept_by_fit
             if self.settings.choice.scaled:
@@ -204,11 +226,6 @@ class StructuralModel(Graph):
     def _refuse(self) -> None:
         """What is read and drawn, but has no estimator yet."""
         provenance, faults = self.reading.provenance, []
-        if provenance.responses:
-            told = f"{', '.join(map(repr, provenance.responses))}: ordered variables have no estimator yet"
-            faults.append(
-                ModelError(told, hint="leave `ordered` and thresholds out to treat them as numbers")
-            )
         if provenance.cluster is not None:
             told = "models with two levels are read and drawn, but not fitted yet"
             faults.append(ModelError(told, hint="one level with cluster='column' has clustered errors"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from dagmodels.structural.settings import Settings
 
 if TYPE_CHECKING:
     from dagmodels.readers.lavaan import Reading
+    from dagmodels.readers.lavaan.variables import Variables
     from dagmodels.results.sem.scores import GivenRows
 
 
@@ -44,13 +45,36 @@ def labels_of(frame: Table, settings: Settings) -> tuple[str, ...]:
     return tuple(str(factor.labels[int(c)]) for c in seen[np.argsort(first)])
 
 
-def levels_of(frame: Table, ordered: Any) -> Any:
-    """`ordered` with the number of levels that the data have, where names alone are given."""
-    names = [ordered] if isinstance(ordered, str) else ordered
-    if isinstance(names, Mapping) or not all(isinstance(n, str) for n in names):
+def levels_of(frame: Table, ordered: Any, variables: Callable[[], Variables]) -> Any:
+    """`ordered` with the number of levels that the data have, where names alone are given.
+
+    ordered : names, True for all variables that the model explains, or None for those of them that are
+        ordered categoricals in the data. variables : of the model.
+    """
+    if isinstance(ordered, Mapping):
+        return ordered
+    if ordered is None or isinstance(ordered, bool):
+        marked = [n for n in frame.names if frame.column(n).ordered] if ordered is None else frame.names
+        if ordered is False or not marked:
+            return None
+        v = variables()
+        names = [n for n in v.observed if n in marked and n not in v.exogenous]
+    else:
+        names = [ordered] if isinstance(ordered, str) else list(ordered)
+    if not all(isinstance(n, str) for n in names):
         return ordered
     raise_all([_no_column(n, frame, "the variable") for n in names if n not in frame], frame.source)
-    return {n: len(frame.column(n).factor().labels) for n in names}
+    return {n: len(categories(frame.column(n))[1]) for n in names}
+
+
+def categories(column: Column) -> tuple[NDArray[np.float64], tuple[object, ...]]:
+    """Each row's category from 0, nan where there is none, and the categories that occur, in order."""
+    factor = column.factor()
+    codes = np.asarray(factor.codes)
+    seen = np.unique(codes[codes >= 0])
+    place = np.full(len(factor.labels) + 1, np.nan)  # the last is that of missing values
+    place[seen] = np.arange(seen.size)
+    return place[codes], tuple(factor.labels[int(c)] for c in seen)
 
 
 def _no_column(name: str, frame: Table, what: str) -> ModelError:
@@ -64,6 +88,7 @@ def columns_of(
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     faults: list[ModelError] = []
     values, _ = _values(reading, frame, faults)
+    faults += _categories_told(reading, frame)
     raise_all(faults, frame.source)
     keep = _kept(reading, settings, frame, values)
     found: dict[str, Any] = {}
@@ -92,6 +117,20 @@ def columns_of(
     return found, keep
 
 
+def _categories_told(reading: Reading, frame: Table) -> list[ModelError]:
+    """Ordered variables whose thresholds are not as many as their categories ask for."""
+    found = []
+    for name in reading.provenance.responses:
+        if name not in frame:
+            continue
+        cuts = len([r for r in reading.table.rows if r.op == "|" and r.lhs == name and r.group == 1])
+        seen = len(categories(frame.column(name))[1])
+        if seen != cuts + 1:
+            told = f"'{name}' has {seen} categories in the data, and {cuts} thresholds in the model"
+            found.append(ModelError(told, node=name, hint=f"{seen} categories have {seen - 1} thresholds"))
+    return found
+
+
 def _values(
     reading: Reading, frame: Table, faults: list[ModelError], absent: bool = False
 ) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
@@ -105,6 +144,9 @@ def _values(
             missing.append(name)
             if not absent:
                 faults.append(_no_column(gone[0], frame, "the variable"))
+            continue
+        if name in reading.provenance.responses:
+            values[name] = categories(frame.column(name))[0]
             continue
         columns = [_numbers(p, frame.column(p), faults) for p in parts]
         values[name] = columns[0] if len(columns) == 1 else columns[0] * columns[1]

@@ -50,8 +50,9 @@ def settings(
     model_type: str,
     group: str | None,
     missing: str,
-    robust: tuple[str, str | None, str | None, str | None, str | None],
+    robust: tuple[str | None, str | None, str | None, str | None, str | None],
     options: Mapping[str, Any],
+    ordered: bool = False,
 ) -> Settings:
     from dagmodels.results.sem.estimators import choose
 
@@ -61,7 +62,7 @@ def settings(
             ModelError(f"missing is {missing!r}", hint="'listwise', or 'fiml' for full information")
         )
     way = MISSING.get(missing, "listwise")
-    choice, more = choose(*robust, way)
+    choice, more = choose(*robust, way, ordered)
     raise_all([*faults, *more], "the options of the model")
     kept = dict(options)
     if way == "fiml" or choice.cluster:

@@ -187,18 +187,16 @@ def test_the_plan_says_what_fit_does(pupils):
 
 
 @pytest.mark.parametrize("ordered", [["o"], "o", {"o": 3}])
-def test_ordered_variables_are_refused_not_treated_as_numbers(pupils, ordered):
+def test_ordered_variables_are_not_treated_as_numbers(pupils, ordered):
     """Asked for as ordered and fitted as numbers would be a wrong answer; unasked, they are numbers."""
     rows = pupils.assign(o=np.digitize(pupils["x1"], [4, 6]))
-    for text, options in ((ONE, {"ordered": ordered}), (ONE + "\no | t1 + t2", {})):
-        with pytest.raises(dm.ModelErrors) as told:
-            dm.cfa(text, rows, **options)
-        assert "'o': ordered variables have no estimator yet" in str(told.value)
-    later = dm.read(ONE, data=rows, format="lavaan", model_type="cfa", ordered=ordered)
-    with pytest.raises(dm.ModelErrors) as told:
-        later.fit(rows.iloc[:200])
-    assert "'o': ordered variables have no estimator yet" in str(told.value)
-    assert dm.cfa(ONE, rows).measures["df"] == 2
+    text = "visual =~ x2 + x3 + o + x4"
+    asked = dm.cfa(text, rows, ordered=ordered)
+    written = dm.cfa(text + "\no | t1 + t2", rows)
+    assert asked.measures["chisq_scaled"] == pytest.approx(written.measures["chisq_scaled"], rel=1e-10)
+    assert "|" in set(asked.estimates["op"])
+    assert dm.cfa(text, rows).log_likelihood is not None
+
 
 
 def test_an_ordered_variable_that_is_missing_is_named(pupils):

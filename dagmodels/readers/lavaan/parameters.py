@@ -202,6 +202,8 @@ class Parameters:
         start = row.value
         if start is None:
             start = next((r.value for r in self.classes[count] if r.value is not None), None)
+        if start is None and row.op == "~*~":
+            start = 1.0  # a scale divides
         if start is not None and start.is_integer():
             start = int(start)
         return st.Parameter(name, plates, domain, start)

@@ -13,8 +13,20 @@ ESTIMATORS = {
     "MLMV": ("robust.sem", "scaled.shifted"),
     "MLMVS": ("robust.sem", "mean.var.adjusted"),
     "MLR": ("robust.huber.white", "yuan.bentler.mplus"),
+    "GLS": ("standard", "standard"),
+    "WLS": ("standard", "standard"),
+    "DWLS": ("robust.sem", "standard"),
+    "WLSM": ("robust.sem", "satorra.bentler"),
+    "WLSMV": ("robust.sem", "scaled.shifted"),
+    "WLSMVS": ("robust.sem", "mean.var.adjusted"),
+    "ULS": ("robust.sem.nt", "standard"),
+    "ULSM": ("robust.sem", "satorra.bentler"),
+    "ULSMV": ("robust.sem", "scaled.shifted"),
+    "ULSMVS": ("robust.sem", "mean.var.adjusted"),
 }
-ERRORS = ("standard", "robust.sem", "robust.huber.white", "robust.cluster")
+WEIGHTINGS = {"GLS": "GLS", "WLS": "WLS", "DWLS": "DWLS", "WLSM": "DWLS", "WLSMV": "DWLS", "WLSMVS": "DWLS",
+              "ULS": "ULS", "ULSM": "ULS", "ULSMV": "ULS", "ULSMVS": "ULS"}  # fmt: skip
+ERRORS = ("standard", "robust.sem", "robust.sem.nt", "robust.huber.white", "robust.cluster")
 BY_MOMENTS = ("satorra.bentler", "scaled.shifted", "mean.var.adjusted")  # by fourth moments: complete rows
 TESTS = ("standard", *BY_MOMENTS, "yuan.bentler", "yuan.bentler.mplus")
 WORDS = {
@@ -34,7 +46,7 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How errors and tests are made; the estimates are of maximum likelihood.
+    """How errors and tests are made.
 
     estimator : as the user called it. se, test : lavaan's full words. information : of the standard errors.
     cluster : a column's name, or "".
@@ -50,33 +62,41 @@ class Choice:
     def scaled(self) -> bool:
         return self.test != "standard"
 
+    @property
+    def weighting(self) -> str:
+        """How least squares weighs; "" for maximum likelihood."""
+        return WEIGHTINGS.get(self.estimator, "")
+
 
 DEFAULT = Choice()
 
 
 def choose(
-    estimator: str,
+    estimator: str | None,
     se: str | None,
     test: str | None,
     information: str | None,
     cluster: str | None,
     missing: str,
+    ordered: bool = False,
 ) -> tuple[Choice, list[ModelError]]:
     """lavaan's defaults filled in, and all faults.
 
-    missing : "listwise" or "fiml".
+    missing : "listwise" or "fiml". ordered : whether variables have thresholds.
     """
     faults: list[ModelError] = []
-    name = str(estimator).upper()
+    name = "DEFAULT" if estimator is None else str(estimator).upper()
     if name == "DEFAULT":
-        name = "ML"
+        name = "WLSMV" if ordered else "ML"
     if name not in ESTIMATORS:
         faults.append(_unknown("estimator", estimator, tuple(ESTIMATORS)))
         name = "ML"
     errors, tested = ESTIMATORS[name]
-    if cluster:
+    if ordered and name in ("ULS", "WLS", "DWLS") and name != "WLS":
+        errors = "robust.sem"
+    if cluster and name not in WEIGHTINGS:
         errors, tested = "robust.cluster", (tested if tested in BY_MOMENTS else "yuan.bentler.mplus")
-    robust = errors if errors.startswith("robust") else _robust(missing)
+    robust = errors if errors.startswith("robust") else _robust("" if name in WEIGHTINGS else missing)
     errors = robust if se == "robust" else _word(se, errors)
     tested = _word(test, tested)
     if errors not in ERRORS:
@@ -86,6 +106,7 @@ def choose(
     if information not in (None, "expected", "observed"):
         faults.append(ModelError(f"information is {information!r}", hint="'expected' or 'observed'"))
     faults += _conflicts(name, errors, tested, cluster, missing)
+    faults += _square_conflicts(name, errors, tested, cluster, missing, ordered)
     exact = missing == "fiml" or errors in ("robust.huber.white", "robust.cluster")
     found = information or ("observed" if exact else "expected")
     return Choice(name, errors, tested, found, cluster or ""), faults
@@ -109,6 +130,41 @@ def _unknown(what: str, stated: object, known: tuple[str, ...]) -> ModelError:
     return ModelError(
         f"{what} is {stated!r}", hint=f"did you mean '{meant}'?" if meant else f"there are {choices}"
     )
+
+
+def _square_conflicts(
+    name: str, se: str, test: str, cluster: str | None, missing: str, ordered: bool
+) -> list[ModelError]:
+    """What least squares and ordered variables exclude."""
+    found: list[ModelError] = []
+    squares = name in WEIGHTINGS
+    if ordered and (not squares or name == "GLS"):
+        told = f"estimator='{name}' is for numbers, and there are ordered variables"
+        found.append(ModelError(told, hint="'WLSMV' (the default), 'DWLS', 'WLS' or 'ULSMV'"))
+    if not squares:
+        if se == "robust.sem.nt":
+            told = "se='robust.sem.nt' goes with least squares"
+            found.append(ModelError(told, hint="estimator='ULS', or se='robust.sem'"))
+        return found
+    if missing == "fiml":
+        told = f"estimator='{name}' takes complete rows"
+        found.append(ModelError(told, hint="missing='listwise', or estimator='MLR' for full information"))
+    if cluster:
+        told = f"cluster= goes with maximum likelihood, not estimator='{name}'"
+        found.append(ModelError(told, hint="estimator='MLR', which treats variables as numbers"))
+    if se in ("robust.huber.white", "robust.cluster"):
+        told = f"se='{se}' goes with maximum likelihood, not estimator='{name}'"
+        found.append(ModelError(told, hint="se='robust.sem'"))
+    if test.startswith("yuan"):
+        told = f"test='{test}' goes with maximum likelihood, not estimator='{name}'"
+        found.append(ModelError(told, hint="test='scaled.shifted' or 'satorra.bentler'"))
+    if test != "standard" and not se.startswith("robust"):
+        told = f"test='{test}' needs the sampling covariance that se='{se}' does not"
+        found.append(ModelError(told, hint="se='robust.sem'"))
+    if ordered and se == "robust.sem.nt":
+        told = "se='robust.sem.nt' takes Normal numbers, and there are ordered variables"
+        found.append(ModelError(told, hint="se='robust.sem'"))
+    return found
 
 
 def _conflicts(name: str, se: str, test: str, cluster: str | None, missing: str) -> list[ModelError]:

@@ -29,6 +29,12 @@ from dagmodels.results.sem.scaled import (
     scaled_measures,
     scaled_test,
 )
+from dagmodels.results.sem.squares import (
+    compare_squares,
+    square_measures,
+    square_scaled,
+    square_scaled_measures,
+)
 from dagmodels.results.sem.standardized import standardized
 from dagmodels.results.shown import Shown
 
@@ -96,7 +102,7 @@ class SemFit(Fit):
 
     @cached_property
     def _incomplete(self) -> dict[str, float]:
-        if self.solution.form.sample.complete or self.scaled is not None:
+        if self.solution.form.sample.complete or self.scaled is not None or not self.solution.at.likelihood:
             return {}
         free = free_scores(self.solution, self.comparison)
         return incomplete_measures(self.solution, self.comparison, free, normal=True)
@@ -340,8 +346,10 @@ def sem_fit(
     assert solution is not None
     at = positions(solution, naming)
     covariance = inner.coordinate_covariance
+    likelihood = solution.at.likelihood
     try:
-        compared = compare(solution, meanstructure=naming.meanstructure)
+        neighbours = compare if likelihood else compare_squares
+        compared = neighbours(solution, meanstructure=naming.meanstructure)
     except FloatingPointError as error:
         told = (
             "the covariance matrix of the data is not positive definite: a variable is a combination of "
@@ -351,9 +359,12 @@ def sem_fit(
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     columns, total = _columns(inner, naming, at, covariance)
     means, scaled = naming.meanstructure, None
-    found = measures(solution, compared, meanstructure=means)
+    found = (measures if likelihood else square_measures)(solution, compared, meanstructure=means)
     rowless = not solution.form.values.size or (clusters is None and naming.choice.cluster)
-    if naming.choice.scaled and not rowless:  # refits from sums have no scaled test
+    if naming.choice.scaled and not likelihood:
+        scaled = square_scaled(solution, compared, naming.choice)
+        found.update(square_scaled_measures(solution, compared, scaled))
+    elif naming.choice.scaled and not rowless:  # refits from sums have no scaled test
         free = None if solution.form.sample.complete else free_scores(solution, compared)
         scaled = scaled_test(solution, compared, naming.choice, clusters, free, meanstructure=means)
         found.update(scaled_measures(compared, scaled))
@@ -391,6 +402,7 @@ def _columns(
     lost = (np.abs(at.jacobian[:, np.isnan(np.diag(covariance))]) > 0).any(axis=1)
     value, se = at.value.copy(), np.sqrt(np.maximum(np.diag(total), 0.0))
     se[lost] = np.nan
+    se[[i for i, r in enumerate(rows) if not r.free]] = 0.0  # what the model leaves is no estimate
     raw = {name: i for i, name in enumerate(inner.estimate_columns["name"])}
     for i, r in enumerate(rows):
         if r.op == ":=":

@@ -179,12 +179,12 @@ def residual_measures(solution: MomentsSolution, c: Comparison, *, meanstructure
     for g in range(c.groups):
         s, sigma = c.free.cov[g], moments.covariance[g][np.ix_(o, o)]
         m, mu = c.free.mean[g], moments.mean[g][o]
-        for name, value in _group_residuals(s, sigma, m, mu, meanstructure).items():
+        for name, value in group_residuals(s, sigma, m, mu, meanstructure).items():
             total[name] = total.get(name, 0.0) + float(sizes[g] / sizes.sum()) * value
     return total
 
 
-def _group_residuals(s: Floats, sigma: Floats, m: Floats, mu: Floats, means: bool) -> dict[str, float]:
+def group_residuals(s: Floats, sigma: Floats, m: Floats, mu: Floats, means: bool) -> dict[str, float]:
     p = len(s)
     low, strict = np.tril_indices(p), np.tril_indices(p, -1)
     d, d_model = np.sqrt(np.diag(s)), np.sqrt(np.diag(sigma))
@@ -207,8 +207,6 @@ def _group_residuals(s: Floats, sigma: Floats, m: Floats, mu: Floats, means: boo
 
 
 def _others(solution: MomentsSolution, c: Comparison, *, meanstructure: bool) -> dict[str, float]:
-    from scipy.special import chdtri
-
     form, moments = solution.form, solution.at.moments
     o, n = form.structure.observed, c.rows
     own = ~form.template.given  # moments of covariates have no weight
@@ -224,9 +222,19 @@ def _others(solution: MomentsSolution, c: Comparison, *, meanstructure: bool) ->
             gap, mean = level[g] - moments.mean[g][o], level[g] * own
             above += rows / n * float(gap @ w @ gap)
             below += rows / n * float(mean @ w @ mean)
-    gfi = 1.0 - above / below
     p = o.size
     count = c.groups * (_triangle(p) + (p if meanstructure else 0))
+    return other_measures(c, 1.0 - above / below, count)
+
+
+def other_measures(c: Comparison, gfi: float, count: int) -> dict[str, float]:
+    """Critical N, variants of the goodness of fit index, McDonald's index, and cross-validation.
+
+    gfi : the index. count : of the moments that it weighs.
+    """
+    from scipy.special import chdtri
+
+    n = c.rows
     ratio = c.chisq / n
     return {
         **{

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,22 @@ from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
 from dagmodels.results.sem.naming import SemNaming, SemRow
 
+if TYPE_CHECKING:
+    from dagmodels.forms.least_squares import LeastSquares
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 KINDS = {"=~": PATH, "~": PATH, "~~": COVARIANCE, "~1": MEAN}
+THRESHOLD, SCALE = 3, 4  # rows of ordered variables that are no entries of the structure
+APART = {"|": THRESHOLD, "~*~": SCALE}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Positions:
     """Where rows stand in the structure.
 
-    kind, group, row, column : (r,) as in `numerics.moments`; kind -1 for rows that stand nowhere (`:=`).
+    kind, group, row, column : (r,) as in `numerics.moments`, or THRESHOLD and SCALE; kind -1 for rows that
+        stand nowhere (`:=`).
     first, second : (r,) the variables that lavaan's row names, which differ from `row` and `column` where an
         indicator carries the law of its latent variable.
     held : (r,) rows that say so: a loading of one and no residual variance.
@@ -49,7 +56,7 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
     form, s = solution.form, solution.form.structure
     number = variable_numbers(form)
     t = s.order
-    kind = np.array([KINDS.get(r.op, -1) for r in rows], dtype=np.int64)
+    kind = np.array([{**KINDS, **APART}.get(r.op, -1) for r in rows], dtype=np.int64)
     group = np.array([r.group for r in rows], dtype=np.int64)
     first, second = np.array([_pair(r, number) for r in rows], dtype=np.int64).reshape(-1, 2).T
     carrier = {number[f]: number[x] for f, x in swapped.items()}
@@ -66,8 +73,10 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
     left = np.searchsorted(entry[order], wanted, "left")
     right = np.searchsorted(entry[order], wanted, "right")
     slopes = solution.at.jacobian
-    for r in np.flatnonzero((right > left) & (kind >= 0)).tolist():
+    for r in np.flatnonzero((right > left) & (kind >= 0) & (kind < THRESHOLD)).tolist():
         jacobian[r] = slopes[order[left[r] : right[r]]].sum(axis=0)
+    for r in np.flatnonzero(kind >= THRESHOLD).tolist():
+        jacobian[r] = _slope_apart(solution, int(kind[r]), int(group[r]), int(row[r]), int(column[r]))
     value[held] = [r.value for r, h in zip(rows, held.tolist(), strict=True) if h]
     jacobian[held] = 0.0
     return Positions(kind, group, row, column, first, second, held, value, jacobian)
@@ -79,7 +88,33 @@ def _values(solution: MomentsSolution, kind: Ints, group: Ints, row: Ints, colum
     for k, matrix in zip((PATH, COVARIANCE, MEAN), matrices, strict=True):
         at = np.flatnonzero(kind == k)
         value[at] = matrix[group[at], row[at]] if k == MEAN else matrix[group[at], row[at], column[at]]
+    for r in np.flatnonzero(kind >= THRESHOLD).tolist():
+        value[r] = _value_apart(solution, int(kind[r]), int(group[r]), int(row[r]), int(column[r]))
     return value
+
+
+def _value_apart(solution: MomentsSolution, kind: int, group: int, variable: int, number: int) -> float:
+    """A threshold, or one over the standard deviation of a latent response given the covariates."""
+    at = cast("LeastSquares", solution.at)
+    if kind == THRESHOLD:
+        return float(at.thresholds[group, _slot(solution, variable, number)])
+    place = int(np.flatnonzero(at.form.space.y == variable)[0])
+    return float(at.implied[group].scale[place])
+
+
+def _slope_apart(solution: MomentsSolution, kind: int, group: int, variable: int, number: int) -> Floats:
+    at = cast("LeastSquares", solution.at)
+    if kind == THRESHOLD:
+        return at.threshold_jacobian[group, _slot(solution, variable, number)]
+    place = int(np.flatnonzero(at.form.space.y == variable)[0])
+    implied = at.implied[group]
+    return implied.scale[place] * implied.shrink[place] @ at.jacobian[at.form.inner.members[group]]
+
+
+def _slot(solution: MomentsSolution, variable: int, number: int) -> int:
+    t = solution.form.template.thresholds
+    assert t is not None
+    return int(np.flatnonzero((t.variable == variable) & (t.which == number))[0])
 
 
 def moved(at: Positions, solution: MomentsSolution) -> Positions:
@@ -99,6 +134,8 @@ def _held(r: SemRow, swapped: dict[str, str]) -> bool:
 
 
 def _pair(r: SemRow, number: dict[str, int]) -> tuple[int, int]:
+    if r.op in APART:
+        return number[r.lhs], int(r.rhs[1:]) - 1 if r.op == "|" else number[r.lhs]
     if r.op not in KINDS:
         return 0, 0
     if r.op == "=~":

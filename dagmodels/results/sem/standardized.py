@@ -1,5 +1,7 @@
 """Standardised solutions (lavaan's std.lv and std.all) with derivatives, in closed form.
 
+Thresholds are divided by the standard deviation of their latent response, whose scale is one in std.all.
+
 A path is multiplied by the standard deviation of its origin over that of its end; a variance is divided by
 the total variance; a covariance of residuals by their own standard deviations. "lv" scales latent variables
 only.
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.moments import MomentsSolution
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
-from dagmodels.results.sem.positions import Positions
+from dagmodels.results.sem.positions import SCALE, THRESHOLD, Positions
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +36,9 @@ def standardized(
     own = np.diagonal(residual, axis1=1, axis2=2)
     g, i, j, m, n = at.group, at.first, at.second, at.row, at.column
     one = np.ones(len(g))
+    j = np.where(at.kind >= THRESHOLD, i, j)  # no second variable
+    n = np.where(at.kind >= THRESHOLD, m, n)
+    level = (at.kind == MEAN) | (at.kind == THRESHOLD)
     with np.errstate(all="ignore"):
         v_i = np.where(scaled[i], total[g, i], one)
         v_j = np.where(scaled[j], total[g, j], one)
@@ -41,8 +46,8 @@ def standardized(
         r_j = np.where(scaled[j], own[g, n], one)
         off = (at.kind == COVARIANCE) & (i != j)
         factor = np.select(
-            [at.kind == PATH, off, at.kind == COVARIANCE, at.kind == MEAN],
-            [np.sqrt(v_j / v_i), 1 / np.sqrt(r_i * r_j), 1 / v_i, 1 / np.sqrt(v_i)],
+            [at.kind == PATH, off, at.kind == COVARIANCE, level, at.kind == SCALE],
+            [np.sqrt(v_j / v_i), 1 / np.sqrt(r_i * r_j), 1 / v_i, 1 / np.sqrt(v_i), np.sqrt(v_i)],
             np.nan,
         )
     value = at.value * factor
@@ -61,8 +66,8 @@ def standardized(
         log_j = np.where(scaled[j, None], d_total[g, j], 0.0) / v_j[:, None]
         own_i = np.where(scaled[i, None], d_own[g, m], 0.0) / r_i[:, None]
         own_j = np.where(scaled[j, None], d_own[g, n], 0.0) / r_j[:, None]
-        kinds = (at.kind == PATH, off, at.kind == COVARIANCE, at.kind == MEAN)
-        logs = (0.5 * (log_j - log_i), -0.5 * (own_i + own_j), -log_i, -0.5 * log_i)
+        kinds = (at.kind == PATH, off, at.kind == COVARIANCE, level, at.kind == SCALE)
+        logs = (0.5 * (log_j - log_i), -0.5 * (own_i + own_j), -log_i, -0.5 * log_i, 0.5 * log_i)
         d_factor = np.zeros_like(log_i)
         for k, d in zip(reversed(kinds), reversed(logs), strict=True):
             d_factor = np.where(k[:, None], d, d_factor)

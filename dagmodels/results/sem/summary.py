@@ -18,7 +18,9 @@ KINDS = (
     ("Regressions", "~"),
     ("Covariances", "~~"),
     ("Intercepts", "~1"),
+    ("Thresholds", "|"),
     ("Variances", "~~"),
+    ("Scales y*", "~*~"),
 )
 BLOCKS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Model Test Baseline Model:", (
@@ -81,8 +83,11 @@ def summary(
         lines[-1] = _entry("P-value (Bollen-Stine bootstrap)", _number(fit.measures["pvalue"]))
     if fit_measures:
         for title, entries in BLOCKS:
+            known = [(label, key) for label, key in entries if key in fit.measures]
+            if not known:
+                continue
             lines += ["", title, ""]
-            lines += [_measure(fit, label, key) for label, key in entries]
+            lines += [_measure(fit, label, key) for label, key in known]
             lines += _robust_lines(fit.measures, title)
     lines += ["", "Parameter Estimates:", ""]
     lines += _errors(fit)
@@ -104,7 +109,7 @@ def _header(fit: SemFit) -> Iterator[str]:
     state = "ended normally" if fit.converged else "did NOT end normally"
     yield f"dagmodels {state} after {fit.diagnostics['iterations']} iterations"
     yield ""
-    yield _entry("Estimator", fit.naming.estimator)
+    yield _entry("Estimator", fit.naming.choice.weighting or fit.naming.estimator)
     yield _entry("Number of model parameters", str(fit.n_parameters))
     yield ""
     groups = fit.naming.groups
@@ -158,8 +163,8 @@ def _errors(fit: SemFit) -> Iterator[str]:
         yield _entry("Number of successful bootstrap draws", str(asked - failed))
         return
     choice = fit.naming.choice
-    words = {"standard": "Standard", "robust.sem": "Robust.sem", "robust.cluster": "Robust.cluster"}
-    yield _entry("Standard errors", words.get(choice.se, "Sandwich"))
+    words = {"standard": "Standard", "robust.huber.white": "Sandwich"}
+    yield _entry("Standard errors", words.get(choice.se, choice.se.capitalize()))
     yield _entry(
         "Information" if choice.se == "standard" else "Information bread", fit.naming.information.capitalize()
     )
@@ -206,7 +211,7 @@ def _rows(fit: SemFit, title: str, chosen: Sequence[int], standardized: bool) ->
         if grouped and (r.lhs, r.op) != before:
             before = r.lhs, r.op
             yield f" {_dot(fit, r.lhs) if r.op == '~~' else ' '}{r.lhs} {r.op}"
-        name = r.rhs if grouped else r.lhs
+        name = r.rhs if grouped else f"{r.lhs}|{r.rhs}" if r.op == "|" else r.lhs
         mark = _dot(fit, name) if r.op in ("~~", "~1") else " "
         label = f"({r.label[:6]})" if r.label and r.op != ":=" else ""
         lead = f"   {mark}{name}"

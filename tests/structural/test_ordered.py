@@ -1,0 +1,169 @@
+"""Ordered variables: lavaan's published output, both parameterizations, data of every kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+import dagmodels as dm
+from dagmodels.errors import ModelErrors
+
+FACTORS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
+ITEMS = [f"x{i}" for i in range(1, 10)]
+
+
+@pytest.fixture(scope="module")
+def pupils():
+    return pd.read_csv("examples/abilities.csv")
+
+
+def cut(data, shares, method):
+    """Items in categories at these quantiles; the upper ends belong to the categories, as R's `cut`."""
+    ends = {v: np.quantile(data[v], shares, method=method) for v in ITEMS}
+    return data.assign(**{v: np.searchsorted(ends[v], data[v], side="left") + 1 for v in ITEMS})
+
+
+@pytest.fixture(scope="module")
+def thirds(pupils):
+    return cut(pupils, [0.33, 0.67], "linear")
+
+
+def test_tests_are_as_published(thirds):
+    """p values of the standard and the scaled test, cfa(..., estimator = "WLSMV"): package semTests, article
+    "Categorical and mixed-indicator models" (lavaan's statistics); seven digits."""
+    scaled = dm.cfa(FACTORS, thirds, ordered=ITEMS, estimator="WLSM")
+    assert scaled.measures["pvalue"] == pytest.approx(5.741040e-03, rel=1e-6)
+    assert scaled.measures["pvalue_scaled"] == pytest.approx(1.579645e-06, rel=1e-6)
+
+
+def test_measures_are_as_published(pupils):
+    """lavaan, five categories, theta parameterization: feracotommaso.github.io/SEM-phd-course, lab 8; three
+    decimals."""
+    data = cut(pupils, [0.2, 0.4, 0.6, 0.8], "median_unbiased")
+    assert data.x1.value_counts().sort_index().tolist() == [65, 60, 72, 44, 60]
+    fit = dm.cfa(FACTORS, data, ordered=True, std_lv=True, parameterization="theta")
+    names = ["chisq", "df", "cfi", "tli", "rmsea", "srmr"]
+    np.testing.assert_allclose(
+        [fit.measures[n] for n in names], [56.708, 24, 0.987, 0.980, 0.067, 0.065], atol=5.1e-4
+    )
+
+
+def test_wlsmv_is_what_ordered_variables_take(thirds):
+    fit = dm.cfa(FACTORS, thirds, ordered=ITEMS)
+    assert fit.naming.choice.estimator == "WLSMV"
+    same = dm.cfa(
+        FACTORS, thirds.assign(**thirds[ITEMS].astype(pd.CategoricalDtype([1, 2, 3], ordered=True)))
+    )
+    assert same.measures["chisq_scaled"] == pytest.approx(fit.measures["chisq_scaled"], rel=1e-12)
+    words = thirds[ITEMS].replace({1: "never", 2: "now and then", 3: "often"})
+    kinds = pd.CategoricalDtype(["never", "now and then", "often"], ordered=True)
+    spoken = dm.cfa(FACTORS, thirds.assign(**words.astype(kinds)), ordered=True)
+    assert spoken.measures["chisq_scaled"] == pytest.approx(fit.measures["chisq_scaled"], rel=1e-12)
+    written = FACTORS + "".join(f"\n{v} | t1 + t2" for v in ITEMS)
+    told = dm.cfa(written, thirds)
+    assert told.measures["chisq_scaled"] == pytest.approx(fit.measures["chisq_scaled"], rel=1e-12)
+
+
+def test_both_parameterizations_are_one_model(thirds):
+    delta = dm.cfa(FACTORS, thirds, ordered=ITEMS)
+    theta = dm.cfa(FACTORS, thirds, ordered=ITEMS, parameterization="theta")
+    for name in ("chisq", "chisq_scaled", "cfi_scaled", "rmsea_robust", "srmr"):
+        assert theta.measures[name] == pytest.approx(delta.measures[name], rel=1e-7)
+    a, b = delta.estimates, theta.estimates
+    for op in ("=~", "|", "~~"):
+        np.testing.assert_allclose(a[a.op == op].std_all, b[b.op == op].std_all, atol=1e-7)
+    np.testing.assert_allclose(
+        delta.standardized().query("op == '=~'").se, theta.standardized().query("op == '=~'").se, rtol=1e-5
+    )
+    own = b[(b.op == "~~") & b.lhs.isin(ITEMS) & (b.lhs == b.rhs)]
+    assert (own.estimate == 1).all()
+    scale = b[b.op == "~*~"]
+    loading = b[b.op == "=~"].set_index("rhs").std_all
+    np.testing.assert_allclose(scale.set_index("lhs").estimate, np.sqrt(1 - loading**2)[scale.lhs], atol=1e-8)
+
+
+def test_thresholds_of_a_saturated_margin_are_normal_quantiles(thirds):
+    fit = dm.cfa(FACTORS, thirds, ordered=ITEMS)
+    table = fit.estimates
+    for v in ITEMS:
+        share = thirds[v].value_counts(normalize=True).sort_index().cumsum().to_numpy()[:2]
+        np.testing.assert_allclose(
+            table[(table.lhs == v) & (table.op == "|")].estimate, norm.ppf(share), atol=1e-7
+        )
+
+
+def test_rows_columns_and_labels_do_not_matter(thirds):
+    fit = dm.cfa(FACTORS, thirds, ordered=ITEMS)
+    other = thirds.sample(frac=1.0, random_state=1)[ITEMS[::-1]]
+    other[ITEMS] = other[ITEMS] * 10 - 3
+    again = dm.cfa(FACTORS, other, ordered=ITEMS)
+    np.testing.assert_allclose(again.estimates.estimate, fit.estimates.estimate, atol=1e-8)
+    np.testing.assert_allclose(again.estimates.se, fit.estimates.se, atol=1e-8)
+
+
+def test_numbers_covariates_and_groups(thirds, pupils):
+    """x1, x2, x3 ordered, the rest numbers, a covariate that all are given: measures and a permutation."""
+    data = pupils.assign(**thirds[ITEMS[:3]])
+    text = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nvisual + textual ~ x9"
+    fit = dm.sem(text, data, ordered=ITEMS[:3])
+    assert fit.converged
+    other = dm.sem(text, data.iloc[::-1], ordered=ITEMS[:3])
+    assert other.measures["chisq_scaled"] == pytest.approx(fit.measures["chisq_scaled"], rel=1e-8)
+    groups = dm.cfa(FACTORS, thirds, ordered=ITEMS, group="school")
+    alone = [dm.cfa(FACTORS, rows, ordered=ITEMS) for _, rows in thirds.groupby("school")]
+    assert groups.measures["chisq"] == pytest.approx(sum(f.measures["chisq"] for f in alone), rel=1e-7)
+    assert groups.measures["df"] == 48
+
+
+def test_equal_thresholds_free_the_scales_of_the_second_group(thirds):
+    fit = dm.cfa(FACTORS, thirds, ordered=ITEMS, group="school", group_equal=["loadings", "thresholds"])
+    assert fit.converged
+    scales = fit.estimates[(fit.estimates.op == "~*~") & (fit.estimates.what == "maximised")]
+    assert len(scales) == 9
+    assert fit.measures["df"] == 48 + 6 + 18 - 9 - 3
+
+
+@pytest.mark.long
+def test_the_chi_square_of_true_models_is_what_it_says():
+    """300 samples of 400 rows: the scaled statistic has mean df and variance 2 df; each mean within 5 of its
+    standard errors (false alarm 1e-6), the variance within 5 of its own."""
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(300):
+        f = rng.standard_normal(400)
+        y = 0.7 * f[:, None] + 0.7 * rng.standard_normal((400, 5))
+        data = pd.DataFrame({f"y{i}": np.digitize(y[:, i], [-0.5, 0.8]) for i in range(5)})
+        found.append(dm.cfa("f =~ y0 + y1 + y2 + y3 + y4", data, ordered=True).measures["chisq_scaled"])
+    df = 5
+    assert abs(np.mean(found) - df) < 5 * np.sqrt(2 * df / 300)
+    assert abs(np.var(found) - 2 * df) < 5 * 2 * df * np.sqrt((2 + 12 / df) / 300)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: d.assign(x2=d.x1), "'x1' and 'x2' are perfectly correlated"),
+        (lambda d: d.assign(x9=np.where(d.school == "Pasteur", 1, d.x9)), "no row has category"),
+        (lambda d: d.drop(columns="x4"), "'x4' is not in the data"),
+    ],
+)
+def test_faults_of_the_data_are_told(thirds, change, said):
+    with pytest.raises(ModelErrors) as caught:
+        dm.cfa(FACTORS, change(thirds), ordered=ITEMS, group="school")
+    assert said in "\n".join(str(e) for e in caught.value.exceptions)
+
+
+def test_thresholds_that_the_data_have_not(thirds):
+    with pytest.raises(ModelErrors) as caught:
+        dm.cfa(FACTORS + "".join(f"\n{v} | t1 + t2" for v in ITEMS) + "\nx1 | t3", thirds)
+    assert "'x1' has 3 categories in the data, and 3 thresholds in the model" in str(
+        caught.value.exceptions[0]
+    )
+
+
+def test_the_summary_shows_thresholds(thirds):
+    told = str(dm.cfa(FACTORS, thirds, ordered=ITEMS).summary())
+    for words in ("DWLS", "Thresholds:", "x1|t1", "Scales y*:", "Shift parameter"):
+        assert words in told
