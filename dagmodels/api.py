@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dagmodels.analysis.facts import Facts
     from dagmodels.analysis.finding import Finding
+    from dagmodels.analysis.identify.verdict import Identification
     from dagmodels.analysis.instruments import Equation
     from dagmodels.analysis.report import Report
     from dagmodels.analysis.separation import Independence
@@ -223,6 +224,19 @@ class Graph(Builder):
         from dagmodels.analysis.instruments import instruments
 
         return instruments(self.dag)
+
+    def identification(self, data: Any = None) -> Identification:
+        """Whether means and covariances identify a linear model of exchangeable units, by rules; print it.
+
+        Counting, scales, indicators, the recursive and bow-free rules, order and rank, half-treks, and the
+        rank of the exact Jacobian, which decides.
+
+        data : gives the sizes of plates, where the graph does not.
+        """
+        from dagmodels.bind.bind import bind
+        from dagmodels.forms.identification import identification, without_data
+
+        return identification(without_data(self.dag) if data is None else bind(self.dag, data))
 
     def to_networkx(self) -> networkx.DiGraph[str]:
         """The arrows as a networkx graph; nodes carry kind, role, observed and plates."""

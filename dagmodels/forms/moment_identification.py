@@ -194,15 +194,33 @@ def _finding(
     short = len(everything) - moments
     if short > 0:
         told += f" ({len(everything)} unknowns, {moments} means and covariances)"
-    return Finding("moments", tuple(dict.fromkeys(nodes)), told, _hint(paths(dag), set(nodes), size))
+    hint = _hint(paths(dag), set(nodes), size) or _by_rule(dag, set(nodes), size)
+    return Finding("moments", tuple(dict.fromkeys(nodes)), told, hint)
+
+
+def _by_rule(dag: Dag, nodes: set[str], size: int) -> str:
+    """What a rule of the path diagram that speaks against their equations proposes, else an equality."""
+    from dagmodels.analysis.identify.rules import rules
+    from dagmodels.analysis.identify.verdict import NOT
+
+    either = "fix one of them" if size == 1 else f"fix {size} of them"
+    ends = {a.child for a in paths(dag).arrows if _named(a.coefficient, nodes)}
+    for row in reversed(rules(dag)):
+        if row.verdict == NOT and ends & set(row.nodes):
+            return f"{row.remedy}; or {either}"
+    return f"{either}, or make some equal"
+
+
+def _named(tree: Any, nodes: set[str]) -> bool:
+    return isinstance(tree, ex.Expression) and any(r.name in nodes for r in ex.references(tree))
 
 
 def _hint(p: Paths, nodes: set[str], size: int) -> str:
-    """What would identify them: a scale, an indicator, an instrument, an equality."""
+    """What would identify them: a scale, an indicator, an instrument; "" where none of these is missing."""
     which = "one of them" if size == 1 else f"{size} of them"
 
     def named(tree: Any) -> bool:
-        return isinstance(tree, ex.Expression) and any(r.name in nodes for r in ex.references(tree))
+        return _named(tree, nodes)
 
     for f in p.variables:
         if f in p.observed:
@@ -226,4 +244,4 @@ def _hint(p: Paths, nodes: set[str], size: int) -> str:
                 f"'{a.child} ~ {a.parent}' needs an instrument: a variable that '{a.parent}' depends on and "
                 f"'{a.child}' does not; or fix {which}"
             )
-    return f"fix {which}, or make some equal"
+    return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,7 @@ from dagmodels.structural.settings import settings as settings_of
 
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
+    from dagmodels.analysis.identify.verdict import Identification
     from dagmodels.plugin import Plan
     from dagmodels.readers.lavaan import Reading
     from dagmodels.readers.lavaan.variables import Variables
@@ -177,6 +179,17 @@ class StructuralModel(Graph):
         from dagmodels.results.shown import Shown
 
         return Shown(explain(self.reading.table))
+
+    def identification(self, data: Any = None) -> Identification:
+        """As of every graph; constraints that the fit keeps are no part of it."""
+        if data is not None:
+            return read_model(self.text, data, **self.settings.arguments).identification()
+        found = super().identification()
+        if self.dag is not self.reading.dag or not constraints(self.reading):
+            return found
+        return replace(
+            found, notes=("nonlinear constraints and inequalities are left out: they may identify more",)
+        )
 
     def plan(self, data: Any = None, method: str = "auto", **options: Any) -> Plan:
         """Which backend `fit` would use, in which form, and why; print it."""

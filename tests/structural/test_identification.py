@@ -58,6 +58,12 @@ def test_identified_models_pass(text):
     assert findings(text) == ()
 
 
+def test_feedback_without_instruments_is_told_by_the_rule_that_explains_it():
+    (found,) = findings("f =~ x1 + x2 + x3\ng =~ x4 + x5 + x6\nf ~ g\ng ~ f")
+    assert "add an instrument" in found.hint
+    assert "'f', 'g'" in found.hint
+
+
 def test_a_model_with_too_many_unknowns_counts_them():
     (found,) = findings("f =~ x1 + x2")
     assert "6 unknowns, 5 means and covariances" in found.message
