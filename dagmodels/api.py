@@ -33,16 +33,17 @@ Names = str | Iterable[str]
 PathLike = str | os.PathLike[str]
 
 
-def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
+def read(source: PathLike, data: Any = None, *, format: str | None = None, **options: Any) -> Graph:
     """The model in a file, or in a text of its own.
 
     Parameters
     ----------
     source : a path, or the text of a model.
+    data : of the formats "formula", which needs them, and "lavaan"; other models take theirs in `fit`.
     format : "dag", "json", "formula", "lavaan", ...; guessed from the file's ending or the text's beginning
         when None.
-    options : of the format. "formula" needs `data` and takes the arguments of `lmer` and `glmer`; "lavaan"
-        takes those of `sem` and `model_type` ("sem", "cfa", "growth", "lavaan").
+    options : of the format. "formula" takes the arguments of `lmer` and `glmer`, "lavaan" those of `sem` and
+        `model_type` ("sem", "cfa", "growth", "lavaan").
 
     Raises
     ------
@@ -51,14 +52,16 @@ def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
     if format == "formula":
         from dagmodels.mixed import read_model
 
-        return read_model(source, **options)
+        return read_model(source, data, **options)
     if format == "lavaan" or _is_file(source, ".lav"):
         from dagmodels.structural import read_file
 
-        return read_file(source, **options)
+        return read_file(source, data, **options)
     from dagmodels.readers import read as read_dag
 
     _refuse_formula(source, format)
+    if data is not None:
+        _refuse_data(data)
     if options:
         raise TypeError(f"the format {format!r} has no option {', '.join(map(repr, options))}")
     return Graph.of(read_dag(source, format))
@@ -79,6 +82,15 @@ def _refuse_formula(source: object, format: str | None) -> None:
         return
     hint = "to fit it to data: dm.lmer(formula, data); the text of a model begins with `model NAME`"
     raise_all([ModelError(f"'{source.strip()}' looks like a formula", hint=hint)], "the model's source")
+
+
+def _refuse_data(data: object) -> None:
+    """A model's own language is read without data."""
+    if isinstance(data, str):
+        hint = f"write format={data!r} where that is a format, else `dm.read(source).fit({data!r})`"
+    else:
+        hint = "write `dm.read(source).fit(data)`; format='lavaan' and format='formula' read with data"
+    raise_all([ModelError("a model in the language of graphs is read without data", hint=hint)], "the data")
 
 
 def _redraw(problem: Problem) -> Callable[..., Any]:

@@ -224,6 +224,15 @@ def test_a_formula_is_recognised(text):
     assert "dm.lmer(formula, data)" in str(caught.value)
 
 
+def test_data_of_a_graph_are_given_to_its_verbs(data):
+    with pytest.raises(dm.ModelErrors) as caught:
+        dm.read(SMALL, data)
+    assert "dm.read(source).fit(data)" in str(caught.value)
+    with pytest.raises(dm.ModelErrors) as caught:
+        dm.read(SMALL, "dag")
+    assert "write format='dag'" in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["~/radon.dag", "C:\\DATA~1\\radon.dag", "folder~1/y ~ x", "y~x.dag"])
 def test_what_is_a_path_is_no_formula(text):
     with pytest.raises(dm.ModelErrors) as caught:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dagmodels.graph.dag import distribution_expressions
+from dagmodels.graph.dag import Node, distribution_expressions
 from dagmodels.graph.expression import Call, Expression, Vector
 from dagmodels.graph.statement import Argument, Distribution, Joint, Rows, Statement, Stochastic
 
@@ -63,6 +63,11 @@ def families(distribution: Distribution) -> tuple[str, ...]:
             if isinstance(part, Distribution):
                 names.extend(families(part))
     return tuple(names)
+
+
+def families_of(node: Node) -> set[str]:
+    """Names of the families of a node's statements, wrappers as such."""
+    return {s.distribution.family for s in node.statements if isinstance(s, Stochastic | Joint)}
 
 
 def is_gaussian(distribution: Distribution) -> bool:

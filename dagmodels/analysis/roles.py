@@ -7,28 +7,26 @@ not Gaussian is outer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from dagmodels.analysis.collapsed import collapsed
 from dagmodels.analysis.conjugacy import Conjugate
 from dagmodels.analysis.general import IDENTITY, WORDS, general_latents, why_not
+from dagmodels.analysis.laws import GAUSSIAN, families_of
+from dagmodels.analysis.nonlinearity import Nonlinearity, nonlinearity
 from dagmodels.analysis.reach import Reach
 from dagmodels.bind.problem import Problem
-from dagmodels.graph import expression as ex
-from dagmodels.graph.dag import Dag, Node, distribution_expressions
+from dagmodels.graph.dag import Dag, Node
 from dagmodels.graph.statement import (
     Covariance,
     Deterministic,
-    Distribution,
     Joint,
     Parameter,
     Stochastic,
 )
 
-Monomials = frozenset[frozenset[str]]
-GAUSSIAN = ("Normal", "MvNormal", "Simultaneous")
 FLAT = ("Flat",)
 
 
@@ -73,23 +71,6 @@ class Roles:
         return (*self.integrated, *self.profiled)
 
 
-@dataclass(slots=True)
-class _Use:
-    """How candidates are used across the graph.
-
-    nonlinear : those that no integral here can take, with a reason. curved : those that are nonlinear in
-        observed nodes only, with these nodes and a reason. products : pairs multiplied in a Normal mean.
-    general : candidates that are not Gaussian, with their scales; their own laws count as observed nodes' do.
-    must : those that have to be integrated.
-    """
-
-    nonlinear: dict[str, str] = field(default_factory=dict)
-    curved: dict[str, dict[str, str]] = field(default_factory=dict)
-    products: set[frozenset[str]] = field(default_factory=set)
-    general: dict[str, str] = field(default_factory=dict)
-    must: set[str] = field(default_factory=set)
-
-
 def roles(dag: Dag, problem: Problem | None = None) -> Roles:
     """Assign a role to every unknown of the graph.
 
@@ -129,7 +110,7 @@ def _roles(
     apart = {
         n
         for n in partly
-        if not partly[n] and (n in tied or n in curved or not _families(dag.nodes[n]) <= {"Normal", "Flat"})
+        if not partly[n] and (n in tied or n in curved or not families_of(dag.nodes[n]) <= {"Normal", "Flat"})
     }
     unknown = [n for n in dag.nodes.values() if _is_unknown(n) or (n.name in partly and n.name not in apart)]
     pairs, spoilt = _collapsed(dag, unknown, partly, place)
@@ -139,10 +120,10 @@ def _roles(
         n.name: n for n in unknown if _is_candidate(n) and not (n.name in partly and n.name in tied)
     }
     must = [n for n in unknown if n.role == "latent" and _has_unknown_prior(dag, n, unknown)]
-    gaussian = {n.name for n in must if n.name in candidates and not _families(n) <= set(FLAT)}
+    gaussian = {n.name for n in must if n.name in candidates and not families_of(n) <= set(FLAT)}
     general = general_latents(dag, must, gaussian - tied)
     candidates |= {n.name: n for n in must if n.name in general}
-    use = _uses(dag, set(candidates), general, gaussian | set(general))
+    use = nonlinearity(dag, set(candidates), general, gaussian | set(general))
     bent = {leaf for found in use.curved.values() for leaf in found}
     if more := {n for n in partly if n in bent and not partly[n] and n not in apart}:
         return _roles(dag, partly, place, curved | more)
@@ -200,7 +181,7 @@ def _assemble(
     unknown: list[Node],
     block: list[str],
     displaced: Mapping[str, str],
-    use: _Use,
+    use: Nonlinearity,
     partly: Mapping[str, bool],
     apart: set[str],
 ) -> Roles:
@@ -213,12 +194,12 @@ def _assemble(
         if name in block:
             if node.kind == "parameter":
                 profiled[name] = "a coefficient without prior that enters means linearly"
-            elif _families(node) <= set(FLAT):
+            elif families_of(node) <= set(FLAT):
                 how = "by Laplace's method" if name in use.curved else "that enters means linearly"
                 integrated[name] = f"a flat coefficient {how}"
             elif name in use.general:
                 how = f"integrated by Laplace's method{WORDS[use.general[name]]}"
-                integrated[name] = f"{min(_families(node))}; {how}"
+                integrated[name] = f"{min(families_of(node))}; {how}"
             elif name in use.curved:
                 integrated[name] = "Gaussian; integrated by Laplace's method"
             else:
@@ -226,7 +207,7 @@ def _assemble(
             continue
         reason = displaced.get(name) or use.nonlinear.get(name) or _why_curved(name, use)
         reason = reason or why_not(node) or _why_outer(node)
-        if node.values_in is not None or _families(node) & _DISCRETE:
+        if node.values_in is not None or families_of(node) & _DISCRETE:
             refused[name] = "it is discrete and unknown"
         elif name in partly:
             refused[name] = f"it has missing values that others depend on, and {reason}"
@@ -239,7 +220,7 @@ def _assemble(
     return Roles(integrated, profiled, outer, refused, tuple(sorted(apart)), _curved(dag, block, use))
 
 
-def _coefficients_of_curved_leaves(candidates: Mapping[str, Node], use: _Use) -> None:
+def _coefficients_of_curved_leaves(candidates: Mapping[str, Node], use: Nonlinearity) -> None:
     """Beside an integral that is an approximation, no coefficient without prior can be profiled exactly."""
     leaves = {leaf: why for name, found in use.curved.items() for leaf, why in found.items()
               if candidates[name].kind != "parameter"}  # fmt: skip
@@ -250,7 +231,7 @@ def _coefficients_of_curved_leaves(candidates: Mapping[str, Node], use: _Use) ->
             )
 
 
-def _is_outer_in_leaves(dag: Dag, node: Node, use: _Use) -> bool:
+def _is_outer_in_leaves(dag: Dag, node: Node, use: Nonlinearity) -> bool:
     """Whether a candidate that is nonlinear in leaves is maximised over rather than integrated.
 
     Coefficients without prior always are.  So are those with a Gaussian prior of their own where every
@@ -260,19 +241,19 @@ def _is_outer_in_leaves(dag: Dag, node: Node, use: _Use) -> bool:
         return False
     if node.kind == "parameter":
         return True
-    if node.plates or _families(node) <= set(FLAT):
+    if node.plates or families_of(node) <= set(FLAT):
         return False
     laws = {s.distribution.family for leaf in use.curved[node.name] for s in dag.nodes[leaf].statements
             if isinstance(s, Stochastic)}  # fmt: skip
     return laws <= {"Normal"}
 
 
-def _why_curved(name: str, use: _Use) -> str | None:
+def _why_curved(name: str, use: Nonlinearity) -> str | None:
     leaves = use.curved.get(name)
     return None if leaves is None else "; ".join(f"{why}, '{leaf}'" for leaf, why in leaves.items())
 
 
-def _curved(dag: Dag, block: list[str], use: _Use) -> dict[str, str]:
+def _curved(dag: Dag, block: list[str], use: Nonlinearity) -> dict[str, str]:
     """Observed nodes whose integrals are approximations, with the first reason."""
     found: dict[str, str] = {}
     for name in block:
@@ -333,10 +314,6 @@ _DOMAINS = {
 }
 
 
-def _families(node: Node) -> set[str]:
-    return {s.distribution.family for s in node.statements if isinstance(s, Stochastic | Joint)}
-
-
 def _is_candidate(node: Node) -> bool:
     for statement in node.statements:
         match statement:
@@ -378,7 +355,7 @@ def _rank(node: Node) -> int:
     """Latents on plates first, then coefficients with a prior, then those without."""
     if node.kind == "parameter":
         return 2
-    return 0 if node.plates and not _families(node) <= set(FLAT) else 1
+    return 0 if node.plates and not families_of(node) <= set(FLAT) else 1
 
 
 def _size(node: Node, dag: Dag, problem: Problem | None) -> float:
@@ -388,146 +365,3 @@ def _size(node: Node, dag: Dag, problem: Problem | None) -> float:
     for n in problem.shape(node.name):
         size *= n
     return size
-
-
-def _uses(dag: Dag, names: set[str], general: dict[str, str], must: set[str]) -> _Use:
-    use = _Use(general=general, must=must)
-    for name in general:
-        law = min(_families(dag.nodes[name]))
-        if law != "LogNormal":  # its logarithm is Gaussian
-            use.curved[name] = {name: f"its law is {law}"}
-    caches: dict[str | None, dict[str, Monomials]] = {}
-    for statement in dag.statements:
-        match statement:
-            case Stochastic(distribution=d, head=head, observed=observed):
-                own = observed or (head.name in general and d.family != "LogNormal")
-                leaf = head.name if own and d.family not in GAUSSIAN[1:] else None
-                _distribution_use(dag, d, names, use, caches.setdefault(leaf, {}), leaf)
-            case Joint(distribution=d):
-                _distribution_use(dag, d, names, use, caches.setdefault(None, {}), None)
-            case Covariance(expression=tree):
-                _mark(dag, (tree,), names, use, "it stands in a covariance")
-            case _:
-                continue
-    return use
-
-
-def _distribution_use(
-    dag: Dag, d: Distribution, names: set[str], use: _Use, cache: dict[str, Monomials], leaf: str | None
-) -> None:
-    for key, value in d.arguments:
-        trees: Iterable[ex.Expression]
-        if (
-            (d.family in GAUSSIAN or (d.family == "LogNormal" and leaf is None))
-            and key == "mu"
-            and isinstance(value, ex.Expression)
-        ):
-            for tree in value.items if isinstance(value, ex.Vector) else (value,):
-                for monomial in _monomials(dag, tree, names, use, cache, leaf):
-                    if leaf is not None and len(monomial & use.must) > 1:
-                        for name in monomial & use.must:
-                            why = f"it multiplies {_quoted(monomial & use.must - {name})}"
-                            use.curved.setdefault(name, {}).setdefault(leaf, why)
-                        continue
-                    use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
-            continue
-        if isinstance(value, ex.Expression):
-            trees = (value,)
-        else:
-            trees = tuple(distribution_expressions(Distribution(d.family, ((key, value),))))
-        _mark(dag, trees, names, use, f"it stands in {key} of {d.family}", leaf)
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{n}'" for n in sorted(names))
-
-
-def _mark(
-    dag: Dag, trees: Iterable[ex.Expression], names: set[str], use: _Use, why: str, leaf: str | None = None
-) -> None:
-    """Everything that these trees depend on, through deterministic nodes too, is nonlinear.
-
-    leaf : the observed node whose law the trees belong to; None for what no integral here can take.
-    """
-    queue = [r for tree in trees for r in ex.references(tree)]
-    seen: set[str] = set()
-    while queue:
-        reference = queue.pop()
-        name = reference.name
-        inside = tuple(i.reference for i in reference.indices or () if isinstance(i, ex.NodeIndex))
-        if inside and leaf is not None:
-            _mark(dag, inside, names, use, "it is used as an index")
-        if name in seen or name not in dag.nodes:
-            continue
-        seen.add(name)
-        if name in names:
-            if leaf is None:
-                use.nonlinear.setdefault(name, why)
-            else:
-                use.curved.setdefault(name, {}).setdefault(leaf, why)
-        if dag.nodes[name].kind == "deterministic":
-            for s in dag.nodes[name].statements:
-                if isinstance(s, Deterministic):
-                    queue.extend(ex.references(s.expression))
-
-
-_ONE: Monomials = frozenset((frozenset(),))
-
-
-def _monomials(
-    dag: Dag,
-    tree: ex.Expression,
-    names: set[str],
-    use: _Use,
-    cache: dict[str, Monomials],
-    leaf: str | None,
-) -> Monomials:
-    """Products of candidates that occur in a mean, deterministic nodes expanded."""
-
-    def down(t: ex.Expression) -> Monomials:
-        return _monomials(dag, t, names, use, cache, leaf)
-
-    match tree:
-        case ex.Reference(name, indices):
-            inside = tuple(i.reference for i in indices or () if isinstance(i, ex.NodeIndex))
-            _mark(dag, inside, names, use, "it is used as an index")
-            if use.general.get(name, IDENTITY) != IDENTITY:
-                why = f"it is integrated{WORDS[use.general[name]]}"
-                _mark(dag, (ex.Reference(name, ()),), names, use, why, leaf)
-                return _ONE
-            if name in names:
-                return frozenset((frozenset((name,)),))
-            if name in dag.nodes and dag.nodes[name].kind == "deterministic":
-                if name not in cache:
-                    cache[name] = _ONE
-                    found: set[frozenset[str]] = set()
-                    for s in dag.nodes[name].statements:
-                        if isinstance(s, Deterministic):
-                            found |= down(s.expression)
-                    cache[name] = frozenset(found)
-                return cache[name]
-            return _ONE
-        case ex.Unary(_, operand):
-            return down(operand)
-        case ex.Binary("+" | "-", left, right):
-            return down(left) | down(right)
-        case ex.Binary("*", left, right):
-            a, b = down(left), down(right)
-            for x in a:
-                for y in b:
-                    for name in x & y:
-                        _mark(
-                            dag, (ex.Reference(name, ()),), names, use, "it is multiplied with itself", leaf
-                        )
-            return frozenset(x | y for x in a for y in b)
-        case ex.Binary("/", left, right):
-            _mark(dag, (right,), names, use, "it stands in a denominator", leaf)
-            return down(left)
-        case ex.Reduction("sum" | "mean", body, _):
-            return down(body)
-        case ex.Call("if_else", (test, yes, no)):
-            _mark(dag, (test,), names, use, "it stands in a condition", leaf)
-            return down(yes) | down(no)
-        case _:
-            _mark(dag, (tree,), names, use, "it is inside a function", leaf)
-            return _ONE

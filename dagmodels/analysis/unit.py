@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dagmodels.analysis.laws import GAUSSIAN
 from dagmodels.analysis.linearity import Term, depends, linear_form
 from dagmodels.analysis.thresholds import Cut, cuts
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, Node, distribution_expressions, remembered
 from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
-
-GAUSSIAN = ("Normal", "MvNormal", "Simultaneous")
 
 
 @dataclass(frozen=True, slots=True)

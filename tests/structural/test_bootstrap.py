@@ -34,6 +34,7 @@ def _gaps(pupils):
     return pupils.assign(**{n: pupils[n].mask(rng.random(len(pupils)) < 0.1) for n in names})
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("text", "options"),
     [(FACTORS, {}), (FACTORS, {"group": "school"}), (FACTORS, {"missing": "fiml"}), (MEDIATION, {})],
@@ -64,7 +65,7 @@ def test_a_draw_is_the_fit_of_its_rows(pupils, text, options):
         assert chisq == pytest.approx(whole.measures["chisq"], rel=1e-7, abs=1e-7)
     again = refitter.with_sample(sample)
     np.testing.assert_allclose(again.estimates["se"], whole.estimates["se"], rtol=1e-5, atol=1e-7)
-    assert again.measures["chisq"] == pytest.approx(whole.measures["chisq"], rel=1e-7, abs=1e-6)
+    assert dict(again.measures) == pytest.approx(dict(whole.measures), rel=1e-6, abs=1e-6, nan_ok=True)
 
 
 def test_draws_are_reproducible_and_the_same_in_other_processes(mediation):

@@ -126,6 +126,13 @@ def test_hard_data_are_named(pupils):
         dm.cfa(FACTORS, pupils.head(6))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_variable_that_a_group_does_not_have_is_named(pupils):
+    gone = pupils.assign(x2=pupils["x2"].mask(pupils["school"] == "Pasteur"))
+    with pytest.raises(dm.FitError, match="no value of 'x2' in group 'Pasteur'"):
+        dm.cfa(FACTORS, gone, missing="fiml", group="school")
+
+
 def test_a_heywood_case_is_named_and_kept_apart_from_convergence():
     rng = np.random.default_rng(3)
     f = rng.normal(size=60)
@@ -180,7 +187,7 @@ def test_most_random_factor_models_converge():
 
 def test_the_plan_says_what_fit_does(pupils):
     """A model fits from moments, and its plan says so before."""
-    model = dm.read(FACTORS, data=pupils, format="lavaan", model_type="cfa")
+    model = dm.read(FACTORS, pupils, format="lavaan", model_type="cfa")
     told = str(model.plan()).split("  options:")[0]
     assert "exact maximum likelihood from moments" in told
     assert str(model.fit().plan).split("  options:")[0] == told

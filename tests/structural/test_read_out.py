@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.linalg import block_diag
 
 import dagmodels as dm
 from tests.structural.references import data, fits, fitted, reference
@@ -198,57 +199,73 @@ def test_residuals_of_correlations(three, pupils):
 
 
 def _dense_variances(fit):
-    """Sampling variances of moments, and of residuals, from whole matrices (Ogasawara 2001)."""
-    form, moments = fit.solution.form, fit.solution.at.moments
-    o, n, given = form.structure.observed, form.sample.rows, form.template.given
+    """Sampling variances of moments, and of residuals, of all groups from whole matrices (Ogasawara 2001)."""
+    form, moments, free = fit.solution.form, fit.solution.at.moments, fit.comparison.free
+    o, given, groups = form.structure.observed, form.template.given, range(form.structure.groups)
     p = o.size
     i, j = np.tril_indices(p)
     d = np.zeros((p * p, i.size))
     d[i * p + j, np.arange(i.size)] = d[j * p + i, np.arange(i.size)] = 1
-    sides = []
-    for cov in (moments.covariance[0][np.ix_(o, o)], fit.comparison.free.cov[0]):
-        w = np.linalg.inv(cov)
-        a = np.zeros((i.size + p, i.size + p))
-        a[: i.size, : i.size], a[i.size :, i.size :] = 0.5 * d.T @ np.kron(w, w) @ d, w
-        sides.append(a)
     own = np.concatenate([~(given[i] & given[j]), ~given & fit.naming.meanstructure])
     at = np.flatnonzero(own)
+
+    def weights(covariances):
+        found = []
+        for g, cov in zip(groups, covariances, strict=True):
+            w, n = np.linalg.inv(cov), form.sample.n[form.sample.group == g].sum()
+            found.append(n * block_diag(0.5 * d.T @ np.kron(w, w) @ d, w)[np.ix_(at, at)])
+        return block_diag(*found)
+
     x, h = fit.solution.optimum.x, 1e-5
 
     def vector(x):
         m = form.at(x).moments
-        return np.concatenate([m.covariance[0][np.ix_(o, o)][i, j], m.mean[0][o]])
+        return np.concatenate(
+            [np.concatenate([m.covariance[g][np.ix_(o, o)][i, j], m.mean[g][o]])[at] for g in groups]
+        )
 
-    delta = np.stack([(vector(x + h * e) - vector(x - h * e)) / (2 * h) for e in np.eye(x.size)], axis=1)[at]
-    a, g = sides[0][np.ix_(at, at)], np.linalg.inv(sides[1][np.ix_(at, at)])
-    q = np.eye(at.size) - delta @ np.linalg.pinv(delta.T @ a @ delta, hermitian=True) @ delta.T @ a
+    delta = np.stack([(vector(x + h * e) - vector(x - h * e)) / (2 * h) for e in np.eye(x.size)], axis=1)
+    a = weights([moments.covariance[g][np.ix_(o, o)] for g in groups])
+    g = np.linalg.inv(weights(free.cov))
+    q = np.eye(len(a)) - delta @ np.linalg.pinv(delta.T @ a @ delta, hermitian=True) @ delta.T @ a
     names = [form.variables[v][0] for v in o]
-    return names, i, j, at, np.diag(g) / n, np.diag(q @ g @ q.T) / n
+    sizes = (len(groups), at.size)
+    return names, i, j, at, np.diag(g).reshape(sizes), np.diag(q @ g @ q.T).reshape(sizes)
+
+
+def _check_residuals(fit):
+    names, i, j, at, plain, own = _dense_variances(fit)
+    for kind, variance in (("normalized", plain), ("standardized", own)):
+        raw, got = fit.residuals(), fit.residuals(kind)
+        for g in range(len(plain)):
+            group = fit.naming.groups[g]
+            left, right = (f if len(plain) == 1 else f[group] for f in (raw, got))
+            pairs = 0
+            for n, k in enumerate(at.tolist()):
+                if k < i.size:
+                    a, b = (f["cov"].loc[names[i[k]], names[j[k]]] for f in (left, right))
+                else:
+                    a, b = (f["mean"][names[k - i.size]] for f in (left, right))
+                v = variance[g, n]
+                if abs(a) > 1e-4 and v > 1e-7 * plain[g, n]:
+                    assert b == pytest.approx(a / np.sqrt(v), rel=1e-5), (kind, group, names, k)
+                    pairs += 1
+            assert pairs > 10
 
 
 @pytest.mark.parametrize(("case", "name"), COMPLETE)
 def test_standardized_residuals_by_whole_matrices(case, name):
-    fit = fitted(case, name)
-    names, i, j, at, plain, own = _dense_variances(fit)
-    for kind, variance in (("normalized", plain), ("standardized", own)):
-        raw, got = fit.residuals(), fit.residuals(kind)
-        pairs = 0
-        for k, v in zip(at.tolist(), variance.tolist(), strict=True):
-            if k < i.size:
-                a, b = (f["cov"].loc[names[i[k]], names[j[k]]] for f in (raw, got))
-            else:
-                a, b = (f["mean"][names[k - i.size]] for f in (raw, got))
-            if abs(a) > 1e-4 and v > 1e-7 * plain[at.tolist().index(k)]:
-                assert b == pytest.approx(a / np.sqrt(v), rel=1e-5), (kind, names, k)
-                pairs += 1
-        assert pairs > 10
+    _check_residuals(fitted(case, name))
 
 
-def test_residuals_under_missing_values(pupils):
+def test_residuals_of_groups_that_share_estimates(pupils):
+    """Both groups' data move equal loadings and intercepts, and so the residuals of each."""
+    _check_residuals(dm.cfa(FACTORS, pupils, group="school", group_equal=["loadings", "intercepts"]))
+
+
+def test_residuals_under_missing_values():
     fit = fitted("sem_holzinger_fiml", "main")
     assert np.abs(fit.residuals("cor")["cov"].to_numpy()).max() < 0.3
-    with pytest.raises(dm.FitError, match="need complete data"):
-        fit.residuals("standardized")
 
 
 def test_coefficients_and_their_covariance(three):

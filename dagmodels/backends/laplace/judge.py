@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
+from dagmodels.analysis.laws import GAUSSIAN
+from dagmodels.analysis.roles import Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
 from dagmodels.backends.laplace.restricted import method

@@ -18,7 +18,7 @@ from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
 from dagmodels.results.sem.definitions import Definitions
 from dagmodels.results.sem.incomplete_measures import incomplete_measures
-from dagmodels.results.sem.measures import Comparison, compare, measures
+from dagmodels.results.sem.measures import Comparison, compare, measures, refuse_unseen
 from dagmodels.results.sem.naming import SemNaming, SemRow
 from dagmodels.results.sem.positions import Positions, positions
 from dagmodels.results.sem.refitting import SemRefitter
@@ -347,6 +347,7 @@ def sem_fit(
     at = positions(solution, naming)
     covariance = inner.coordinate_covariance
     likelihood = solution.at.likelihood
+    refuse_unseen(solution.form, naming.groups)
     try:
         neighbours = compare if likelihood else compare_squares
         compared = neighbours(solution, meanstructure=naming.meanstructure)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.forms.moments import MomentsSolution
+from dagmodels.errors import FitError
+from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.saturated_moments import Unrestricted, independence, unrestricted
 
 Floats = NDArray[np.float64]
@@ -67,6 +68,24 @@ def compare(solution: MomentsSolution, *, meanstructure: bool) -> Comparison:
         unrestricted_value=-0.5 * saturated,
         free=free,
     )
+
+
+def refuse_unseen(form: MomentsForm, groups: tuple[str, ...]) -> None:
+    """Nothing compares with the means and covariances of a variable without any value in a group.
+
+    Raises
+    ------
+    FitError : such variables, with their groups.
+    """
+    sample = form.sample
+    names = [form.variables[v][0] for v in form.structure.observed.tolist()]
+    seen = np.array([sample.mask[sample.group == g].any(axis=0) for g in range(form.structure.groups)])
+    told = [
+        f"'{names[v]}'" + (f" in group '{groups[g]}'" if len(groups) > 1 else "")
+        for g, v in np.argwhere(~seen)
+    ]
+    if told:
+        raise FitError(f"there is no value of {', '.join(told)}; leave out the variable or the group")
 
 
 def _triangle(p: int) -> int:
@@ -251,18 +270,21 @@ def other_measures(c: Comparison, gfi: float, count: int) -> dict[str, float]:
 
 def _available(solution: MomentsSolution, c: Comparison) -> tuple[Floats, Floats]:
     """Means and covariances as the goodness of fit index weighs them: where values are missing, lavaan takes
-    each mean from all rows that have the variable and each covariance from all that have both."""
-    form = solution.form
-    if form.sample.complete:
+    each mean from all rows that have the variable and each covariance from all that have both. They follow
+    from the cells' statistics, for the rows may not be known; without two rows, c.free has the moment."""
+    sample = solution.form.sample
+    if sample.complete:
         return c.free.mean, c.free.cov
     mean, cov = np.array(c.free.mean), np.array(c.free.cov)
     for g in range(c.groups):
-        x = form.values[form.group_of == g]
-        there = ~np.isnan(x)
-        x, count = np.where(there, x, 0.0), there.astype(float)
-        both = count.T @ count
-        sums = x.T @ count  # of each variable over the rows that have both
-        with np.errstate(all="ignore"):
-            found = (x.T @ x - sums * sums.T / both) / (both - 1) * (len(x) - 1) / len(x)
-        mean[g], cov[g] = x.sum(axis=0) / count.sum(axis=0), np.where(both > 1, found, cov[g])
+        cells = np.flatnonzero(sample.group == g)
+        n, there = sample.n[cells], sample.mask[cells].astype(float)
+        x = np.where(sample.mask[cells], sample.mean[cells] - mean[g], 0.0)  # about these no digits are lost
+        count, both = n @ there, (n[:, None] * there).T @ there
+        sums = (n[:, None] * x).T @ there  # of each variable over the rows that have both
+        products = np.tensordot(n, sample.cov[cells], axes=1) + (n[:, None] * x).T @ x
+        scatter = products - sums * sums.T / np.maximum(both, 1)
+        share = (n.sum() - 1) / n.sum()
+        cov[g] = np.where(both > 1, scatter / np.maximum(both - 1, 1) * share, cov[g])
+        mean[g] += n @ x / np.maximum(count, 1)
     return mean, cov

@@ -3,11 +3,14 @@
 Standardized residuals follow Ogasawara (2001, Struct. Equ. Model. 8:421): with the derivatives D of the
 implied moments, their weight A (expected information of free moments at the implied ones) and the sampling
 covariance G of the data's moments, residuals have the covariance (I - E A) G (I - A E), E = D (D'A D)^-1 D'.
-Only its diagonal is needed, and low-rank products give it: no matrix is as large as covariances squared.
+Groups that share estimates share their sampling error too: E A G A E sums over all groups' data.
+Only the diagonal is needed, and low-rank products give it: no matrix is as large as covariances squared.
+With missing values see `incomplete_residuals`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +71,12 @@ def _order(fit: SemFit) -> Ints:
     return np.array([number[v] for v in fit.naming.observed])
 
 
+def _places(fit: SemFit) -> Ints:
+    """Their places among the form's observed variables."""
+    place = {int(v): n for n, v in enumerate(fit.solution.form.structure.observed)}
+    return np.array([place[int(v)] for v in _order(fit)])
+
+
 def _implied(fit: SemFit, g: int) -> tuple[Floats, Floats]:
     at, moments = _order(fit), fit.solution.at.moments
     return moments.covariance[g][np.ix_(at, at)], moments.mean[g][at]
@@ -75,8 +84,7 @@ def _implied(fit: SemFit, g: int) -> tuple[Floats, Floats]:
 
 def _data(fit: SemFit, g: int) -> tuple[Floats, Floats]:
     """The data's moments, by maximum likelihood where values are missing."""
-    place = {int(v): n for n, v in enumerate(fit.solution.form.structure.observed)}
-    at, free = np.array([place[int(v)] for v in _order(fit)]), fit.comparison.free
+    at, free = _places(fit), fit.comparison.free
     return free.cov[g][np.ix_(at, at)], free.mean[g][at]
 
 
@@ -95,65 +103,97 @@ def _shown(fit: SemFit, parts: list[Any]) -> dict[str, Any]:
 
 def _variances(fit: SemFit, plain: bool) -> list[tuple[Floats, Floats]]:
     """Sampling variances of the data's covariances and means, or of the residuals, by group."""
-    form, moments = fit.solution.form, fit.solution.at.moments
+    form, at = fit.solution.form, fit.solution.at
     if not form.sample.complete:
-        raise FitError(
-            "normalized and standardized residuals need complete data; type='cor' takes missing values"
-        )
-    order, means = _order(fit), fit.naming.meanstructure
-    place = {int(v): n for n, v in enumerate(form.structure.observed)}
-    given = form.template.given[[place[int(v)] for v in order]]
-    whole = 0.5 * fit.solution.at.information()
-    coordinates = _solved(whole, fit)
+        from dagmodels.results.sem.incomplete_residuals import variances
+
+        found = variances(fit, plain)
+        place = _places(fit)
+        return [(cov[np.ix_(place, place)], mean[place]) for cov, mean in found]
+    groups = [_Group.of(fit, g) for g in range(form.structure.groups)]
+    if plain:
+        return [(g.cov, g.mean) for g in groups]
+    inverse = solved(0.5 * at.information(), fit)
+    duals = [g.dual() for g in groups]
+    meat = np.sum([g.meat(*d) for g, d in zip(groups, duals, strict=True)], axis=0)
+    middle = inverse @ meat @ inverse
     found = []
-    for g in range(form.structure.groups):
+    for g, (_, moved, _, shift) in zip(groups, duals, strict=True):
+        lost = _explained(g.slopes, g.level, moved, shift, inverse, middle)
+        found.append((left(g.cov, lost[0]), left(g.mean, lost[1])))
+    return found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Group:
+    """Of one group with complete data: rows n, the data's covariances s, what covariates say of them q,
+    derivatives of the implied moments (slopes (k, p, p), level (k, p)), their weight's w (p, p), and sampling
+    variances of the data's moments."""
+
+    n: float
+    s: Floats
+    q: Floats
+    slopes: Floats
+    level: Floats
+    w: Floats
+    cov: Floats
+    mean: Floats
+
+    @classmethod
+    def of(cls, fit: SemFit, g: int) -> _Group:
+        form, order = fit.solution.form, _order(fit)
+        given = form.template.given[_places(fit)]
         n = float(form.sample.n[form.sample.group == g].sum())
         s, _ = _data(fit, g)
         q = np.zeros_like(s)
         if given.any():  # what covariates, which are fixed, say of each covariance
             q = s[:, given] @ np.linalg.solve(s[np.ix_(given, given)], s[given])
         d, e = np.diag(s), np.diag(q)
-        cov, mean = (np.outer(d, d) + s**2 - np.outer(e, e) - q**2) / n, (d - e) / n
-        if not plain:
-            slopes, level = _slopes(fit, g, order)
-            w = np.linalg.inv(moments.covariance[g][np.ix_(order, order)])
-            lost = _explained(slopes, level if means else np.zeros_like(level), w, s, q, n, coordinates)
-            cov, mean = (_left(v, x) for v, x in zip((cov, mean), lost, strict=True))
-        found.append((cov, mean))
-    return found
+        slopes, level = _slopes(fit, g, order)
+        if not fit.naming.meanstructure:
+            level = np.zeros_like(level)
+        w = np.linalg.inv(_implied(fit, g)[0])
+        cov = (np.outer(d, d) + s**2 - np.outer(e, e) - q**2) / n
+        return cls(n, s, q, slopes, level, w, cov, (d - e) / n)
+
+    def dual(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """A times each derivative, as symmetric matrices, and G A times it; the same of means."""
+        dual = self.w @ self.slopes @ self.w
+        pull = self.level @ self.w
+        moved = self.s @ dual @ self.s - self.q @ dual @ self.q
+        return dual, moved, pull, pull @ (self.s - self.q)
+
+    def meat(self, dual: Floats, moved: Floats, pull: Floats, shift: Floats) -> Floats:
+        """D'A G A D."""
+        k = len(dual)
+        return self.n * (0.5 * dual.reshape(k, -1) @ moved.reshape(k, -1).T + pull @ shift.T)
 
 
-def _left(variance: Floats, lost: Floats) -> Floats:
+def left(variance: Floats, lost: Floats) -> Floats:
     """What is left of a variance; nothing where the model fits the moment whatever the data are."""
     return np.where(variance - lost > LEAST * variance, variance - lost, 0.0)
 
 
-def _solved(information: Floats, fit: SemFit) -> Floats:
-    """Inverse information of the coordinates; those on a bound say nothing."""
-    free = np.flatnonzero(~fit.solution.optimum.active)
-    found = np.zeros_like(information)
-    inner = information[np.ix_(free, free)]
+def solved(information: Floats, fit: SemFit) -> Floats:
+    """Inverse information of the coordinates where they are free: off bounds, along binding constraints."""
+    solution = fit.solution
+    along = np.eye(len(information))[:, ~solution.optimum.active]
+    if solution.constrained is not None:
+        along = solution.constrained.tangent
+    inner = along.T @ information @ along
     d = 1.0 / np.sqrt(np.maximum(np.diag(inner), 1e-300))
-    found[np.ix_(free, free)] = np.linalg.pinv(inner * d[:, None] * d, hermitian=True) * d[:, None] * d
-    return found
+    return along @ (np.linalg.pinv(inner * d[:, None] * d, hermitian=True) * d[:, None] * d) @ along.T
 
 
 def _explained(
-    slopes: Floats, level: Floats, w: Floats, s: Floats, q: Floats, n: float, inverse: Floats
+    slopes: Floats, level: Floats, moved: Floats, shift: Floats, inverse: Floats, middle: Floats
 ) -> tuple[Floats, Floats]:
-    """What the estimates take off the sampling variances: diagonals of E A G + G A E - E A G A E.
+    """What the estimates take off a group's sampling variances: diagonals of E A G + G A E - E A G A E.
 
-    slopes : (k, p, p) derivatives of the implied covariances. level : (k, p) of the means.
+    The last holds all groups, whose data move the estimates that they share. See `_Group`.
     """
-    dual = w @ slopes @ w  # A times each derivative, as a symmetric matrix
-    moved = s @ dual @ s - q @ dual @ q  # G A times it
-    pull = level @ w
-    shift = pull @ (s - q)
-    k = len(slopes)
-    meat = n * (0.5 * dual.reshape(k, -1) @ moved.reshape(k, -1).T + pull @ shift.T)
     turned = np.tensordot(inverse, slopes, axes=1)
     turned_level = inverse @ level
-    middle = inverse @ meat @ inverse
     cov = 2 * np.einsum("kij,kij->ij", turned, moved) - np.einsum(
         "kij,kl,lij->ij", slopes, middle, slopes, optimize=True
     )

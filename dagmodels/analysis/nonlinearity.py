@@ -1,0 +1,183 @@
+"""Where candidates for integration do not enter the graph linearly: in scales, in functions, in products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dagmodels.analysis.general import IDENTITY, WORDS
+from dagmodels.analysis.laws import GAUSSIAN, families_of
+from dagmodels.graph import expression as ex
+from dagmodels.graph.dag import Dag, distribution_expressions
+from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
+
+Monomials = frozenset[frozenset[str]]
+_ONE: Monomials = frozenset((frozenset(),))
+
+
+@dataclass(slots=True)
+class Nonlinearity:
+    """Where candidates do not enter linearly.
+
+    nonlinear : those that no integral here can take, with a reason. curved : those that are nonlinear in
+        observed nodes only, with these nodes and a reason. products : pairs multiplied in a Normal mean.
+    general : candidates that are not Gaussian, with their scales; their own laws count as observed nodes' do.
+    must : those that have to be integrated.
+    """
+
+    nonlinear: dict[str, str] = field(default_factory=dict)
+    curved: dict[str, dict[str, str]] = field(default_factory=dict)
+    products: set[frozenset[str]] = field(default_factory=set)
+    general: dict[str, str] = field(default_factory=dict)
+    must: set[str] = field(default_factory=set)
+
+
+def nonlinearity(dag: Dag, names: set[str], general: dict[str, str], must: set[str]) -> Nonlinearity:
+    """Of the candidates `names`; general, must : see `Nonlinearity`."""
+    use = Nonlinearity(general=general, must=must)
+    for name in general:
+        law = min(families_of(dag.nodes[name]))
+        if law != "LogNormal":  # its logarithm is Gaussian
+            use.curved[name] = {name: f"its law is {law}"}
+    caches: dict[str | None, dict[str, Monomials]] = {}
+    for statement in dag.statements:
+        match statement:
+            case Stochastic(distribution=d, head=head, observed=observed):
+                own = observed or (head.name in general and d.family != "LogNormal")
+                leaf = head.name if own and d.family not in GAUSSIAN[1:] else None
+                _distribution_use(dag, d, names, use, caches.setdefault(leaf, {}), leaf)
+            case Joint(distribution=d):
+                _distribution_use(dag, d, names, use, caches.setdefault(None, {}), None)
+            case Covariance(expression=tree):
+                _mark(dag, (tree,), names, use, "it stands in a covariance")
+            case _:
+                continue
+    return use
+
+
+def _distribution_use(
+    dag: Dag,
+    d: Distribution,
+    names: set[str],
+    use: Nonlinearity,
+    cache: dict[str, Monomials],
+    leaf: str | None,
+) -> None:
+    for key, value in d.arguments:
+        trees: Iterable[ex.Expression]
+        if (
+            (d.family in GAUSSIAN or (d.family == "LogNormal" and leaf is None))
+            and key == "mu"
+            and isinstance(value, ex.Expression)
+        ):
+            for tree in value.items if isinstance(value, ex.Vector) else (value,):
+                for monomial in _monomials(dag, tree, names, use, cache, leaf):
+                    if leaf is not None and len(monomial & use.must) > 1:
+                        for name in monomial & use.must:
+                            why = f"it multiplies {_quoted(monomial & use.must - {name})}"
+                            use.curved.setdefault(name, {}).setdefault(leaf, why)
+                        continue
+                    use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
+            continue
+        if isinstance(value, ex.Expression):
+            trees = (value,)
+        else:
+            trees = tuple(distribution_expressions(Distribution(d.family, ((key, value),))))
+        _mark(dag, trees, names, use, f"it stands in {key} of {d.family}", leaf)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{n}'" for n in sorted(names))
+
+
+def _mark(
+    dag: Dag,
+    trees: Iterable[ex.Expression],
+    names: set[str],
+    use: Nonlinearity,
+    why: str,
+    leaf: str | None = None,
+) -> None:
+    """Everything that these trees depend on, through deterministic nodes too, is nonlinear.
+
+    leaf : the observed node whose law the trees belong to; None for what no integral here can take.
+    """
+    queue = [r for tree in trees for r in ex.references(tree)]
+    seen: set[str] = set()
+    while queue:
+        reference = queue.pop()
+        name = reference.name
+        inside = tuple(i.reference for i in reference.indices or () if isinstance(i, ex.NodeIndex))
+        if inside and leaf is not None:
+            _mark(dag, inside, names, use, "it is used as an index")
+        if name in seen or name not in dag.nodes:
+            continue
+        seen.add(name)
+        if name in names:
+            if leaf is None:
+                use.nonlinear.setdefault(name, why)
+            else:
+                use.curved.setdefault(name, {}).setdefault(leaf, why)
+        if dag.nodes[name].kind == "deterministic":
+            for s in dag.nodes[name].statements:
+                if isinstance(s, Deterministic):
+                    queue.extend(ex.references(s.expression))
+
+
+def _monomials(
+    dag: Dag,
+    tree: ex.Expression,
+    names: set[str],
+    use: Nonlinearity,
+    cache: dict[str, Monomials],
+    leaf: str | None,
+) -> Monomials:
+    """Products of candidates that occur in a mean, deterministic nodes expanded."""
+
+    def down(t: ex.Expression) -> Monomials:
+        return _monomials(dag, t, names, use, cache, leaf)
+
+    match tree:
+        case ex.Reference(name, indices):
+            inside = tuple(i.reference for i in indices or () if isinstance(i, ex.NodeIndex))
+            _mark(dag, inside, names, use, "it is used as an index")
+            if use.general.get(name, IDENTITY) != IDENTITY:
+                why = f"it is integrated{WORDS[use.general[name]]}"
+                _mark(dag, (ex.Reference(name, ()),), names, use, why, leaf)
+                return _ONE
+            if name in names:
+                return frozenset((frozenset((name,)),))
+            if name in dag.nodes and dag.nodes[name].kind == "deterministic":
+                if name not in cache:
+                    cache[name] = _ONE
+                    found: set[frozenset[str]] = set()
+                    for s in dag.nodes[name].statements:
+                        if isinstance(s, Deterministic):
+                            found |= down(s.expression)
+                    cache[name] = frozenset(found)
+                return cache[name]
+            return _ONE
+        case ex.Unary(_, operand):
+            return down(operand)
+        case ex.Binary("+" | "-", left, right):
+            return down(left) | down(right)
+        case ex.Binary("*", left, right):
+            a, b = down(left), down(right)
+            for x in a:
+                for y in b:
+                    for name in x & y:
+                        _mark(
+                            dag, (ex.Reference(name, ()),), names, use, "it is multiplied with itself", leaf
+                        )
+            return frozenset(x | y for x in a for y in b)
+        case ex.Binary("/", left, right):
+            _mark(dag, (right,), names, use, "it stands in a denominator", leaf)
+            return down(left)
+        case ex.Reduction("sum" | "mean", body, _):
+            return down(body)
+        case ex.Call("if_else", (test, yes, no)):
+            _mark(dag, (test,), names, use, "it stands in a condition", leaf)
+            return down(yes) | down(no)
+        case _:
+            _mark(dag, (tree,), names, use, "it is inside a function", leaf)
+            return _ONE
