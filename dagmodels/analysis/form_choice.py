@@ -61,9 +61,12 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
         named = ", ".join(f"'{n}'" for n in integrated[:3])
         verb = "has a prior and is" if len(integrated) == 1 else "have priors and are"
         return FormChoice("field", f"{named} {verb} integrated")
+    loaded = _loaded(dag)
+    if not loaded and all(dag.nodes[n].observed for n in found.nodes):
+        return FormChoice("field", f"no '{found.plate}' has a latent node")
     if told := _lost_covariates(problem, found):
         return FormChoice("field", told)
-    if loaded := _loaded(dag):
+    if loaded:
         latent, loading = loaded
         return FormChoice("moments", f"'{latent}' is latent and has a free loading, {loading}", either=True)
     return _by_patterns(dag, problem, found)
@@ -72,8 +75,6 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
 def _by_patterns(dag: Dag, problem: Problem | None, found: Unit) -> FormChoice:
     """Without loadings: by the number of groups and missing patterns of the data."""
     latent = [n for n in found.nodes if not dag.nodes[n].observed]
-    if not latent:
-        return FormChoice("field", f"no '{found.plate}' has a latent node")
     named = ", ".join(f"'{n}'" for n in latent[:3])
     if problem is None:
         return FormChoice("field", f"{named} {_have(latent)} no free loading")

@@ -47,11 +47,8 @@ def augmentation(moments: Moments, least: float = 1e-8) -> Ints:
     group: with it the complete data would have a singular covariance.
     """
     s = moments.structure
-    own = (s.kind == 1) & (s.row == s.column)
-    varies = (np.einsum("gvv->gv", s.covariances) != 0).any(axis=0)
-    varies[s.row[own]] = True
     kept = s.observed.tolist()
-    for v in np.flatnonzero(varies).tolist():
+    for v in np.flatnonzero(s.varying).tolist():
         if v not in kept and all(_left(c, kept, v) > least * c[v, v] > 0 for c in moments.covariance):
             kept.append(v)
     return np.array(kept, dtype=np.int64)

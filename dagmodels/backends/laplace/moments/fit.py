@@ -26,7 +26,6 @@ from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.moment_constraints import TapeConstraints
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.constrained import FEASIBLE, Constrained, constrained
-from dagmodels.numerics.moments import COVARIANCE
 from dagmodels.numerics.optimise import Optimum
 from dagmodels.numerics.scoring import score
 
@@ -39,7 +38,7 @@ GRADIENT_LIMIT = 1e-5
 NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
-EDGE = 1e-6  # share of a variable's variance that its residual must have to lie inside
+EDGE = 1e-6  # share of an observed variance that each residual must have to lie inside
 OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters")
 
 
@@ -87,17 +86,16 @@ def fit_if_regular(problem: Problem, found: Unit, plan: Plan, options: Mapping[s
 
 
 def _irregular(solution: MomentsSolution) -> str | None:
-    """A variable whose residual has hardly any variance of its own, given the other residuals."""
+    """A variable whose residual has hardly any variance given the other residuals, in units of the observed
+    variables that it moves."""
     form, s = solution.form, solution.form.structure
     _, p, _ = s.filled(solution.at.entries)
-    own = s.row[(s.kind == COVARIANCE) & (s.row == s.column)]
-    varies = (np.einsum("gvv->gv", s.covariances) != 0).any(axis=0)
-    varies[own] = True
-    varies[s.observed[form.template.given]] = False
-    at = np.flatnonzero(varies)
+    at = np.setdiff1d(np.flatnonzero(s.varying), s.observed[form.template.given])
     for g in range(s.groups):
-        total = np.sqrt(solution.at.moments.covariance[g].diagonal()[at])
-        sizes, vectors = np.linalg.eigh(p[g][np.ix_(at, at)] / total[:, None] / total)
+        m, o = solution.at.moments, s.observed
+        spread = np.sqrt(m.covariance[g].diagonal()[o])
+        share = (np.abs(m.b[g][np.ix_(o, at)]) / spread[:, None]).max(axis=0)  # of what is observed
+        sizes, vectors = np.linalg.eigh(p[g][np.ix_(at, at)] * share[:, None] * share)
         if at.size and sizes[0] < EDGE:
             return form.variables[at[int(np.argmax(np.abs(vectors[:, 0])))]][0]
     return None
