@@ -123,7 +123,7 @@ class Graph(Builder):
         from dagmodels.dispatch.plan import make_plan
 
         self._check_call(method)
-        known = replace(self._facts(data, observed=True), form=str(options.get("form", "")))
+        known = replace(self._facts(data, observed=True), options=options)
         return make_plan(known, method, options)
 
     def fit(
@@ -165,9 +165,7 @@ class Graph(Builder):
         from dagmodels.dispatch.registry import backends
 
         self._check_call(method, seed)
-        known = replace(
-            self._facts(self.data_or_file(data), observed=True), form=str(options.get("form", ""))
-        )
+        known = replace(self._facts(self.data_or_file(data), observed=True), options=options)
         assert known.problem is not None
         if check:
             faults = [ModelError(f.message, node=f.nodes[0], hint=f.hint) for f in known.findings]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from dagmodels.analysis import laws
 from dagmodels.analysis.finding import Finding
+from dagmodels.analysis.form_choice import FormChoice, form_choice
 from dagmodels.analysis.gaussianity import GaussianNode, conditionally_gaussian, gaussian_nodes
 from dagmodels.analysis.identification import identification, identification_by_data
 from dagmodels.analysis.improper import improper
@@ -18,7 +20,6 @@ from dagmodels.analysis.loops import loops
 from dagmodels.analysis.nesting import Nesting, nesting
 from dagmodels.analysis.reach import Reach
 from dagmodels.analysis.separation import ancestors, stochastic_parents
-from dagmodels.analysis.unit import Unit, unit
 from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, Node
 from dagmodels.graph.plate import Plate
@@ -54,7 +55,7 @@ class NodeFacts:
 class Facts:
     """Facts about `graph`, and about `problem` where data are bound; see `facts`.
 
-    form : the numeric form that the user asks for, "" for none.
+    options : the user's, of the fit; they may decide on the numeric form.
     by_moments : finds what the means and covariances of a problem leave unidentified, where it is fitted from
         these (`forms.moment_identification`).
     told_apart : whoever made the graph from these data has seen to it that no combination of coefficients
@@ -64,7 +65,7 @@ class Facts:
     graph: Dag
     problem: Problem | None = None
     told_apart: bool = False
-    form: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     by_moments: Callable[[Problem], tuple[Finding, ...]] | None = None
 
     @cached_property
@@ -235,13 +236,17 @@ class Facts:
         return loops(self.graph) if self.problem is None else self.structure.loops
 
     @cached_property
+    def form(self) -> FormChoice:
+        """The numeric form of a linear Gaussian graph of units, and why."""
+        return form_choice(self.graph, self.problem, self.options)
+
+    @cached_property
     def identification(self) -> tuple[Finding, ...]:
         """Unidentified parameters, named, with what would fix them."""
         if self.problem is None:
             return identification(self.reach)
         known = self.structure.identification
-        found = unit(self.graph)
-        if self.form == "moments" or (not self.form and isinstance(found, Unit) and found.needed):
+        if self.form.form == "moments":
             # collinear columns are seen in the covariance matrix itself
             return known if known or self.by_moments is None else self.by_moments(self.problem)
         return (*known, *identification_by_data(self.problem, self.reach, known, self.told_apart))

@@ -77,6 +77,13 @@ class Structure:
         return self.sequence.size == self.order
 
     @cached_property
+    def varying(self) -> NDArray[np.bool_]:
+        """Variables whose residuals have a variance, fixed or free, in some group, (t,)."""
+        found = (np.diagonal(self.covariances, axis1=1, axis2=2) != 0).any(axis=0)
+        found[self.row[(self.kind == COVARIANCE) & (self.row == self.column)]] = True
+        return found
+
+    @cached_property
     def entries(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Kind, group, row and column as kernels take them."""
         found = (self.kind, self.group, self.row, self.column)

@@ -80,12 +80,13 @@ def score(
         damping = 0.0 if damping < 1e-6 else damping * 0.1
         if fraction < 0.2:
             damping = max(damping, 1e-3)
-    return _certified(x, point, lower, upper, iterations, message)
+    return certified(x, point, lower, upper, iterations, message)
 
 
-def _certified(
+def certified(
     x: Floats, point: Point, lower: Floats, upper: Floats, iterations: int, message: str
 ) -> Optimum:
+    """A place with the exact Hessian's decrement and smallest eigenvalue, active bounds left out."""
     g, hessian = point.gradient, point.hessian()
     active = ((x <= lower) & (g > 0)) | ((x >= upper) & (g < 0)) | (lower == upper)
     at = np.flatnonzero(~active)

@@ -118,7 +118,7 @@ def test_both_forms_agree(text, missing):
 def test_standard_errors_are_the_joint_observed_ones():
     frames = data(FACTOR, 3, False)
     g = dm.read(FACTOR)
-    a, b = g.fit(frames, form="moments"), g.fit(frames, form="field", se="joint")
+    a, b = g.fit(frames, form="moments", se="joint"), g.fit(frames, form="field", se="joint")
     left, right = a.estimates.set_index("name")["se"], b.estimates.set_index("name")["se"]
     np.testing.assert_allclose(left, right.loc[left.index], rtol=1e-4)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.form_choice import form_choice
 from dagmodels.analysis.roles import roles
 from dagmodels.analysis.unit import Unit, unit
 from dagmodels.backends.laplace.first_stage import first_stage
@@ -67,17 +68,23 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     from dagmodels.numerics import objective_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
-    from dagmodels.backends.laplace.judge import FORMS, by_moments
+    from dagmodels.backends.laplace.judge import FORMS
 
-    form = str(options.get("form", ""))
-    if form and form not in FORMS:
-        raise FitError(f"form={form!r} is neither 'field' nor 'moments'")
-    if not options.get("posterior") and by_moments(problem.graph, form):
+    choice = form_choice(problem.graph, problem, options)
+    if choice.form not in FORMS:
+        raise FitError(f"form={choice.form!r} is neither 'field' nor 'moments'")
+    if not options.get("posterior") and choice.form == "moments":
         from dagmodels.backends.laplace.moments.fit import fit as fit_moments
+        from dagmodels.backends.laplace.moments.fit import fit_if_regular
 
         found = unit(problem.graph)
         assert isinstance(found, Unit)  # the verdict said so
-        return fit_moments(problem, found, plan, options)
+        if not choice.either:
+            return fit_moments(problem, found, plan, options)
+        fitted = fit_if_regular(problem, found, plan, options)
+        if not isinstance(fitted, str):
+            return fitted
+        plan = replace(plan, notes=(*plan.notes, f"the field form served in the end: {fitted}"))
     began = time.process_time()
     se, order = _options(options)
     refuse_unseen(problem)

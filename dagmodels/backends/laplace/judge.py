@@ -40,27 +40,22 @@ FORMS = ("field", "moments")
 
 def judge(facts: Facts) -> Verdict:
     """The verdict with reasons that name nodes."""
-    dag = facts.graph
-    if by_moments(dag, facts.form):
-        return moments_verdict(dag)
+    dag, choice = facts.graph, facts.form
+    if choice.form == "moments":
+        return moments_verdict(dag, choice.why)
     found = roles(dag, facts.problem)
     key = ("laplace verdict", id(found))  # the roles of a graph are kept as long as it is
     if key not in dag.memo:
         dag.memo[key] = found, _verdict(dag, found)
     _, verdict = cast(tuple[Roles, Verdict], dag.memo[key])
-    return replace(verdict, cost=cost(facts.problem, found)) if verdict.accepts else verdict
+    if not verdict.accepts:
+        return verdict
+    told = (f"form: field, because {choice.why}",) if choice.why and isinstance(unit(dag), Unit) else ()
+    return replace(verdict, because=(*verdict.because, *told), cost=cost(facts.problem, found))
 
 
-def by_moments(dag: Dag, form: str = "") -> bool:
-    """Whether the graph is fitted from the moments of one unit: where that is asked for, or needed."""
-    if form in FORMS:
-        return form == "moments"
-    found = unit(dag)
-    return isinstance(found, Unit) and bool(found.needed)
-
-
-def moments_verdict(dag: Dag) -> Verdict:
-    """The answer for a graph that is to be fitted from moments."""
+def moments_verdict(dag: Dag, why: str) -> Verdict:
+    """The answer for a graph that is to be fitted from moments; why : of the form."""
     found = unit(dag)
     if isinstance(found, NoUnit):
         return Verdict("laplace", accepts=False, because=found.because)
@@ -76,7 +71,7 @@ def moments_verdict(dag: Dag) -> Verdict:
         because=(
             f"every '{found.plate}' is an independent draw of one linear Gaussian law{within}: "
             f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their means and covariances",
-            *found.needed[:1],
+            f"form: moments, because {why}",
         ),
         method="exact maximum likelihood from moments",
         roles=(

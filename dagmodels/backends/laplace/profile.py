@@ -50,7 +50,7 @@ def refusal(solution: Solution, target: Target) -> str | None:
     """Why an estimate has no profile; None where it has one."""
     field = solution.field
     outer = {c.node for c in field.coordinates}
-    nodes = {_node(name) for name in target.sources}
+    nodes = {node_of(name) for name in target.sources}
     if nodes <= outer:
         return None
     if len(target.sources) != 1 or not nodes <= set(field.rows):
@@ -71,11 +71,11 @@ def profiles(solution: Solution, targets: Sequence[Target], level: float) -> lis
     best = maximum_likelihood(solution)
     found = []
     for target in targets:
-        if {_node(n) for n in target.sources} <= {c.node for c in best.field.coordinates}:
+        if {node_of(n) for n in target.sources} <= {c.node for c in best.field.coordinates}:
             profile = _outer_profile(best, target)
         else:
             profile = _held_profile(best, target, order)
-        found.append(_limits(profile, z))
+        found.append(limits_of(profile, z))
     return found
 
 
@@ -98,7 +98,8 @@ def _all_flat(statements: Sequence[object]) -> bool:
     return all(isinstance(s, Stochastic) and s.distribution.family == "Flat" for s in statements)
 
 
-def _node(name: str) -> str:
+def node_of(name: str) -> str:
+    """The node of an estimate."""
     return re.split(r"[\[]", name, maxsplit=1)[0]
 
 
@@ -130,7 +131,7 @@ class Profile:
     inverse: Callable[[float], float]
 
 
-def _limits(profile: Profile, z: float) -> Limits:
+def limits_of(profile: Profile, z: float) -> Limits:
     """Both limits; an edge of the domain where the criterion has not risen enough there."""
     if not np.isfinite(profile.value):
         return Limits(np.nan, np.nan)
@@ -218,7 +219,7 @@ def _outer_profile(best: Solution, target: Target) -> Profile:
     field, evaluator, optimum = best.field, best.evaluator, best.optimum
     f = Objective(field, evaluator, Space.of(field, best.scale))
     s = f.space
-    logs = all(c.kind == "log" for c in field.coordinates if c.node in {_node(n) for n in target.sources})
+    logs = all(c.kind == "log" for c in field.coordinates if c.node in {node_of(n) for n in target.sources})
     h = _Function(best, layout(best), target, logs=logs)
     value, slope = h(optimum.x)
     if not np.isfinite(value):
@@ -300,7 +301,7 @@ def _held_profile(best: Solution, target: Target, order: int) -> Profile:
 
     found = layout(best)
     (name,) = target.sources
-    node = _node(name)
+    node = node_of(name)
     number = found.unknowns.names.index(name)
     place = int(np.flatnonzero(found.unknowns.places[node] == number)[0])
     value, se = found.unknowns.value[number], float(np.sqrt(found.unknowns.covariance[number, number]))

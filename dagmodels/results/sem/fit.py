@@ -375,6 +375,7 @@ def sem_fit(
         "estimate_columns": columns,
         "measures": found,
         "n_parameters": compared.parameters,
+        "n_observations": int(solution.form.sample.rows),
         "covariance_names": tuple(columns["name"]),
         "covariance_matrix": total,
     }

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Errors:
-    """The inverse information, or a sandwich of `forms.casewise.KINDS`.
+    """The inverse information, "conditional", or a sandwich of `forms.casewise.KINDS`.
 
     clusters : codes of the rows for "robust.cluster".
+    profiled : nodes whose errors are given all other unknowns, as in the field form, for "conditional".
     """
 
     kind: str = "standard"
     clusters: NDArray[Any] | None = None
+    profiled: tuple[str, ...] = ()
 
 
 STANDARD = Errors()

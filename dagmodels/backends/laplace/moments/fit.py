@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.analysis.unit import Unit
+from dagmodels.analysis.form_choice import MOMENTS_OPTIONS
+from dagmodels.analysis.roles import roles
+from dagmodels.analysis.unit import Unit, unit
 from dagmodels.backends.laplace.moments.errors import Errors
 from dagmodels.backends.laplace.moments.given import given_form, squares
 from dagmodels.backends.laplace.moments.start import starting_point
@@ -21,6 +23,7 @@ from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places, uses
+from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.moment_constraints import TapeConstraints
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.constrained import FEASIBLE, Constrained, constrained
@@ -36,41 +39,92 @@ GRADIENT_LIMIT = 1e-5
 NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
+EDGE = 1e-6  # share of an observed variance that each residual must have to lie inside
 OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters", "estimator")
 
 
-def fit(problem: Problem, unit: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
+def fit(problem: Problem, found: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the form, maximise, report.
 
     Options: `information` = "observed" (exact Hessian) or "expected", for standard errors; `statistics` =
     `Covariances` that stand in place of rows, of which the problem has one for each group; `constraints` =
-    those of `forms.moment_constraints`, which the optimum has to keep; `se` = "standard", or a sandwich:
-    "robust.huber.white" (outer products of units' scores), "robust.sem" (distribution-free, complete data),
-    "robust.cluster" with `clusters`, a code for each unit; `estimator` = "ML", or least squares by one of
-    `forms.build_least_squares.WEIGHTINGS`, which ordered variables need ("DWLS" unless said otherwise).
+    those of `forms.moment_constraints`, which the optimum has to keep; `se` = "conditional" (of coefficients
+    given all other unknowns, as in the field form: the default where that would serve), "joint" or
+    "standard" (the default elsewhere), or a sandwich: "robust.huber.white" (outer products of units'
+    scores), "robust.sem" (distribution-free, complete data), "robust.cluster" with `clusters`, a code for
+    each unit; `estimator` = "ML", or least squares by one of `forms.build_least_squares.WEIGHTINGS`, which
+    ordered variables need ("DWLS" unless said otherwise).
     """
     from dagmodels.backends.laplace.moments.report import report
 
     began = time.process_time()
+    form, expected, errors = prepared("laplace", problem, found, options)
+    if kept := tuple(options.get("constraints", ())):
+        form = replace(form, constraints=TapeConstraints(form.template, kept))
+    return report(solve(form, began), plan, expected=expected, errors=errors)
+
+
+def fit_if_regular(problem: Problem, found: Unit, plan: Plan, options: Mapping[str, Any]) -> Fit | str:
+    """The same where the optimum lies inside of all that the laws allow; else why it does not.
+
+    The moments' unknowns may leave that domain (a covariance of latents beyond their variances) or end on its
+    edge (a variance of zero), where the field form knows what holds.
+    """
+    from dagmodels.backends.laplace.moments.report import report
+
+    began = time.process_time()
+    try:
+        form, expected, errors = prepared("laplace", problem, found, options)
+        solution = solve(form, began)
+    except (NotLowered, FitError, FloatingPointError, np.linalg.LinAlgError) as error:
+        return f"moments of '{found.plate}' have no such fit, {error}"
+    if not solution.converged:
+        return f"from moments, {solution.message}"
+    if solution.optimum.active.any():
+        return "from moments, an unknown ends on a bound"
+    if (name := _irregular(solution)) is not None:
+        return f"from moments, the residual of '{name}' ends without a variance of its own"
+    return report(solution, plan, expected=expected, errors=errors)
+
+
+def _irregular(solution: MomentsSolution) -> str | None:
+    """A variable whose residual has hardly any variance given the other residuals, in units of the observed
+    variables that it moves."""
+    form, s = solution.form, solution.form.structure
+    _, p, _ = s.filled(solution.at.entries)
+    at = np.setdiff1d(np.flatnonzero(s.varying), s.observed[form.template.given])
+    for g in range(s.groups):
+        m, o = solution.at.moments, s.observed
+        spread = np.sqrt(m.covariance[g].diagonal()[o])
+        share = (np.abs(m.b[g][np.ix_(o, at)]) / spread[:, None]).max(axis=0)  # of what is observed
+        sizes, vectors = np.linalg.eigh(p[g][np.ix_(at, at)] * share[:, None] * share)
+        if at.size and sizes[0] < EDGE:
+            return form.variables[at[int(np.argmax(np.abs(vectors[:, 0])))]][0]
+    return None
+
+
+def prepared(
+    backend: str, problem: Problem, found: Unit, options: Mapping[str, Any]
+) -> tuple[MomentsForm, bool, Errors]:
+    """The form without constraints, whether errors are by the expected information, and what they are."""
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise FitError(
-            f"laplace has no option {', '.join(map(repr, unknown))} for moments; it has "
+            f"{backend} has no option {', '.join(map(repr, unknown))} for moments; it has "
             "information='observed' or 'expected', se='standard' or 'robust.huber.white', and clusters"
         )
     information = options.get("information", "observed")
     if information not in INFORMATION:
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
     given = options.get("statistics")
-    weighting = _weighting(unit, options)
+    weighting = _weighting(found, options)
     if weighting is not None:
-        form: MomentsForm = squares(problem, unit, given, weighting)
+        if backend != "laplace":
+            raise FitError(f"{backend} maximises likelihoods; least squares ('{weighting.kind}') is laplace's")
+        form: MomentsForm = squares(problem, found, given, weighting)
     else:
-        form = build_moments(problem, unit) if given is None else given_form(problem, unit, given)
-    if kept := tuple(options.get("constraints", ())):
-        form = replace(form, constraints=TapeConstraints(form.template, kept))
-    errors = _errors(form, options, weighting)
-    return report(solve(form, began), plan, expected=information == "expected", errors=errors)
+        form = build_moments(problem, found) if given is None else given_form(problem, found, given)
+    return form, information == "expected", _errors(form, options, weighting)
 
 
 def _weighting(unit: Unit, options: Mapping[str, Any]) -> Weighting | None:
@@ -101,9 +155,13 @@ def _errors(form: MomentsForm, options: Mapping[str, Any], weighting: Weighting 
     """What the standard errors are, checked before anything is computed."""
     if weighting is not None:
         return _squares_errors(form, options, weighting)
-    kind, clusters = options.get("se", "standard"), options.get("clusters")
+    kind, clusters = options.get("se", _default(form, options)), options.get("clusters")
+    if kind == "joint":  # the field's word for them
+        kind = "standard"
+    if kind == "conditional":
+        return Errors(kind, profiled=tuple(roles(form.problem.graph, form.problem).profiled))
     if kind not in KINDS:
-        raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
+        raise FitError(f"se={kind!r} is none of 'conditional', 'joint', {', '.join(map(repr, KINDS))}")
     if kind != "standard" and options.get("statistics") is not None:
         raise FitError(f"se={kind!r} needs the rows: covariance matrices do not tell their fourth moments")
     if kind == "robust.cluster" and clusters is None:
@@ -126,6 +184,15 @@ def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighting: We
             "se='robust.sem.nt' is for numbers that are Normal; ordered variables take 'robust.sem'"
         )
     return Errors("standard" if kind == "standard" else "robust.sem")
+
+
+def _default(form: MomentsForm, options: Mapping[str, Any]) -> str:
+    """Conditional errors wherever the field form would have served, whose default they are."""
+    found = unit(form.problem.graph)
+    own = any(options.get(o) is not None for o in MOMENTS_OPTIONS)
+    needed = isinstance(found, Unit) and bool(found.needed)
+    refused = roles(form.problem.graph, form.problem).refused
+    return "standard" if own or needed or refused else "conditional"
 
 
 def solve(form: MomentsForm, began: float | None = None, start: Floats | None = None) -> MomentsSolution:

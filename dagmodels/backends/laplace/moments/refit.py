@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from dagmodels.results.refitting import Influence
 
 Floats = NDArray[np.float64]
-NO_PROFILE = "likelihoods from moments have no profiles yet"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,17 +42,22 @@ class MomentsAgain:
 
     def refuses(self, target: Target) -> str | None:
         """Why an estimate has no profile."""
-        del target
-        return NO_PROFILE
+        from dagmodels.backends.laplace.moments.profile import refusal
+
+        return refusal(self.solution, target)
 
     def influence(self) -> Influence:
-        """There are no closed forms."""
-        raise FitError("a fit from moments has no leverages: its responses are joint, not given covariates")
+        """Of the field at the same optimum (`beside`)."""
+        from dagmodels.backends.laplace.influence import FieldInfluence
+        from dagmodels.backends.laplace.moments.beside import beside_field
+
+        return FieldInfluence(beside_field(self.solution))
 
     def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
-        """There are none."""
-        del targets, level
-        raise FitError(f"{NO_PROFILE}; method='boot' and method='wald' take all estimates")
+        """See `profile`."""
+        from dagmodels.backends.laplace.moments.profile import profiles
+
+        return profiles(self.solution, targets, level)
 
 
 class MomentsRefitter:

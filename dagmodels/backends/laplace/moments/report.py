@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from dagmodels.backends.laplace.defined import defined, root
 from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
 from dagmodels.backends.laplace.moments.layout import Places
+from dagmodels.backends.laplace.moments.predict import MomentsPredictions
 from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
+from dagmodels.numerics.moments import Moments
 from dagmodels.numerics.triangle import inverse_of_regular
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from dagmodels.plugin import Plan
 
 Floats = NDArray[np.float64]
+STEP = 1e-4  # of differences of what is linear in a coefficient, or nearly, in standard errors
 
 
 def report(solution: MomentsSolution, plan: Plan | None, *, expected: bool, errors: Errors = STANDARD) -> Fit:
@@ -57,10 +60,10 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         converged=solution.converged,
         message=solution.message,
         estimate_columns=columns,
-        latent_columns=partial(latents, solution),
+        latent_columns=partial(latents, solution, errors.profiled),
         log_likelihood=-0.5 * deviance if likelihood else None,
         n_parameters=solution.parameters,
-        n_observations=int(form.sample.rows),
+        n_observations=int(form.sample.n @ form.sample.mask[:, ~form.template.given].sum(axis=1)),
         measures=measures,
         diagnostics={
             "gradient_norm": optimum.decrement / np.sqrt(2),
@@ -72,6 +75,7 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         boundary=boundary,
         warnings=tuple(_warnings(solution, boundary, prior)),
         plan=plan,
+        predictor=MomentsPredictions(solution, _for_predictions(solution, inner, errors)),
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
@@ -84,15 +88,47 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
 def coordinate_covariance(solution: MomentsSolution, *, expected: bool, errors: Errors = STANDARD) -> Floats:
     """Covariance of the coordinates; nan on bounds and where the information is singular.
 
-    A sandwich has the inverse information on both sides of `forms.casewise.meat`.
+    A sandwich has the inverse information on both sides of `forms.casewise.meat`. Conditional errors are
+    those of the field form: profiled coefficients given all other unknowns, these whatever the former are.
     """
     bread = _inverse_information(solution, expected)
     if errors.kind == "standard":
         return bread
+    if errors.kind == "conditional":
+        own = profiled_coordinates(solution.form, errors.profiled)
+        bread[own] = bread[:, own] = 0.0
+        return bread + coefficient_covariance(solution, own)
     known = np.where(np.isnan(bread), 0.0, bread)
     found = known @ solution.at.meat(errors.kind, errors.clusters) @ known
     found[np.isnan(bread)] = np.nan
     return found
+
+
+def profiled_coordinates(form: MomentsForm, nodes: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which coordinates belong to these nodes, (k,)."""
+    return np.concatenate(
+        [np.zeros(0, dtype=bool), *(np.full(c.length, c.node in nodes) for c in form.coordinates)]
+    )
+
+
+def coefficient_covariance(solution: MomentsSolution, own: NDArray[np.bool_]) -> Floats:
+    """Covariance of coordinates given all others; zero elsewhere, nan where they are not told apart."""
+    found = np.zeros_like(solution.optimum.hessian)
+    if own.any():
+        at = np.ix_(own, own)
+        part = solution.optimum.hessian[at]
+        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(part)), 1e-300))
+        inverse = inverse_of_regular(part * scale[:, None] * scale)
+        found[at] = np.nan if inverse is None else 2.0 * inverse * scale[:, None] * scale
+    return found
+
+
+def _for_predictions(solution: MomentsSolution, inner: Floats, errors: Errors) -> Floats:
+    """The covariance of what expected values count as uncertain: as in the field form, coefficients alone
+    where errors are conditional."""
+    if errors.kind != "conditional":
+        return inner
+    return coefficient_covariance(solution, profiled_coordinates(solution.form, errors.profiled))
 
 
 def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
@@ -221,15 +257,25 @@ def variable_label(form: MomentsForm, v: int) -> str:
     return f"{name}[{', '.join(labels)}]"
 
 
-def conditional(
-    solution: MomentsSolution, values: Floats, group_of: NDArray[np.int64]
-) -> tuple[Floats, Floats]:
+def _of_coefficients(solution: MomentsSolution, own: NDArray[np.bool_]) -> Floats:
+    """Standard deviations of conditional means that are due to coefficients, (units, t)."""
+    form, x = solution.form, solution.optimum.x
+    covariance = coefficient_covariance(solution, own)
+    at, slopes = np.flatnonzero(own), []
+    for i in at.tolist():
+        e = STEP * np.sqrt(covariance[i, i]) * (np.arange(x.size) == i)
+        ends = [conditional(form.at(x + d).moments, form.values, form.group_of)[0] for d in (e, -e)]
+        slopes.append((ends[0] - ends[1]) / (2 * e[i]))
+    j = np.stack(slopes, axis=-1)
+    return np.sqrt(np.maximum(((j @ covariance[np.ix_(at, at)]) * j).sum(axis=-1), 0.0))
+
+
+def conditional(moments: Moments, values: Floats, group_of: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Means of all variables given each row's observed ones, (n, t), and their standard deviations.
 
     values : (n, p) in the order of the structure's observed variables, nan where missing.
     """
-    structure, moments = solution.form.structure, solution.at.moments
-    o, t = structure.observed, structure.order
+    o, t = moments.structure.observed, moments.structure.order
     mean, sd = np.empty((len(values), t)), np.empty((len(values), t))
     there = ~np.isnan(values)
     keys = np.concatenate([group_of[:, None], there], axis=1)
@@ -247,11 +293,17 @@ def conditional(
     return mean, sd
 
 
-def latents(solution: MomentsSolution) -> dict[str, list[Any]] | None:
-    """Every latent element and missing response: its mean given the unit's data, and standard deviation."""
+def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[str, list[Any]] | None:
+    """Every latent element and missing response: its mean given the unit's data, and standard deviation.
+
+    profiled : nodes whose uncertainty counts too, as it does in the field form.
+    """
     form = solution.form
     dag = form.problem.graph
-    mean, sd = conditional(solution, form.values, form.group_of)
+    mean, sd = conditional(solution.at.moments, form.values, form.group_of)
+    own = profiled_coordinates(form, profiled)
+    if own.any():
+        sd = np.hypot(sd, _of_coefficients(solution, own))
     table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
     for name in dict.fromkeys(n for n, _ in form.variables):
         if dag.nodes[name].kind != "stochastic":

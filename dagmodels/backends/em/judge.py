@@ -1,0 +1,44 @@
+"""Facts -> Verdict: is the graph fitted from the moments of one unit?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dagmodels.analysis.unit import NoUnit, unit
+from dagmodels.plugin import Rewrite, Role, Verdict
+
+if TYPE_CHECKING:
+    from dagmodels.analysis.facts import Facts
+
+
+def judge(facts: Facts) -> Verdict:
+    """The verdict with reasons that name nodes."""
+    dag, choice = facts.graph, facts.form
+    found = unit(dag)
+    if isinstance(found, NoUnit):
+        return Verdict("em", accepts=False, because=(f"it takes moments of units alone: {found.because[0]}",))
+    if choice.form != "moments":
+        told = f"it takes the moments form alone, and this is fitted by the field: {choice.why}"
+        return Verdict("em", accepts=False, because=(f"{told} (form='moments' asks for moments)",))
+    latent = [n for n in found.nodes if not dag.nodes[n].observed]
+    outer = [
+        n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes
+    ]
+    return Verdict(
+        "em",
+        accepts=True,
+        exact=True,
+        because=(
+            f"every '{found.plate}' is an independent draw of one linear Gaussian law, whose latents and "
+            "missing values have means and covariances given the rest",
+            f"form: moments, because {choice.why}",
+        ),
+        method="maximum likelihood from moments, by expectation and maximisation",
+        roles=(
+            *(Role(n, "integrated", "expected moments given the data") for n in latent),
+            *(Role(n, "outer", "a number of the means and covariances") for n in outer),
+        ),
+        rewrites=(
+            Rewrite("compress", f"all elements of '{found.plate}' enter through means and covariances"),
+        ),
+    )
