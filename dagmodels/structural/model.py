@@ -253,7 +253,7 @@ class StructuralModel(Graph):
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""
         fitted = np.flatnonzero(kept) if self.index is None else self.index[kept]
-        return partial(given_rows, self.reading, self.settings, fitted)
+        return partial(given_rows, self.reading, self.settings, fitted, self.frame)
 
     @property
     def naming(self) -> SemNaming:

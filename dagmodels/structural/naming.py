@@ -39,6 +39,7 @@ def naming_of(reading: Reading, settings: Settings) -> SemNaming:
         exogenous=reading.table.exogenous,
         equalities=_equalities(reading),
         choice=settings.choice,
+        delta=reading.table.options.parameterization == "delta",
     )
 
 

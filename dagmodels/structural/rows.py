@@ -117,6 +117,20 @@ def columns_of(
     return found, keep
 
 
+def _category(name: str, frame: Table, fitted: Table | None, faults: list[ModelError]) -> NDArray[np.float64]:
+    """Each row's category, among those of the rows that were fitted."""
+    own, labels = categories(frame.column(name))
+    if fitted is None:
+        return own
+    known = {label: float(k) for k, label in enumerate(categories(fitted.column(name))[1])}
+    odd = [label for label in labels if label not in known]
+    if odd:
+        told = f"'{name}' has the category '{odd[0]}', which was not fitted"
+        faults.append(ModelError(told, node=name, hint=f"there are {', '.join(map(str, known))}"))
+    place = np.array([*(known.get(label, np.nan) for label in labels), np.nan])
+    return place[np.where(np.isnan(own), len(labels), own).astype(np.int64)]
+
+
 def _categories_told(reading: Reading, frame: Table) -> list[ModelError]:
     """Ordered variables whose thresholds are not as many as their categories ask for."""
     found = []
@@ -132,9 +146,16 @@ def _categories_told(reading: Reading, frame: Table) -> list[ModelError]:
 
 
 def _values(
-    reading: Reading, frame: Table, faults: list[ModelError], absent: bool = False
+    reading: Reading,
+    frame: Table,
+    faults: list[ModelError],
+    absent: bool = False,
+    fitted: Table | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
-    """The variables of the model as numbers, and those that the frame has not; `absent` ones may miss."""
+    """The variables of the model as numbers, and those that the frame has not; `absent` ones may miss.
+
+    fitted : the frame whose categories count, where it is another one.
+    """
     values: dict[str, NDArray[np.float64]] = {}
     missing: list[str] = []
     for name in reading.table.observed:
@@ -146,7 +167,7 @@ def _values(
                 faults.append(_no_column(gone[0], frame, "the variable"))
             continue
         if name in reading.provenance.responses:
-            values[name] = categories(frame.column(name))[0]
+            values[name] = _category(name, frame, fitted, faults)
             continue
         columns = [_numbers(p, frame.column(p), faults) for p in parts]
         values[name] = columns[0] if len(columns) == 1 else columns[0] * columns[1]
@@ -185,7 +206,9 @@ def _numbers(name: str, column: Column, faults: list[ModelError]) -> NDArray[np.
         return np.zeros(len(column))
 
 
-def given_rows(reading: Reading, settings: Settings, fitted: Any, new: Any) -> GivenRows:
+def given_rows(
+    reading: Reading, settings: Settings, fitted: Any, source: Table | None, new: Any
+) -> GivenRows:
     """Rows for a fit's scores and predictions: the labels of those fitted, or new ones."""
     from dagmodels.results.sem.scores import GivenRows
 
@@ -194,7 +217,7 @@ def given_rows(reading: Reading, settings: Settings, fitted: Any, new: Any) -> G
     index = getattr(new, "index", None)
     frame = frame_of(new)
     faults: list[ModelError] = []
-    values, _ = _values(reading, frame, faults, absent=True)
+    values, _ = _values(reading, frame, faults, absent=True, fitted=source)
     group = np.zeros(frame.n, dtype=np.int64)
     if settings.group is not None:
         if settings.group not in frame:

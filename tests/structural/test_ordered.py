@@ -167,3 +167,96 @@ def test_the_summary_shows_thresholds(thirds):
     told = str(dm.cfa(FACTORS, thirds, ordered=ITEMS).summary())
     for words in ("DWLS", "Thresholds:", "x1|t1", "Scales y*:", "Shift parameter"):
         assert words in told
+
+
+# -- what users read
+
+
+def test_modification_indices_are_close_to_what_freeing_gives(thirds):
+    """A score test and the difference of two minima agree to first order; parameterizations in all digits."""
+    delta, theta = (dm.cfa(FACTORS, thirds, ordered=ITEMS, parameterization=p) for p in ("delta", "theta"))
+    one, other = delta.modindices(), theta.modindices()
+    assert len(one) == 18 + 36
+    np.testing.assert_allclose(one.mi, other.mi, rtol=1e-5)
+    np.testing.assert_allclose(one.sepc_all[:18], other.sepc_all[:18], rtol=1e-5)
+    best = one.sort_values("mi").iloc[-1]
+    assert (best.lhs, best.rhs) == ("visual", "x9")
+    freed = dm.cfa(FACTORS + "\nvisual =~ x9", thirds, ordered=ITEMS)
+    assert best.mi == pytest.approx(delta.measures["chisq"] - freed.measures["chisq"], rel=0.02)
+
+
+def test_score_tests_of_equal_parameters(thirds):
+    held = dm.cfa(FACTORS, thirds, ordered=ITEMS, group="school", group_equal=["loadings", "thresholds"])
+    free = dm.cfa(FACTORS, thirds, ordered=ITEMS, group="school")
+    total = held.score_test().iloc[-1]
+    assert total.df == 24
+    assert total.chisq == pytest.approx(held.measures["chisq"] - free.measures["chisq"], rel=0.2)
+
+
+def test_differences_of_nested_fits_by_satorra(thirds):
+    """Satorra (2000) with the restrictions written down: equal loadings in two groups."""
+    free = dm.cfa(FACTORS, thirds, ordered=ITEMS, group="school")
+    tied = dm.cfa(FACTORS, thirds, ordered=ITEMS, group="school", group_equal=["loadings"])
+    found = free.scaled_difference(tied)
+    at = free.solution.at
+    form = at.form
+    names = [c.node for c in form.coordinates for _ in range(c.length)]
+    loadings = [i for i, n in enumerate(names) if "=~" in n]
+    assert len(loadings) == 12
+    a = np.zeros((6, at.x.size))
+    for k, i in enumerate(loadings[::2]):
+        a[k, i], a[k, i + 1] = 1.0, -1.0
+    p = sum(f * j.T @ q.weights.times(j) for f, q, j in zip(form.shares, form.parts, at.slopes, strict=True))
+    meat = sum(
+        f * q.weights.times(j).T @ q.gamma @ q.weights.times(j)
+        for f, q, j in zip(form.shares, form.parts, at.slopes, strict=True)
+    )
+    inverse = np.linalg.inv(p)
+    product = inverse @ a.T @ np.linalg.inv(a @ inverse @ a.T) @ a @ inverse @ meat
+    first, second = np.trace(product), np.trace(product @ product)
+    scale = np.sqrt(6 / second)
+    gain = tied.measures["chisq"] - free.measures["chisq"]
+    assert found["chisq_diff"] == pytest.approx(scale * gain + 6 - scale * first, rel=1e-6)
+    assert dm.anova(free, tied)["Chisq diff"].iloc[1] == pytest.approx(found["chisq_diff"])
+
+
+def test_scores_are_modes_of_the_latent_variables(thirds):
+    fit = dm.cfa(FACTORS, thirds, ordered=ITEMS)
+    scores, errors = fit.predict_factors(se=True)
+    table = fit.estimates
+    names = ["visual", "textual", "speed"]
+    loading, psi = np.zeros((9, 3)), np.zeros((3, 3))
+    for r in table[table.op == "=~"].itertuples():
+        loading[ITEMS.index(r.rhs), names.index(r.lhs)] = r.estimate
+    for r in table[(table.op == "~~") & table.lhs.isin(names)].itertuples():
+        i, j = names.index(r.lhs), names.index(r.rhs)
+        psi[i, j] = psi[j, i] = r.estimate
+    ends = np.array([[-np.inf, *table[(table.op == "|") & (table.lhs == v)].estimate, np.inf] for v in ITEMS])
+    sd = np.sqrt([table[(table.op == "~~") & (table.lhs == v)].estimate.iloc[0] for v in ITEMS])
+
+    def density(eta, row):
+        upper, lower = (ends[np.arange(9), row - k] - loading @ eta for k in (0, 1))
+        return np.log(norm.cdf(upper / sd) - norm.cdf(lower / sd)).sum() - 0.5 * eta @ np.linalg.solve(psi, eta)
+
+    h = 1e-4
+    for i in (0, 5, 77, 200):
+        row, eta = thirds.loc[i, ITEMS].to_numpy().astype(int), scores.loc[i].to_numpy()
+        slope = [(density(eta + e, row) - density(eta - e, row)) / (2 * h) for e in h * np.eye(3)]
+        np.testing.assert_allclose(slope, 0.0, atol=1e-5)
+        steps = h * np.eye(3)
+        bend = [[(density(eta + e + d, row) - density(eta + e - d, row) - density(eta - e + d, row)
+                  + density(eta - e - d, row)) / (4 * h * h) for d in steps] for e in steps]  # fmt: skip
+        np.testing.assert_allclose(errors.loc[i], np.sqrt(np.diag(np.linalg.inv(-np.array(bend)))), rtol=1e-4)
+    np.testing.assert_allclose(fit.latents.estimate[:301], scores.visual, atol=1e-12)
+
+
+def test_new_rows_keep_the_categories_of_those_fitted(thirds):
+    fit = dm.cfa(FACTORS, thirds, ordered=ITEMS)
+    scores = fit.predict_factors()
+    two = thirds.iloc[[4, 9]]
+    np.testing.assert_allclose(fit.predict_factors(two), scores.iloc[[4, 9]], atol=1e-12)
+    gap = fit.predict_factors(two.assign(x1=[np.nan, 2.0]))
+    assert gap.iloc[0, 0] != pytest.approx(scores.iloc[4, 0])
+    with pytest.raises(ModelErrors) as caught:
+        fit.predict_factors(two.assign(x1=7))
+    assert "category '7', which was not fitted" in str(caught.value.exceptions[0])

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dagmodels.errors import ModelError, raise_all
+from dagmodels.results.sem.adjusted import ADJUSTED
 from dagmodels.results.sem.measures import upper_tail
 from dagmodels.results.sem.scaled import scaled_difference
+from dagmodels.results.sem.square_difference import square_difference
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,8 +27,8 @@ def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
     """The table, fewest degrees of freedom first; each row is tested against the one before.
 
     Columns: Df, AIC, BIC, Chisq, Chisq diff, RMSEA (of the difference), Df diff, Pr(>Chisq). Of fits with a
-    scaled test the difference is scaled too (Satorra and Bentler 2001), and has no RMSEA; `Chisq` is the
-    unscaled one, as in lavaan.
+    scaled test the difference is scaled too (Satorra and Bentler 2001; of least squares with adjusted tests
+    Satorra 2000), and has no RMSEA; `Chisq` is the unscaled one, as in lavaan. Least squares have no AIC.
 
     Raises
     ------
@@ -42,7 +44,8 @@ def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
     rows, scaled = [], any(f.scaled is not None for f in fits)
     for place, fit in enumerate(chosen):
         m = fit.measures
-        row = {"Df": int(m["df"]), "AIC": m["aic"], "BIC": m["bic"], "Chisq": m["chisq"]}
+        known = {"AIC": m["aic"], "BIC": m["bic"]} if fit.solution.at.likelihood else {}
+        row = {"Df": int(m["df"]), **known, "Chisq": m["chisq"]}
         gain, root, df, p = math.nan, math.nan, math.nan, math.nan
         if place:
             before = chosen[place - 1].measures
@@ -50,7 +53,10 @@ def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
             groups = len(fit.naming.groups)
             root = math.sqrt(max(gain / m["ntotal"] / df - 1 / m["ntotal"], 0.0) * groups)
             p = upper_tail(max(gain, 0.0), int(df))
-            if scaled:
+            if scaled and fit.naming.choice.weighting and fit.naming.choice.test in ADJUSTED:
+                test = square_difference(chosen[place - 1], fit)
+                gain, df, p, root = test.chisq, test.df, test.pvalue, math.nan
+            elif scaled:
                 found = scaled_difference(chosen[place - 1], fit)
                 gain, p, root = found["chisq_diff"], found["pvalue"], math.nan
         rows.append({**row, "Chisq diff": gain, "RMSEA": root, "Df diff": df, "Pr(>Chisq)": p})
@@ -75,6 +81,9 @@ def refuse_unlike(fits: Sequence[SemFit]) -> None:
         elif set(fit.naming.exogenous) != set(first.naming.exogenous) and _given(fit) != _given(first):
             told = f"fit {place} takes other variables as given than the first one"
             errors.append(ModelError(told, hint="fit all models with fixed_x=False"))
+        if fit.naming.choice.weighting != first.naming.choice.weighting:
+            told = f"fit {place} has another estimator than the first one"
+            errors.append(ModelError(told, hint="fit all models with the same estimator"))
         if fit.naming.meanstructure != first.naming.meanstructure:
             told = "some models, not all, have means"
             errors.append(ModelError(told, hint="fit all models with meanstructure=True"))

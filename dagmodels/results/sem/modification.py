@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
 from dagmodels.results.sem.naming import SemNaming, SemRow
 from dagmodels.results.sem.positions import variable_numbers
-from dagmodels.results.sem.written import Information, Written, written
+from dagmodels.results.sem.written import Derivatives, Written, derivatives, written
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,7 +42,7 @@ def modindices(
     w = written(fit, added)
     every = [*(naming.rows[i] for i in w.rows.tolist() if i >= 0), *added]
     held = np.array([n for n, r in enumerate(every) if w.rows[n] < 0 or not r.free], dtype=np.int64)
-    index, change = _tests(w, held)
+    index, change = _tests(derivatives(fit, w), held)
     rows = [every[n] for n in held.tolist()]
     number = variable_numbers(fit.solution.form)
     scaled = _standardized(w, held, rows, [number[v] for v in naming.exogenous], change)
@@ -100,16 +100,11 @@ def _all(naming: SemNaming, rows: Sequence[SemRow]) -> Iterator[tuple[str, str, 
         yield from ((v, "~1", "") for v in (*observed, *latent))
 
 
-def _tests(w: Written, held: Ints) -> tuple[Floats, Floats]:
+def _tests(found: Derivatives, held: Ints) -> tuple[Floats, Floats]:
     """Index and expected change of each held entry; nan where the free parameters leave it no information."""
-    found = Information(w)
-    gradient = 0.5 * w.moments.gradient[held]
-    free = np.flatnonzero((w.jacobian != 0).any(axis=1))
-    slopes = w.jacobian[free]
-    slopes = slopes[:, (slopes != 0).any(axis=0)]
+    gradient = found.gradient[held]
     own = found.diagonal(held)
-    shared = found.block(held, free) @ slopes
-    inner = slopes.T @ found.block(free, free) @ slopes
+    shared, inner = found.shared(held)
     d = 1.0 / np.sqrt(np.maximum(np.diag(inner), 1e-300))
     shared = shared * d
     explained = np.einsum("ij,ji->i", shared, np.linalg.lstsq(inner * d[:, None] * d, shared.T)[0])

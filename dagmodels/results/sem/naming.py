@@ -52,6 +52,7 @@ class SemNaming:
     observed, exogenous : names of observed variables, in lavaan's order, and of those nothing is said about.
     equalities : what equal labels and `==` say.
     choice : how standard errors and tests are made.
+    delta : latent responses of ordered variables have scales, and residual variances that follow.
     """
 
     rows: tuple[SemRow, ...]
@@ -67,3 +68,4 @@ class SemNaming:
     exogenous: tuple[str, ...] = ()
     equalities: tuple[Equality, ...] = ()
     choice: Choice = DEFAULT
+    delta: bool = True

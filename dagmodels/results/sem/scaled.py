@@ -365,10 +365,17 @@ def scaled_difference(first: Any, second: Any) -> dict[str, float]:
     FitError : the fits have no scaled test, or not the same, or the same degrees of freedom.
     """
     from dagmodels.errors import FitError
+    from dagmodels.results.sem.square_difference import square_difference
 
     free, tied = sorted((first, second), key=lambda f: f.comparison.df)
     if free.scaled is None or tied.scaled is None or free.scaled.test != tied.scaled.test:
         raise FitError("both fits need the same scaled test; fit both with estimator='MLM' or 'MLR'")
+    if free.scaled.test in ADJUSTED and free.naming.choice.weighting:
+        found = square_difference(free, tied)
+        return {
+            "chisq_diff": found.chisq, "df_diff": found.df, "pvalue": found.pvalue,
+            "scaling_factor": found.factor,
+        }  # fmt: skip
     if free.scaled.test in ADJUSTED:
         told = f"test='{free.scaled.test}' gives no scaled difference: its statistics do not subtract"
         raise FitError(f"{told}; fit both with estimator='MLM', whose estimates and errors are the same")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
 from dagmodels.results.sem.measures import upper_tail
-from dagmodels.results.sem.written import Information, written
+from dagmodels.results.sem.written import derivatives, written
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -42,9 +42,10 @@ def score_test(fit: SemFit) -> DataFrame:
     for q, e in enumerate(used):
         for i, coefficient in e.terms:
             r[q, place[i]] += coefficient
-    information = Information(w).block(free, free)
+    found = derivatives(fit, w)
+    information = found.block(free, free)
     d = 1.0 / np.sqrt(np.maximum(np.diag(information), 1e-300))
-    s, inner, r = 0.5 * w.moments.gradient[free] * d, information * d[:, None] * d, r * d
+    s, inner, r = found.gradient[free] * d, information * d[:, None] * d, r * d
     single = [_statistic(s, inner, np.delete(r, q, axis=0)) for q in range(len(used))]
     chisq = [*single, _statistic(s, inner, r[:0])]
     df = [*(1 for _ in used), int(np.linalg.matrix_rank(r))]

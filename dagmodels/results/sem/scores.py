@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError, ModelError, raise_all
+from dagmodels.forms.least_squares import LeastSquares
+from dagmodels.forms.ordered_scores import ordered_scores
 from dagmodels.results.sem.positions import variable_numbers
 from dagmodels.results.sem.written import matrices
 
@@ -61,6 +63,10 @@ def factor_scores(fit: SemFit, new: Any, method: str, se: bool) -> Any:
     ways = {"regression": _regression, "ebm": _regression, "bartlett": _bartlett}
     if method.lower() not in ways:
         raise FitError(f"method={method!r} is none of 'regression', 'Bartlett', 'EBM'")
+    if fit.solution.form.template.thresholds is not None:
+        if method.lower() == "bartlett":
+            raise FitError("ordered variables have no Bartlett scores; method='EBM' gives posterior modes")
+        ways["regression"] = ways["ebm"] = _modes
     if not fit.naming.latent:
         raise FitError("this model has no latent variables, so no factor scores")
     index, values, group = _rows(fit, new, fit.naming.observed)
@@ -100,6 +106,10 @@ def conditional(fit: SemFit, values: Floats, group: Ints, wanted: Ints) -> tuple
 
 def _regression(fit: SemFit, values: Floats, group: Ints, latent: Ints) -> tuple[Floats, Floats]:
     return conditional(fit, values, group, latent)
+
+
+def _modes(fit: SemFit, values: Floats, group: Ints, latent: Ints) -> tuple[Floats, Floats]:
+    return ordered_scores(cast(LeastSquares, fit.solution.at), values, group, latent)
 
 
 def _bartlett(fit: SemFit, values: Floats, group: Ints, latent: Ints) -> tuple[Floats, Floats]:
@@ -166,6 +176,11 @@ def responses(fit: SemFit, new: Any, outcomes: Any, given: Any) -> DataFrame:
         told = "predict: no observed variable is exogenous here; say which ones are known: given=['x1']"
         raise FitError(told)
     wanted = _names(fit, outcomes, [v for v in naming.observed if v not in given])
+    cut = fit.solution.form.template.thresholds
+    if cut is not None and set(given) - set(naming.exogenous):
+        odd = next(iter(set(given) - set(naming.exogenous)))
+        told = f"given '{odd}', expected values are no linear function where variables are ordered"
+        raise FitError(f"predict: {told}; take given={list(naming.exogenous)}, for means of latent responses")
     index, values, group = _rows(fit, new, given)
     form = fit.solution.form
     number = variable_numbers(form)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,21 +29,20 @@ class Written:
     """Entries of the structure with what they come from.
 
     rows : (m,) the number of the table's row that each entry is, -1 for added ones.
+    structure : where they stand; thresholds and scales of ordered variables have kinds of their own there.
     value : (m,). jacobian : (m, k) derivatives of entries in the fit's coordinates; zero for fixed rows.
-    moments : the structure at the values. given : (p,) observed variables whose moments the data fix.
+    moments : the structure without these at the values.
+    given : (p,) observed variables whose moments the data fix.
     means : whether means are part of the model.
     """
 
     rows: Ints
+    structure: Structure
     value: Floats
     jacobian: Floats
     moments: Moments
     given: NDArray[np.bool_]
     means: bool
-
-    @property
-    def structure(self) -> Structure:
-        return self.moments.structure
 
 
 def written(fit: SemFit, added: Sequence[SemRow] = ()) -> Written:
@@ -72,7 +71,15 @@ def written(fit: SemFit, added: Sequence[SemRow] = ()) -> Written:
     sample = form.sample if means else replace(form.sample, mean=np.zeros_like(form.sample.mean))
     jacobian = np.concatenate([at.jacobian[keep], np.zeros((len(added), at.jacobian.shape[1]))])
     rows = np.concatenate([keep, np.full(len(added), -1)])
-    return Written(rows, value, jacobian, Moments(structure, sample, value), form.template.given, means)
+    kept = np.flatnonzero(structure.kind <= MEAN)
+    moments = Moments(plain(structure, kept), sample, value[kept])
+    return Written(rows, structure, value, jacobian, moments, form.template.given, means)
+
+
+def plain(structure: Structure, kept: Ints) -> Structure:
+    """With these entries alone."""
+    s = structure
+    return replace(s, kind=s.kind[kept], group=s.group[kept], row=s.row[kept], column=s.column[kept])
 
 
 def _pair(r: SemRow, number: dict[str, int]) -> tuple[int, int]:
@@ -85,6 +92,36 @@ def matrices(fit: SemFit) -> tuple[Floats, Floats, Floats]:
     """A, P and a by group, with every row at its own place."""
     w = written(fit)
     return w.structure.filled(w.value)
+
+
+class Derivatives(Protocol):
+    """What score tests take, entry by entry; of half the criterion.
+
+    gradient : (m,).
+    """
+
+    gradient: Floats
+
+    def block(self, left: Ints, right: Ints) -> Floats:
+        """The information between entries, (left, right)."""
+        ...
+
+    def diagonal(self, entries: Ints) -> Floats:
+        """Of each entry with itself."""
+        ...
+
+    def shared(self, entries: Ints) -> tuple[Floats, Floats]:
+        """Between entries and the free coordinates, (entries, k), and of these, (k, k)."""
+        ...
+
+
+def derivatives(fit: SemFit, w: Written) -> Derivatives:
+    """Of a fit by likelihood or by least squares."""
+    if fit.solution.at.likelihood:
+        return Information(w)
+    from dagmodels.results.sem.square_slopes import SquareInformation
+
+    return SquareInformation(fit, w)
 
 
 class Information:
@@ -109,6 +146,15 @@ class Information:
         self.second = np.where(s.kind == PATH, t + s.column, np.where(s.kind == COVARIANCE, s.column, s.row))
         lift = np.where(s.kind == PATH, m.mean[s.group, s.column], (s.kind == MEAN).astype(float))
         self.lift = lift if w.means else np.zeros_like(lift)
+        self.gradient = 0.5 * m.gradient
+
+    def shared(self, entries: Ints) -> tuple[Floats, Floats]:
+        """Between entries and the coordinates that free rows have, and of these."""
+        jacobian = self.written.jacobian
+        free = np.flatnonzero((jacobian != 0).any(axis=1))
+        slopes = jacobian[free]
+        slopes = slopes[:, (slopes != 0).any(axis=0)]
+        return self.block(entries, free) @ slopes, slopes.T @ self.block(free, free) @ slopes
 
     def block(self, left: Ints, right: Ints) -> Floats:
         """Between entries, (left, right)."""

@@ -120,7 +120,9 @@ def prepared(
     weighting = _weighting(found, options)
     if weighting is not None:
         if backend != "laplace":
-            raise FitError(f"{backend} maximises likelihoods; least squares ('{weighting.kind}') is laplace's")
+            raise FitError(
+                f"{backend} maximises likelihoods; least squares ('{weighting.kind}') is laplace's"
+            )
         form: MomentsForm = squares(problem, found, given, weighting)
     else:
         form = build_moments(problem, found) if given is None else given_form(problem, found, given)

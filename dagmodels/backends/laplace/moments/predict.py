@@ -48,6 +48,11 @@ class MomentsPredictions:
         """
         if type not in ("response", "link"):
             raise FitError(f"type={type!r} is neither 'response' nor 'link'")
+        if self.solution.form.template.thresholds is not None:
+            raise FitError(
+                "predict: expected values are no linear function where variables are ordered; `latents` and "
+                "`predict_factors` have the latent variables of each unit"
+            )
         units = self._units(new)
         found = units.means(self.solution.optimum.x)
         parts = (found.mean,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from dagmodels.backends.laplace.moments.predict import MomentsPredictions
 from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
 from dagmodels.forms.cells import element_label
+from dagmodels.forms.least_squares import LeastSquares
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.moments import Moments
 from dagmodels.numerics.triangle import inverse_of_regular
@@ -293,6 +294,21 @@ def conditional(moments: Moments, values: Floats, group_of: NDArray[np.int64]) -
     return mean, sd
 
 
+def _given_rows(solution: MomentsSolution) -> tuple[Floats, Floats]:
+    """All variables given each unit's data: means, or where some are ordered modes of the latent ones."""
+    form = solution.form
+    if form.template.thresholds is None:
+        return conditional(solution.at.moments, form.values, form.group_of)
+    from dagmodels.forms.ordered_scores import ordered_scores
+
+    t = form.structure.order
+    mean, sd = np.zeros((len(form.values), t)), np.zeros((len(form.values), t))
+    latent = np.setdiff1d(np.arange(t), form.structure.observed)
+    found = ordered_scores(cast(LeastSquares, solution.at), form.values, form.group_of, latent)
+    mean[:, latent], sd[:, latent] = found
+    return mean, sd
+
+
 def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[str, list[Any]] | None:
     """Every latent element and missing response: its mean given the unit's data, and standard deviation.
 
@@ -300,7 +316,7 @@ def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[s
     """
     form = solution.form
     dag = form.problem.graph
-    mean, sd = conditional(solution.at.moments, form.values, form.group_of)
+    mean, sd = _given_rows(solution)
     own = profiled_coordinates(form, profiled)
     if own.any():
         sd = np.hypot(sd, _of_coefficients(solution, own))
