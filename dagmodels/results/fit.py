@@ -180,8 +180,8 @@ class Fit:
 
         new : data as given to `fit`; observed columns are not needed. None means the data fitted, in the
             order of their rows (of their elements, where they were no rows). Elements seen in the fit keep
-            their latents, new ones get the mean that their law gives them; chains go on step by step from
-            their last element.
+            their latents, new ones get the mean that their law gives them (in fits from moments, given what
+            their rows show); chains go on step by step from their last element.
         options : the backend's. Of laplace: `type="link"` for the linear predictor, `sd=True` for the triple
             (mean, sd, sd_new) with standard deviations of the mean and of a new observation.
 

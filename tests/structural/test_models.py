@@ -189,7 +189,7 @@ def test_the_plan_says_what_fit_does(pupils):
     """A model fits from moments, and its plan says so before."""
     model = dm.read(FACTORS, pupils, format="lavaan", model_type="cfa")
     told = str(model.plan()).split("  options:")[0]
-    assert "exact maximum likelihood from moments" in told
+    assert "exact maximum likelihood (ML) from moments" in told
     assert str(model.fit().plan).split("  options:")[0] == told
 
 

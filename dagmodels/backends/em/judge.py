@@ -24,6 +24,8 @@ def judge(facts: Facts) -> Verdict:
     outer = [
         n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes
     ]
+    prior = any(dag.nodes[n].kind == "stochastic" for n in outer)
+    what = "mode of the posterior" if prior else "maximum likelihood (ML)"
     return Verdict(
         "em",
         accepts=True,
@@ -33,7 +35,7 @@ def judge(facts: Facts) -> Verdict:
             "missing values have means and covariances given the rest",
             f"form: moments, because {choice.why}",
         ),
-        method="maximum likelihood from moments, by expectation and maximisation",
+        method=f"exact {what} from moments, by expectation and maximisation",
         roles=(
             *(Role(n, "integrated", "expected moments given the data") for n in latent),
             *(Role(n, "outer", "a number of the means and covariances") for n in outer),

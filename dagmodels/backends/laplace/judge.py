@@ -63,6 +63,8 @@ def moments_verdict(dag: Dag, why: str) -> Verdict:
     outer = [
         n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes
     ]
+    prior = any(dag.nodes[n].kind == "stochastic" for n in outer)
+    what = "mode of the posterior" if prior else "maximum likelihood (ML)"
     within = f", by {_names(found.groups)}" if found.groups else ""
     return Verdict(
         "laplace",
@@ -73,7 +75,7 @@ def moments_verdict(dag: Dag, why: str) -> Verdict:
             f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their means and covariances",
             f"form: moments, because {why}",
         ),
-        method="exact maximum likelihood from moments",
+        method=f"exact {what} from moments",
         roles=(
             *(Role(n, "integrated", "Gaussian and linear") for n in latent),
             *(Role(n, "outer", "a number of the means and covariances") for n in outer),

@@ -189,4 +189,4 @@ def test_what_em_refuses():
 def test_laplace_stays_the_first_choice():
     plan = dm.read("specs/abilities.dag").plan()
     assert plan.backend == "laplace"
-    assert "'em' could fit it exactly by maximum likelihood from moments" in str(plan)
+    assert "'em' could fit it exactly by exact maximum likelihood (ML) from moments" in str(plan)

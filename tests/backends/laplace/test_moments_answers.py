@@ -51,6 +51,18 @@ def test_both_forms_give_the_same_table(text, missing, se):
         np.testing.assert_array_less(np.abs(x - y), SAME * np.maximum(1.0, np.abs(y)), err_msg=column)
 
 
+@pytest.mark.filterwarnings("ignore::dagmodels.FitWarning")
+def test_priors_of_loadings_and_scales_are_the_same_in_both():
+    text = FACTOR.replace("a, b, c, l2, l3", "a, b, c, l3\nl2 ~ Normal(1, 0.1)\ns ~ HalfNormal(0.5)")
+    a, b, _ = pair(text.replace("e3, s > 0", "e3 > 0"), True)
+    assert a.moments is not None
+    assert "mode of the posterior from moments" in str(a.plan)
+    for key in ("deviance", "log_posterior"):
+        assert a.measures[key] == pytest.approx(b.measures[key], abs=SAME)
+    for column in ("estimate", "se"):
+        np.testing.assert_allclose(a.estimates[column], b.estimates[column], atol=SAME, err_msg=column)
+
+
 @pytest.mark.parametrize(("text", "missing"), CASES, ids=NAMES)
 def test_both_forms_know_the_same_of_latents_and_means(text, missing):
     a, b, _ = pair(text, missing)

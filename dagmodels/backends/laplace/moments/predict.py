@@ -69,16 +69,18 @@ class MomentsPredictions:
     def _of_estimates(self, units: Units) -> Floats:
         """Standard deviations that the estimates' own uncertainty adds, by the delta method."""
         x, cov = self.solution.optimum.x, np.where(np.isnan(self.covariance), 0.0, self.covariance)
-        slopes = []
+        slopes, uncertain = [], []
         for i in range(x.size):
-            h = STEP * np.sqrt(cov[i, i]) or STEP
-            near = [x + sign * h * (np.arange(x.size) == i) for sign in (1.0, -1.0)]
-            ends = [units.means(n).mean for n in near]
-            slopes.append((ends[0] - ends[1]) / (2 * h) if cov[i, i] > 0 else np.zeros_like(ends[0]))
+            if not cov[i, i] > 0:
+                continue  # on a bound, or held
+            h = STEP * np.sqrt(cov[i, i])
+            ends = [units.means(x + d * (np.arange(x.size) == i)).mean for d in (h, -h)]
+            uncertain.append(i)
+            slopes.append((ends[0] - ends[1]) / (2 * h))
         if not slopes:
             return np.zeros((len(units.values), units.template.structure.order))
-        j = np.stack(slopes, axis=-1)
-        return np.sqrt(np.maximum(np.einsum("nvk,kl,nvl->nv", j, cov, j), 0.0))
+        j, among = np.stack(slopes, axis=-1), cov[np.ix_(uncertain, uncertain)]
+        return np.sqrt(np.maximum(((j @ among) * j).sum(axis=-1), 0.0))
 
     def _units(self, new: Any) -> Units:
         form = self.solution.form
