@@ -19,6 +19,7 @@ from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.sem.estimators import WEIGHTINGS
 from dagmodels.structural.naming import constraints, naming_of
 from dagmodels.structural.rows import (
+    categories,
     check_given,
     columns_of,
     frame_of,
@@ -253,7 +254,10 @@ class StructuralModel(Graph):
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""
         fitted = np.flatnonzero(kept) if self.index is None else self.index[kept]
-        return partial(given_rows, self.reading, self.settings, fitted, self.frame)
+        assert self.frame is not None
+        cut = self.reading.provenance.responses
+        levels = {n: categories(self.frame.column(n))[1] for n in cut}
+        return partial(given_rows, self.reading, self.settings, fitted, levels)
 
     @property
     def naming(self) -> SemNaming:

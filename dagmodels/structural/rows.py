@@ -122,7 +122,7 @@ def _category(name: str, frame: Table, fitted: Table | None, faults: list[ModelE
     own, labels = categories(frame.column(name))
     if fitted is None:
         return own
-    known = {label: float(k) for k, label in enumerate(categories(fitted.column(name))[1])}
+    known = {label: float(k) for k, label in enumerate(fitted[name])}
     odd = [label for label in labels if label not in known]
     if odd:
         told = f"'{name}' has the category '{odd[0]}', which was not fitted"
@@ -150,11 +150,11 @@ def _values(
     frame: Table,
     faults: list[ModelError],
     absent: bool = False,
-    fitted: Table | None = None,
+    fitted: Mapping[str, tuple[object, ...]] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
     """The variables of the model as numbers, and those that the frame has not; `absent` ones may miss.
 
-    fitted : the frame whose categories count, where it is another one.
+    fitted : the categories of ordered variables, where those of another frame count.
     """
     values: dict[str, NDArray[np.float64]] = {}
     missing: list[str] = []
@@ -207,7 +207,11 @@ def _numbers(name: str, column: Column, faults: list[ModelError]) -> NDArray[np.
 
 
 def given_rows(
-    reading: Reading, settings: Settings, fitted: Any, source: Table | None, new: Any
+    reading: Reading,
+    settings: Settings,
+    fitted: Any,
+    levels: Mapping[str, tuple[object, ...]],
+    new: Any,
 ) -> GivenRows:
     """Rows for a fit's scores and predictions: the labels of those fitted, or new ones."""
     from dagmodels.results.sem.scores import GivenRows
@@ -217,7 +221,7 @@ def given_rows(
     index = getattr(new, "index", None)
     frame = frame_of(new)
     faults: list[ModelError] = []
-    values, _ = _values(reading, frame, faults, absent=True, fitted=source)
+    values, _ = _values(reading, frame, faults, absent=True, fitted=levels)
     group = np.zeros(frame.n, dtype=np.int64)
     if settings.group is not None:
         if settings.group not in frame:

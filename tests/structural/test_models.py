@@ -205,7 +205,6 @@ def test_ordered_variables_are_not_treated_as_numbers(pupils, ordered):
     assert dm.cfa(text, rows).log_likelihood is not None
 
 
-
 def test_an_ordered_variable_that_is_missing_is_named(pupils):
     with pytest.raises(dm.ModelErrors) as told:
         dm.cfa(FACTORS, pupils, ordered=["x11"])
