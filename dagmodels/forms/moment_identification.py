@@ -83,7 +83,8 @@ def null_space(template: Template) -> Floats:
         jacobian = moment_jacobian(template, np.random.default_rng(seed))
         size = np.sqrt((jacobian**2).sum(axis=0))
         scaled = jacobian / np.where(size > 0, size, 1.0)
-        _, values, right = np.linalg.svd(scaled, full_matrices=True)
+        wide = scaled.shape[0] < scaled.shape[1]  # else all right vectors come without a square left matrix
+        _, values, right = np.linalg.svd(scaled, full_matrices=wide)
         rank = int((values > SMALL * values.max(initial=1e-300)).sum())
         null = right[rank:].T / np.where(size > 0, size, 1.0)[:, None]
         if not null.shape[1]:

@@ -6,7 +6,6 @@ from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
-from mixed_graphs import FIGURES, mixed, random_graph, unidentified
 
 from dagmodels.analysis.identify.bow_free import bow_free
 from dagmodels.analysis.identify.half_trek import half_trek, identifiable, infinite_to_one, reached
@@ -14,11 +13,12 @@ from dagmodels.analysis.identify.mixed_graph import components
 from dagmodels.analysis.identify.path_model import PathModel
 from dagmodels.analysis.identify.rank_condition import rank, rank_condition
 from dagmodels.analysis.identify.recursive import recursive
+from tests.mixed_graphs import FIGURES, mixed, random_graph, unidentified
 
 
 def plain(g):
     """The graph as a path model whose coefficients are all free."""
-    return PathModel(g, (), (), True, "", True, False, "" if g.arrows else "no equations")
+    return PathModel(g, (), (), True, "", True, True, "" if g.arrows else "no equations")
 
 
 def verdict(g):

@@ -33,6 +33,20 @@ def test_moments_of_the_turned_statistic(test):
     assert found.pvalue == pytest.approx(chi2.sf(10.0 / found.factor + found.shift, found.df))
 
 
+# lavaan's printed summaries (test statistic, df, scaled one, scaling factor, shift) in public outputs of
+# versions 0.6-6 and 0.6-12; three decimals each
+PRINTED = [(96.786, 34, 143.399, 0.723, 9.585), (284.153, 119, 256.012, 1.242, 27.140)]
+
+
+@pytest.mark.parametrize(("chisq", "df", "scaled", "factor", "shift"), PRINTED)
+def test_factor_and_shift_as_lavaan_prints_them(chisq, df, scaled, factor, shift):
+    """Traces put back from the printed factor and shift give the printed statistic, to its rounding."""
+    trace2 = df * factor**2
+    found = adjusted("scaled.shifted", chisq, df, factor * (df - shift), trace2)
+    assert (found.factor, found.shift, found.df) == pytest.approx((factor, shift, df))
+    assert found.chisq == pytest.approx(scaled, abs=5e-4 * (chisq / factor**2 + 2))
+
+
 def test_equal_weights_of_one_change_nothing():
     for test in ("satorra.bentler", *ADJUSTED):
         found = adjusted(test, 7.0, 4, 4.0, 4.0)

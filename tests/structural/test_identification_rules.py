@@ -10,6 +10,7 @@ import dagmodels as dm
 from dagmodels.analysis.identify.diagram import diagram
 from dagmodels.analysis.identify.measurement import settle
 from dagmodels.analysis.identify.path_model import path_model
+from tests.mixed_graphs import random_graph, unidentified
 
 
 def answer(text: str, **options):
@@ -99,6 +100,15 @@ def test_means_are_counted():
     assert answer(text.replace("x1 ~ 1", "x1 ~ 0*1")).identified
 
 
+def test_means_may_identify_what_covariances_do_not():
+    """A bow whose effect has no intercept: the ratio of the means is the coefficient."""
+    text = "x ~~ x\ny ~ x\nx ~~ y\nx ~ 1\ny ~ 0*1"
+    found = answer(text)
+    assert found.identified
+    assert {r.verdict for r in found.rows[:-1]} == {"silent"}
+    assert told(text.replace("0*1", "1"), "half-trek criterion") == "not identified"
+
+
 def test_groups():
     """Equal loadings and intercepts identify factor means; equal parameters silence what speaks against."""
     frame = pd.read_csv("examples/abilities.csv")
@@ -175,7 +185,7 @@ def random_text(rng: np.random.Generator) -> str:
         own = [f"x{count + k + 1}" for k in range(rng.integers(1, 5))]
         count += len(own)
         items += own
-        lines.append(f"{f} =~ {' + '.join(own)}")
+        lines.append(f"{f} =~ {'NA*' if rng.random() < 0.1 else ''}{' + '.join(own)}")
         lines += [f"{own[0]} ~~ {own[0]}"] if len(own) == 1 else []
     if rng.random() < 0.3:
         lines.append(f"{factors[0]} =~ {items[-1]}")
@@ -191,6 +201,8 @@ def random_text(rng: np.random.Generator) -> str:
                 lines.append(f"{factors[a]} ~~ {rng.choice(['', '0*'])}{factors[b]}")
         if rng.random() < 0.3:
             lines.append(f"{factors[a]} ~ z{rng.integers(1, 3)}")
+    if rng.random() < 0.2:  # means that tell more than intercepts
+        lines.append(f"{rng.choice(items)} ~ 0*1\n{rng.choice(factors)} ~ 1")
     return "\n".join(dict.fromkeys(lines))
 
 
@@ -225,5 +237,30 @@ def test_rules_agree_with_the_rank_on_random_models():
     speaking = {(r, v) for r, v in seen if v != "silent"}
     assert {r for r, v in speaking if v == "identified"} >= {*ALL}
     assert {r for r, v in speaking if v == "not identified"} >= {
-        "t-rule", "one indicator", "two indicators", "half-trek criterion",
+        "t-rule", "scale of each latent", "one indicator", "two indicators", "half-trek criterion",
     }  # fmt: skip
+
+
+def test_random_path_models_by_text_and_by_matrix():
+    """150 mixed graphs as texts: verdict and what is unidentified are those of matrices in numpy."""
+    rng = np.random.default_rng(33)
+    for k in range(150):
+        g = random_graph(rng, 4 + k % 2, acyclic=k % 3 > 0)
+        lines = [f"y{v} ~~ y{v}" for v in g.nodes] + [f"y{b} ~ y{a}" for a, b in sorted(g.arrows)]
+        lines += [f"y{a} ~~ y{b}" for a, b in (sorted(pair) for pair in sorted(map(sorted, g.arcs)))]
+        found = answer("\n".join(lines), model_type="lavaan", fixed_x=False, int_ov_free=True)
+        lost, size = unidentified(g, rng)
+        assert found.identified == (size == 0)
+        arrows = {a for a in lost if isinstance(a, tuple)}
+        arcs = {n for n in found.unidentified if "~~" in n and len(parts(n)) == 2}
+        assert {n for n in found.unidentified if n.startswith("y") and "~~" not in n and "~1" not in n} == {
+            f"y{b}~y{a}" for a, b in arrows
+        }
+        assert {frozenset(parts(n)) for n in arcs} == {
+            frozenset(f"y{v}" for v in pair) for pair in lost if isinstance(pair, frozenset)
+        }
+        for rule in ("bow-free rule", "order and rank conditions", "half-trek criterion"):
+            row = found[rule]
+            into = {a for a in arrows if f"y{a[1]}" in row.nodes}
+            if row.verdict != "silent":
+                assert bool(into) == (row.verdict == "not identified")

@@ -26,7 +26,9 @@ class Diagram:
         Kinds: "free" (an unknown of its own), "fixed" (a number), "shared" (an unknown that stands elsewhere
         too), "other" (a function of unknowns, an unknown some of whose elements are given).
     odd : variables that are several, or have several laws, or a coefficient that varies inside of the unit.
+    levels : of means beside what causes give, by variable, as kinds.
     tied : some unknowns are equal between groups while others are not.
+    saturated : each observed variable has an intercept of its own, so that means tell nothing else.
     """
 
     variables: tuple[str, ...]
@@ -37,7 +39,15 @@ class Diagram:
     arcs: dict[frozenset[str], str]
     variances: dict[str, str]
     odd: frozenset[str]
+    levels: dict[str, str]
     tied: bool
+    saturated: bool
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but one group's covariances can identify: neither means nor equalities between
+        groups."""
+        return self.saturated and not self.tied
 
     @property
     def latents(self) -> tuple[str, ...]:
@@ -94,10 +104,12 @@ def diagram(dag: Dag) -> Diagram:
     variances = {v: kinds.of(t, (v,)) for v, t in p.variances.items() if v not in p.exact | p.given}
     allowed = {found.plate, *dag.lies_in(found.plate)}
     odd = {v for v in p.variables if len(dag.nodes[v].statements) != 1 or {*dag.nodes[v].plates} - allowed}
+    levels = {v: kinds.of(t, (v,)) for v, t in p.levels.items()}
     return Diagram(
         p.variables, p.observed, p.given, p.exact,
         {k: v for k, v in arrows.items() if v != "zero"}, {k: v for k, v in arcs.items() if v != "zero"},
-        variances, frozenset(odd), kinds.tied,
+        variances, frozenset(odd), levels, kinds.tied,
+        all(levels.get(v) == FREE for v in p.observed - p.given),
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def half_trek(m: PathModel) -> RuleVerdict:
         told = f"every equation has a set of half-treks to its causes: {listed(ends)}{m.apart}"
         return RuleVerdict(RULE, IDENTIFIED, ends, told)
     for part in parts:
-        if infinite_to_one(part) and not m.tied:
+        if infinite_to_one(part) and m.alone:
             nodes = tuple(n for n in part.endogenous if n not in solved)
             told = f"infinitely many coefficients of {listed(nodes)} give the same covariances"
             return RuleVerdict(RULE, NOT, nodes, told, remedy(nodes))

@@ -22,7 +22,8 @@ class PathModel:
     hidden : latent variables that arcs stand for; no rule speaks of their own effects.
 
     own : all coefficients, arcs and variances are unknowns of their own; not_own says which are not.
-    plain : all coefficients are unknowns or numbers. tied : as of the diagram.
+    plain : all coefficients are unknowns or numbers. alone : as `plain` of the diagram; only then does a rule
+    deny.
     silent : why there is no such model, or nothing to ask of it; "" where there is.
     """
 
@@ -32,7 +33,7 @@ class PathModel:
     own: bool
     not_own: str
     plain: bool
-    tied: bool
+    alone: bool
     silent: str
 
     @property
@@ -61,7 +62,7 @@ def path_model(s: Settlement) -> PathModel:
     exotic += [f"the effects of '{f}'" for f in hidden if not _one_unknown(d, f)]
     told = f"it speaks of free coefficients of their own, not of {', '.join(exotic[:3])}" if exotic else ""
     plain = all(k != OTHER for k in [*arrows.values(), *arcs.values()])
-    return PathModel(mixed, settled, hidden, not exotic, told, plain, d.tied, _silent(d, mixed, hidden))
+    return PathModel(mixed, settled, hidden, not exotic, told, plain, d.plain, _silent(d, mixed, hidden))
 
 
 def _one_unknown(d: Diagram, f: str) -> bool:

@@ -39,11 +39,17 @@ def rank_condition(m: PathModel) -> RuleVerdict:
         (n, told) for n, told in failed
         if all(n not in block or _all_covary(m.mixed, block) for block in joined)
     ]  # fmt: skip
-    if sure and not m.tied:
+    if sure and m.alone:
         hint = f"leave a variable out of {listed([n for n, _ in sure])}, or add one to the other equations"
-        return RuleVerdict(RULE, NOT, tuple(n for n, _ in sure), "; ".join(t for _, t in sure), hint)
-    told = "; ".join(t for _, t in failed)
-    return RuleVerdict(RULE, SILENT, names, f"{told}; disturbances that do not covary may identify it")
+        return RuleVerdict(RULE, NOT, tuple(n for n, _ in sure), _some(sure), hint)
+    other = "disturbances that do not covary" if m.alone else "means, or equalities between groups,"
+    return RuleVerdict(RULE, SILENT, names, f"{_some(failed)}; {other} may identify what is left")
+
+
+def _some(failed: list[tuple[str, str]]) -> str:
+    """The first reasons, and how many equations fail beside."""
+    told = [told for _, told in failed[:3]]
+    return "; ".join([*told, *([f"{len(failed) - 3} more equations fail"] if len(failed) > 3 else [])])
 
 
 def simultaneous(g: Mixed) -> list[tuple[str, ...]]:

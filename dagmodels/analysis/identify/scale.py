@@ -31,5 +31,6 @@ def _stretches(d: Diagram, f: str) -> bool:
     if f in d.odd:
         return False
     around = [k for ends, k in d.arrows.items() if f in ends]
+    around += [d.levels.get(f, FREE)]
     around += [k for pair, k in d.arcs.items() if f in pair]
     return all(k == FREE for k in (*around, d.variances.get(f, SHARED)))

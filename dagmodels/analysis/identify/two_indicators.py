@@ -14,7 +14,7 @@ def two_indicators(s: Settlement) -> RuleVerdict:
     """With z outside, s_1z / s_2z is the ratio of the loadings; a factor that covaries with nothing else has
     three moments for four unknowns. Factors with three indicators are left to their rule."""
     d = s.reduced
-    lonely = tuple(f for f in d.latents if not d.tied and _isolated(d, f))
+    lonely = tuple(f for f in d.latents if d.plain and _isolated(d, f))
     if lonely:
         told = f"{listed(lonely)}: two indicators, and nothing else that the factor covaries with"
         hint = "add an indicator or a variable that it covaries with, or make the loadings equal"

@@ -54,5 +54,5 @@ def adjusted(test: str, chisq: float, df: int, trace1: float, trace2: float) -> 
 def _turned(chisq: float, df: float, factor: float, shift: float) -> Adjusted:
     from scipy.special import chdtrc
 
-    x = chisq / factor + shift
+    x = float(chisq / factor + shift)
     return Adjusted(x, df, float(chdtrc(df, max(x, 0.0))), factor, shift)
