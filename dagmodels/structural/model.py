@@ -235,7 +235,19 @@ class StructuralModel(Graph):
         told_apart = check and not kept_by_fit  # what constraints identify, the graph alone does not
         inner = super().fit_quietly(columns, method, seed, told_apart, **{**ours, **options})
         rows = self._rows(kept) if self.given is None else None
-        return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw, clusters)
+        if inner.moments is None:
+            return inner
+        return self._told(sem_fit(inner, self.naming, rows, draw, clusters))
+
+    def _told(self, fit: SemFit) -> SemFit:
+        """With a sentence for each variable that was called ordered, but is taken as a number."""
+        table = self.reading.table
+        numbers = [n for n, _ in table.options.ordered if n in table.exogenous]
+        told = tuple(
+            f"'{n}' is exogenous: it was called ordered, and is taken as a number all the same"
+            for n in numbers
+        )
+        return replace(fit, warnings=(*told, *fit.warnings)) if told else fit
 
     def _refuse(self) -> None:
         """What is read and drawn, but has no estimator yet."""

@@ -201,8 +201,9 @@ def _numbers(name: str, column: Column, faults: list[ModelError]) -> NDArray[np.
     try:
         return column.floats()
     except NotNumbers as error:
-        hint = "code it as numbers"
-        faults.append(ModelError(f"'{name}' is not numeric: {error}", node=name, hint=hint))
+        hint = f"code it as numbers, or say ordered=['{name}'] if its categories have an order"
+        told = f"'{name}' is not numeric: row {error.row + 1} holds {error.value!r}"
+        faults.append(ModelError(told, node=name, hint=hint))
         return np.zeros(len(column))
 
 

@@ -156,6 +156,12 @@ def test_faults_of_the_data_are_told(thirds, change, said):
     assert said in "\n".join(str(e) for e in caught.value.exceptions)
 
 
+def test_exogenous_variables_are_numbers_and_that_is_said(thirds):
+    with pytest.warns(dm.FitWarning, match="'x2' is exogenous"):
+        fit = dm.sem("x1 ~ x2", thirds, ordered=["x2"])
+    assert fit["x1~x2"] == pytest.approx(np.polyfit(thirds.x2, thirds.x1, 1)[0])
+
+
 def test_thresholds_that_the_data_have_not(thirds):
     with pytest.raises(ModelErrors) as caught:
         dm.cfa(FACTORS + "".join(f"\n{v} | t1 + t2" for v in ITEMS) + "\nx1 | t3", thirds)
