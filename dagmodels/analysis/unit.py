@@ -21,6 +21,7 @@ class Unit:
     derived : deterministic nodes that depend on these linearly.
     covariates : data of every unit that enter means linearly.
     needed : what the field form has no answer for, so that only moments will do; empty where either would.
+    inner : where units are clusters, the plate of what lies in them; nodes of both are part of the law then.
     """
 
     plate: str
@@ -29,6 +30,7 @@ class Unit:
     derived: tuple[str, ...]
     covariates: tuple[str, ...]
     needed: tuple[str, ...]
+    inner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,11 @@ def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
     faults = _faults(dag, plate, members, names)
     if faults:
         return NoUnit(tuple(dict.fromkeys(faults)))
-    used = _used(dag, nodes)
+    referred = used(dag, nodes)
     outer = dag.lies_in(plate)[1:]
-    groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in used))
+    groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in referred))
     return Unit(
-        plate, groups, nodes, derived, tuple(c for c in covariates if c in used), _needed(dag, nodes, names)
+        plate, groups, nodes, derived, tuple(c for c in covariates if c in referred), _needed(dag, nodes, names)
     )
 
 
@@ -83,9 +85,9 @@ def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list
                 case Stochastic(distribution=d, head=head):
                     if any(s.first for s in head.slots):
                         found.append(f"'{node.name}' has first elements of its own")
-                    found.extend(_law_faults(dag, node.name, d, inside))
+                    found.extend(law_faults(dag, node.name, d, inside))
                 case Joint(distribution=d):
-                    found.extend(_law_faults(dag, node.name, d, inside))
+                    found.extend(law_faults(dag, node.name, d, inside))
                 case Deterministic(expression=tree):
                     if linear_form(tree, inside) is None:
                         found.append(f"'{node.name}' is not linear in nodes of plate '{plate}'")
@@ -101,7 +103,8 @@ def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list
     return found
 
 
-def _law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[str]:
+def law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[str]:
+    """Why a law is not Gaussian and linear in the nodes `inside`, alike for all units."""
     if d.family not in GAUSSIAN:
         return [f"'{name}' is {d.family}, not Normal"]
     found: list[str] = []
@@ -148,7 +151,7 @@ def _below(dag: Dag, name: str) -> set[str]:
     return found
 
 
-def _used(dag: Dag, nodes: tuple[str, ...]) -> set[str]:
+def used(dag: Dag, nodes: tuple[str, ...]) -> set[str]:
     """What the laws of the units refer to, through deterministic nodes too."""
     found: set[str] = set()
     queue = [r.name for s in dag.statements if isinstance(s, Covariance) for r in ex.references(s.expression)]

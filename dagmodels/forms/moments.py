@@ -40,6 +40,7 @@ class Template:
     source, data : (m,) place in the workspace of each entry and the number it is multiplied with.
     coordinates, x_places, outer_registers : of the outer unknowns, as in `forms.field`.
     prior_places, prior_counts : terms of minus twice the log prior.
+    inner : (t,) where units are clusters, which variables are those of the elements of `inner_units` in them.
     """
 
     small: Problem
@@ -55,6 +56,8 @@ class Template:
     outer_registers: Mapping[str, int]
     prior_places: Ints
     prior_counts: Floats
+    inner: NDArray[np.bool_]
+    inner_units: str = ""
 
     @cached_property
     def direct(self) -> tuple[Ints, Ints]:
@@ -176,6 +179,10 @@ class MomentsForm:
         found[at] += t.data[at, None] * rows[which[at]]
         return found
 
+    def moments(self, entries: Floats) -> Moments:
+        """The likelihood at values of the entries."""
+        return Moments(self.structure, self.sample, entries)
+
     def at(self, x: Floats) -> Criterion:
         """The criterion at x."""
         return Criterion(self, x)
@@ -191,7 +198,7 @@ class Criterion:
         self.form, self.x = form, x
         t = self.template = form.template
         self.w = form.workspace(x) if t.indirect[0].size or t.prior_places.size else None
-        self.moments = Moments(form.structure, form.sample, self.entries)
+        self.moments = form.moments(self.entries)
         self.deviance = self.moments.value - form.given_constant
         self.value = self.deviance
         if t.prior_places.size:

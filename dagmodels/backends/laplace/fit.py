@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.roles import roles
-from dagmodels.analysis.unit import Unit, unit
+from dagmodels.analysis.unit import Unit
 from dagmodels.backends.laplace.first_stage import first_stage
 from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
@@ -75,7 +76,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     if not options.get("posterior") and by_moments(problem.graph, form):
         from dagmodels.backends.laplace.moments.fit import fit as fit_moments
 
-        found = unit(problem.graph)
+        found = exchangeable(problem.graph)
         assert isinstance(found, Unit)  # the verdict said so
         return fit_moments(problem, found, plan, options)
     began = time.process_time()

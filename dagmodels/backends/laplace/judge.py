@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
 from dagmodels.backends.laplace.restricted import method
@@ -60,7 +61,7 @@ def by_moments(dag: Dag, form: str = "") -> bool:
 
 def moments_verdict(dag: Dag) -> Verdict:
     """The answer for a graph that is to be fitted from moments."""
-    found = unit(dag)
+    found = exchangeable(dag)
     if isinstance(found, NoUnit):
         return Verdict("laplace", accepts=False, because=found.because)
     latent = [n for n in found.nodes if not dag.nodes[n].observed]
@@ -68,13 +69,15 @@ def moments_verdict(dag: Dag) -> Verdict:
         n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes
     ]
     within = f", by {_names(found.groups)}" if found.groups else ""
+    own = f" with its elements of '{found.inner}'" if found.inner else ""
+    moments = "means and covariances at both levels" if found.inner else "means and covariances"
     return Verdict(
         "laplace",
         accepts=True,
         exact=True,
         because=(
-            f"every '{found.plate}' is an independent draw of one linear Gaussian law{within}: "
-            f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their means and covariances",
+            f"every '{found.plate}'{own} is an independent draw of one linear Gaussian law{within}: "
+            f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their {moments}",
             *found.needed[:1],
         ),
         method="exact maximum likelihood from moments",
@@ -83,7 +86,7 @@ def moments_verdict(dag: Dag) -> Verdict:
             *(Role(n, "outer", "a number of the means and covariances") for n in outer),
         ),
         rewrites=(
-            Rewrite("compress", f"all elements of '{found.plate}' enter through means and covariances"),
+            Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}"),
         ),
     )
 
