@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.build_moments import cells_of_rows
+from dagmodels.forms.level_scores import cluster_scores
+from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moments import Criterion, MomentsForm
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Moments, Structure
 
@@ -168,8 +170,11 @@ def meat(criterion: Criterion, kind: str, clusters: Ints | None = None) -> Float
     """The middle of a sandwich, summed over rows, (k, k).
 
     kind : "robust.sem" (distribution-free, complete data), "robust.huber.white" (outer products of scores)
-        or "robust.cluster" (of their sums by cluster).
+        or "robust.cluster" (of their sums by cluster). Where units are clusters these are the rows.
     """
+    if isinstance(criterion.form, LevelsForm):
+        each = cluster_scores(criterion.moments, criterion.form) @ criterion.jacobian
+        return each.T @ each
     if kind == "robust.sem":
         return distribution_free_products(criterion)
     return summed_products(scores(criterion), criterion.form.group_of, clusters)

@@ -99,12 +99,22 @@ class LevelStructure:
     parts: Parts
 
     @cached_property
+    def between(self) -> Ints:
+        """(p,) the variable of clusters that is the between part of each observed variable: it enters with a
+        fixed coefficient of one. Observed variables of clusters are theirs; -1 where there is none."""
+        s = self.base
+        one = (s.paths[:, s.observed] == 1.0).all(axis=0) & ~self.inner
+        found = np.where(one.any(axis=1), one.argmax(axis=1), -1)
+        return np.where(self.inner[s.observed], found, s.observed)
+
+    @cached_property
     def own(self) -> Structure:
-        """The same without paths from clusters to units: each level by itself."""
+        """The same without paths from clusters to units: each level by itself, between parts as observed."""
         s = self.base
         across = self.inner[:, None] & ~self.inner[None, :]
         paths = np.where(across, 0.0, s.paths)
-        return Structure(s.observed, paths, s.covariances, s.means, s.kind, s.group, s.row, s.column)
+        seen = np.unique(np.concatenate([s.observed, self.between[self.between >= 0]]))
+        return Structure(seen, paths, s.covariances, s.means, s.kind, s.group, s.row, s.column)
 
     @cached_property
     def inside(self) -> Floats:
@@ -115,7 +125,7 @@ class LevelStructure:
     @cached_property
     def nothing(self) -> Sample:
         """A sample without cells."""
-        p = self.base.observed.size
+        p = self.own.observed.size
         return Sample(
             np.zeros(0, np.int64), np.zeros(0), np.zeros((0, p), bool), np.zeros((0, p)), np.zeros((0, p, p))
         )

@@ -77,9 +77,13 @@ def read_model(
     if frame is not None and "ordered" in options:
         options["ordered"] = levels_of(frame, options["ordered"])
     robust = (estimator, se, test, information, cluster)
-    settings = settings_of(model_type, group, missing, robust, options)
+    levels = levels_in(text)
+    settings = settings_of(model_type, group, missing, robust, options, levels)
     if given is not None:
         reading = _read(text, given.groups if group else (), group or "", settings)
+        if reading.table.levels:
+            told = "models of two levels need the rows: covariance matrices do not tell the clusters"
+            raise_all([ModelError(told, hint="give data")], "the options of the model")
         check_given(reading, given)
         if settings.choice.scaled or settings.choice.se != "standard":
             told = (
@@ -89,6 +93,9 @@ def read_model(
         return StructuralModel.made(reading, settings, text, None, given)
     if frame is None:
         return StructuralModel.made(_read(text, (), "", settings), settings, text, None)
+    if levels and not settings.choice.cluster:
+        told = "the model has two levels, and the clusters are not named"
+        raise_all([ModelError(told, hint="cluster='school' names their column")], "the options of the model")
     index = getattr(data, "index", None)
     reading = _read(text, labels_of(frame, settings), group or "", settings)
     made = StructuralModel.made(reading, settings, text, frame)
@@ -114,9 +121,18 @@ def _read(text: str, groups: tuple[str, ...], group: str, settings: Settings) ->
     from dagmodels.readers.lavaan import read
 
     names = {"group": group} if group else {}
+    if settings.choice.cluster:
+        names["cluster"] = settings.choice.cluster
     return read(
         text, model_type=settings.model_type, groups=groups or None, **names, **dict(settings.options)
     )
+
+
+def levels_in(text: str) -> bool:
+    """Whether a text has blocks of levels."""
+    from dagmodels.readers.lavaan.parse import Block, parse
+
+    return "level" in text.lower() and any(isinstance(s, Block) and s.kind == "level" for s in parse(text))
 
 
 class StructuralModel(Graph):
@@ -199,6 +215,10 @@ class StructuralModel(Graph):
         told_apart = check and not kept_by_fit  # what constraints identify, the graph alone does not
         inner = super().fit_quietly(columns, method, seed, told_apart, **{**ours, **options})
         rows = self._rows(kept) if self.given is None else None
+        if self.reading.table.levels and inner.moments is not None:
+            from dagmodels.results.sem.levels.fit import level_fit
+
+            return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster)
         return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw, clusters)
 
     def _refuse(self) -> None:
@@ -209,14 +229,11 @@ class StructuralModel(Graph):
             faults.append(
                 ModelError(told, hint="leave `ordered` and thresholds out to treat them as numbers")
             )
-        if provenance.cluster is not None:
-            told = "models with two levels are read and drawn, but not fitted yet"
-            faults.append(ModelError(told, hint="one level with cluster='column' has clustered errors"))
         raise_all(faults, "the model")
 
     def _clusters(self, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
         """Codes of the fitted rows' clusters, where there are some."""
-        if not self.settings.choice.cluster or self.frame is None:
+        if not self.settings.choice.cluster or self.frame is None or self.reading.table.levels:
             return None
         return np.asarray(self.frame.column(self.settings.choice.cluster).factor().codes)[kept]
 

@@ -52,7 +52,14 @@ def settings(
     missing: str,
     robust: tuple[str, str | None, str | None, str | None, str | None],
     options: Mapping[str, Any],
+    levels: bool = False,
 ) -> Settings:
+    """Of the arguments; levels : whether the text has two levels.
+
+    Raises
+    ------
+    ModelErrors : arguments that there are not, or that do not go together.
+    """
     from dagmodels.results.sem.estimators import choose
 
     faults = []
@@ -61,7 +68,7 @@ def settings(
             ModelError(f"missing is {missing!r}", hint="'listwise', or 'fiml' for full information")
         )
     way = MISSING.get(missing, "listwise")
-    choice, more = choose(*robust, way)
+    choice, more = choose(*robust, way, levels)
     raise_all([*faults, *more], "the options of the model")
     kept = dict(options)
     if way == "fiml" or choice.cluster:

@@ -55,10 +55,11 @@ def choose(
     information: str | None,
     cluster: str | None,
     missing: str,
+    levels: bool = False,
 ) -> tuple[Choice, list[ModelError]]:
     """lavaan's defaults filled in, and all faults.
 
-    missing : "listwise" or "fiml".
+    missing : "listwise" or "fiml". levels : whether the model has two levels, whose clusters these are.
     """
     faults: list[ModelError] = []
     name = str(estimator).upper()
@@ -68,9 +69,9 @@ def choose(
         faults.append(_unknown("estimator", estimator, tuple(ESTIMATORS)))
         name = "ML"
     errors, tested = ESTIMATORS[name]
-    if cluster:
+    if cluster and not levels:
         errors, tested = "robust.cluster", ("satorra.bentler" if name == "MLM" else "yuan.bentler.mplus")
-    robust = errors if errors.startswith("robust") else _robust(missing)
+    robust = errors if errors.startswith("robust") else _robust(missing, levels)
     errors = robust if se == "robust" else _word(se, errors)
     tested = _word(test, tested)
     if errors not in ERRORS:
@@ -79,14 +80,30 @@ def choose(
         faults.append(_unknown("test", test, TESTS))
     if information not in (None, "expected", "observed"):
         faults.append(ModelError(f"information is {information!r}", hint="'expected' or 'observed'"))
-    faults += _conflicts(name, errors, tested, cluster, missing)
-    exact = missing == "fiml" or errors in ("robust.huber.white", "robust.cluster")
+    if levels:
+        faults += _at_levels(name, errors, tested, missing)
+    else:
+        faults += _conflicts(name, errors, tested, cluster, missing)
+    exact = levels or missing == "fiml" or errors in ("robust.huber.white", "robust.cluster")
     found = information or ("observed" if exact else "expected")
     return Choice(name, errors, tested, found, cluster or ""), faults
 
 
-def _robust(missing: str) -> str:
-    return "robust.huber.white" if missing == "fiml" else "robust.sem"
+def _robust(missing: str, levels: bool) -> str:
+    return "robust.huber.white" if levels or missing == "fiml" else "robust.sem"
+
+
+def _at_levels(name: str, se: str, test: str, missing: str) -> list[ModelError]:
+    """What models of two levels do not have."""
+    found: list[ModelError] = []
+    if missing == "fiml":
+        told = "models of two levels take complete rows, not missing='fiml'"
+        found.append(ModelError(told, hint="missing='listwise' leaves rows with gaps out"))
+    if se not in ("standard", "robust.huber.white") or test not in ("standard", "yuan.bentler.mplus"):
+        told = f"estimator '{name}' with se='{se}' and test='{test}' is for one level"
+        hint = "two levels have se='standard' and 'robust.huber.white', test='yuan.bentler.mplus' (MLR)"
+        found.append(ModelError(told, hint=hint))
+    return found
 
 
 def _word(stated: str | None, default: str) -> str:

@@ -118,7 +118,8 @@ class SemFit(Fit):
         rows = self.naming.rows
         return DataFrame({
             "lhs": [r.lhs for r in rows], "op": [r.op for r in rows], "rhs": [r.rhs for r in rows],
-            "group": [self.naming.groups[r.group] for r in rows], "estimate": value, "se": se,
+            "group": [self.naming.groups[r.group] for r in rows], **levels_of(self.naming),
+            "estimate": value, "se": se,
             "lower": lower, "upper": upper,
         })  # fmt: skip
 
@@ -349,7 +350,7 @@ def sem_fit(
         )
         raise FitError(told) from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
-    columns, total = _columns(inner, naming, at, covariance)
+    columns, total = table_columns(inner, naming, at, covariance)
     means, scaled = naming.meanstructure, None
     found = measures(solution, compared, meanstructure=means)
     rowless = not solution.form.values.size or (clusters is None and naming.choice.cluster)
@@ -379,7 +380,7 @@ def sem_fit(
     )
 
 
-def _columns(
+def table_columns(
     inner: Fit, naming: SemNaming, at: Positions, covariance: Floats
 ) -> tuple[Mapping[str, Any], Floats]:
     """The table, and the sampling covariance of its rows."""
@@ -416,6 +417,7 @@ def _columns(
         "op": [r.op for r in rows],
         "rhs": ["" if r.op == "~1" else r.rhs for r in rows],
         "group": [naming.groups[r.group] for r in rows],
+        **levels_of(naming),
         "label": [r.label for r in rows],
         "z": z.tolist(),
         "pvalue": (2 * ndtr(-np.abs(z))).tolist(),
@@ -431,4 +433,14 @@ def name_of(r: SemRow, naming: SemNaming) -> str:
         return r.lhs
     plain = f"{r.lhs}~1" if r.op == "~1" else f"{r.lhs}{r.op}{r.rhs}"
     own = r.label or plain
-    return own if r.label or r.group == 0 else f"{own}.g{r.group + 1}"
+    if r.label:
+        return own
+    level = f".l{r.level}" if r.level > 1 else ""
+    return f"{own}{level}" if r.group == 0 else f"{own}{level}.g{r.group + 1}"
+
+
+def levels_of(naming: SemNaming) -> dict[str, list[str]]:
+    """The column of the rows' levels, where there are some; "" for what is at none."""
+    if not naming.levels:
+        return {}
+    return {"level": [naming.levels[r.level - 1] if r.level else "" for r in naming.rows]}

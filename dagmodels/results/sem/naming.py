@@ -13,7 +13,7 @@ class SemRow:
 
     lhs, op, rhs : as lavaan writes them. group : index from 0. free : whether it is estimated. label : the
         user's, or "". node : for a defined quantity (`:=`) the graph's node. value : of a fixed row.
-    exogenous : a moment of a fixed covariate.
+    exogenous : a moment of a fixed covariate. level : 1 within clusters, 2 between; 0 in models of one level.
     """
 
     lhs: str
@@ -25,6 +25,7 @@ class SemRow:
     node: str = ""
     value: float = float("nan")
     exogenous: bool = False
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class SemNaming:
     observed, exogenous : names of observed variables, in lavaan's order, and of those nothing is said about.
     equalities : what equal labels and `==` say.
     choice : how standard errors and tests are made.
+    levels : labels of the levels, () where there is one. between : the node of clusters behind a variable of
+    both levels.
     """
 
     rows: tuple[SemRow, ...]
@@ -67,3 +70,9 @@ class SemNaming:
     exogenous: tuple[str, ...] = ()
     equalities: tuple[Equality, ...] = ()
     choice: Choice = DEFAULT
+    levels: tuple[str, ...] = ()
+    between: tuple[tuple[str, str], ...] = ()
+
+    def node(self, name: str, level: int) -> str:
+        """The node behind a variable at a level."""
+        return dict(self.between).get(name, name) if level > 1 else name

@@ -20,6 +20,7 @@ from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places, uses
+from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moment_constraints import TapeConstraints
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.constrained import FEASIBLE, Constrained, constrained
@@ -35,6 +36,7 @@ GRADIENT_LIMIT = 1e-5
 NOTHING = 1e-3  # share of a variable's spread below which a residual scale that has no lowest value is gone
 FLAT = 1e-10  # smallest eigenvalue of the scaled Hessian that counts as none
 INFORMATION = ("observed", "expected")
+LEVEL_KINDS = ("standard", "robust.huber.white")
 OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters")
 
 
@@ -72,6 +74,8 @@ def _errors(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
     kind, clusters = options.get("se", "standard"), options.get("clusters")
     if kind not in KINDS:
         raise FitError(f"se={kind!r} is none of {', '.join(map(repr, KINDS))}")
+    if isinstance(form, LevelsForm) and (kind not in LEVEL_KINDS or clusters is not None):
+        raise FitError(f"units in clusters have se={' or '.join(map(repr, LEVEL_KINDS))}, by clusters")
     if kind != "standard" and options.get("statistics") is not None:
         raise FitError(f"se={kind!r} needs the rows: covariance matrices do not tell their fourth moments")
     if kind == "robust.cluster" and clusters is None:

@@ -15,6 +15,8 @@ from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
 from dagmodels.forms.casewise import meat
 from dagmodels.forms.cells import element_label
+from dagmodels.forms.level_latents import conditional_levels
+from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.triangle import inverse_of_regular
 from dagmodels.results.fit import Fit
@@ -53,7 +55,7 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
     return Fit(
         graph=dag,
         backend="laplace",
-        method=f"maximum likelihood from moments of one {form.units}"
+        method=f"maximum likelihood from moments of one {_unit(form)}"
         if not prior
         else "posterior mode from moments",
         exact=True,
@@ -78,10 +80,15 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
-        again=MomentsAgain(solution, plan, expected, errors),
+        again=None if isinstance(form, LevelsForm) else MomentsAgain(solution, plan, expected, errors),
         coordinate_covariance=inner,
         plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
     )
+
+
+def _unit(form: MomentsForm) -> str:
+    inner = form.template.inner_units
+    return f"{form.units} and its {inner}" if inner else form.units
 
 
 def coordinate_covariance(solution: MomentsSolution, *, expected: bool, errors: Errors = STANDARD) -> Floats:
@@ -215,7 +222,8 @@ def inadmissible(solution: MomentsSolution) -> list[str]:
 def variable_label(form: MomentsForm, v: int) -> str:
     """A variable of the unit as users call it: the node, with its component's level."""
     name, part = form.variables[v]
-    plates = [p for p in form.problem.graph.nodes[name].plates if p != form.units]
+    own = (form.units, form.template.inner_units)
+    plates = [p for p in form.problem.graph.nodes[name].plates if p not in own]
     if not plates:
         return name
     shape = [form.problem.plates[p].size for p in plates]
@@ -254,14 +262,19 @@ def latents(solution: MomentsSolution) -> dict[str, list[Any]] | None:
     """Every latent element and missing response: its mean given the unit's data, and standard deviation."""
     form = solution.form
     dag = form.problem.graph
-    mean, sd = conditional(solution, form.values, form.group_of)
+    inner = form.template.inner_units
+    if inner:
+        both = conditional_levels(solution)
+    else:
+        both = (conditional(solution, form.values, form.group_of),) * 2
     table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
     for name in dict.fromkeys(n for n, _ in form.variables):
         if dag.nodes[name].kind != "stochastic":
             continue
         columns = [v for v, (n, _) in enumerate(form.variables) if n == name]
-        shape = form.problem.shape(name)
-        axis = dag.nodes[name].plates.index(form.units)
+        shape, plates = form.problem.shape(name), dag.nodes[name].plates
+        mean, sd = both[0] if inner in plates else both[1]
+        axis = plates.index(inner if inner in plates else form.units)
         inner = [s for a, s in enumerate(shape) if a != axis]
         whole = [np.moveaxis(x[:, columns].reshape(-1, *inner), 0, axis).reshape(-1) for x in (mean, sd)]
         wanted = np.arange(whole[0].size)

@@ -20,9 +20,9 @@ def level_entries(form: LevelsForm) -> Floats:
     own = form.levels.own
     inner, found = form.template.inner, np.zeros(own.kind.size)
     columns = np.flatnonzero(form.inner)
+    upper, above = _between(form)
     for g, (within, between, mean) in enumerate(starting_moments(form)):
         at = own.members[g]
-        upper, above = _between(form, g)
         lower = replace(own, observed=own.observed[columns])
         level = np.where(form.split, 0.0, mean)[columns]
         side = inner[own.row]
@@ -36,17 +36,9 @@ def level_entries(form: LevelsForm) -> Floats:
     return found
 
 
-def _between(form: LevelsForm, group: int) -> tuple[Structure, Ints]:
+def _between(form: LevelsForm) -> tuple[Structure, Ints]:
     """The structure of clusters with the between parts of units' variables as if they were observed, and the
     columns of these variables."""
-    s, t = form.structure, form.template
-    found: list[tuple[int, int]] = []
-    for column, v in enumerate(s.observed.tolist()):
-        if not t.inner[v]:
-            found.append((v, column))
-            continue
-        parts = np.flatnonzero((s.paths[group, v] == 1.0) & ~t.inner)
-        if form.split[column] and parts.size:
-            found.append((int(parts[0]), column))
-    known = np.array(found, dtype=np.int64).reshape(-1, 2)
-    return replace(form.levels.own, observed=known[:, 0]), known[:, 1]
+    part = np.where(form.above, form.levels.between, -1)
+    columns = np.flatnonzero(part >= 0)
+    return replace(form.levels.own, observed=part[columns]), columns
