@@ -62,13 +62,13 @@ def _as_clusters(dag: Dag, inner: str, outer: str) -> Unit | NoUnit:
     referred = used(dag, nodes)
     above = dag.lies_in(outer)[1:]
     groups = tuple(p for p in above if any(p in dag.nodes[u].plates for u in referred))
-    return Unit(
-        outer, groups, nodes, derived, tuple(c for c in covariates if c in referred), (), inner
-    )
+    return Unit(outer, groups, nodes, derived, tuple(c for c in covariates if c in referred), (), inner)
 
 
 def _plates(dag: Dag, inner: str, outer: str) -> list[str]:
-    found = [f"the elements of plate '{p}' follow one another" for p in (inner, outer) if dag.plate[p].ordered]
+    found = [
+        f"the elements of plate '{p}' follow one another" for p in (inner, outer) if dag.plate[p].ordered
+    ]
     found += [f"'{p}' has levels that the model states" for p in (inner, outer) if dag.plate[p].levels]
     found += [
         f"plate '{p.name}' lies in '{p.parents[0]}' too"

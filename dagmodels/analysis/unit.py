@@ -69,7 +69,12 @@ def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
     outer = dag.lies_in(plate)[1:]
     groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in referred))
     return Unit(
-        plate, groups, nodes, derived, tuple(c for c in covariates if c in referred), _needed(dag, nodes, names)
+        plate,
+        groups,
+        nodes,
+        derived,
+        tuple(c for c in covariates if c in referred),
+        _needed(dag, nodes, names),
     )
 
 

@@ -65,7 +65,9 @@ def _missing(values: Floats, names: list[str]) -> list[ModelError]:
     hint = "leave out the rows with gaps: models of two levels take complete rows"
     gaps = np.isnan(values).any(axis=0).tolist()
     return [
-        ModelError(f"'{n}' has missing values", node=n, hint=hint) for n, g in zip(names, gaps, strict=True) if g
+        ModelError(f"'{n}' has missing values", node=n, hint=hint)
+        for n, g in zip(names, gaps, strict=True)
+        if g
     ]
 
 

@@ -80,9 +80,12 @@ def split(template: Template) -> Bools:
     return (reached & template.inner)[s.observed]
 
 
-def free_structure(form: LevelsForm, *, covariances: bool) -> tuple[LevelStructure, Ints]:
-    """No restriction at either level, or (without `covariances`) independent variables; covariates keep
-    their moments.
+def free_structure(form: LevelsForm, together: tuple[Bools, Bools]) -> tuple[LevelStructure, Ints]:
+    """Means and variances at both levels without restriction, and covariances of some variables; covariates
+    keep their moments.
+
+    together : (p,) each, which observed variables have covariances with one another within clusters, and
+    which between them.
 
     Variables are the observed ones in their order, then the between parts of those that have one. Also
     returned: the number of the between part of each observed variable that varies between clusters.
@@ -98,12 +101,15 @@ def free_structure(form: LevelsForm, *, covariances: bool) -> tuple[LevelStructu
     means = np.zeros((s.groups, t))
     paths[:, both, part[both]] = 1.0
     at = np.flatnonzero(given)
-    cov[np.ix_(range(s.groups), at, at)] = s.covariances[np.ix_(range(s.groups), s.observed[at], s.observed[at])]
+    cov[np.ix_(range(s.groups), at, at)] = s.covariances[
+        np.ix_(range(s.groups), s.observed[at], s.observed[at])
+    ]
     means[:, at] = s.means[:, s.observed[at]]
     i, j = lower_triangle(t)
     kept = (inner[i] == inner[j]) & ~(fixed[i] & fixed[j])
-    if not covariances:
-        kept &= i == j
+    free = np.concatenate([together[0] & form.inner, together[1][both]])
+    free[:p] |= together[1] & ~form.inner
+    kept &= (i == j) | (free[i] & free[j])
     i, j = i[kept], j[kept]
     level = np.flatnonzero(~fixed & ~(np.isin(np.arange(t), both)))
     kind = np.concatenate([np.full(i.size, COVARIANCE), np.full(level.size, MEAN)])
@@ -136,5 +142,3 @@ def starting_moments(form: LevelsForm) -> Iterator[tuple[Floats, Floats, Floats]
         sizes, vectors = np.linalg.eigh(between / np.outer(d, d))
         between = (vectors * np.maximum(sizes, 0.05)) @ vectors.T * np.outer(d, d)
         yield own, between, mean
-
-

@@ -41,6 +41,7 @@ def naming_of(reading: Reading, settings: Settings) -> SemNaming:
         choice=settings.choice,
         levels=reading.table.levels,
         between=tuple(reading.provenance.between.items()),
+        predictors=tuple(b.exogenous for b in reading.table.blocks[: len(reading.table.levels)]),
     )
 
 

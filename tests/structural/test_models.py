@@ -206,9 +206,3 @@ def test_an_ordered_variable_that_is_missing_is_named(pupils):
         dm.cfa(FACTORS, pupils, ordered=["x11"])
     assert "'x11' is not in" in str(told.value)
     assert "did you mean 'x1'?" in str(told.value)
-
-
-def test_two_levels_are_refused(pupils):
-    with pytest.raises(dm.ModelErrors) as told:
-        dm.sem("level: 1\nx1 ~ x2\nlevel: 2\nx1 ~~ x1", pupils, cluster="school")
-    assert "two levels are read and drawn, but not fitted yet" in str(told.value)

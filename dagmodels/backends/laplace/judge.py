@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
 from dagmodels.analysis.clusters import exchangeable
+from dagmodels.analysis.roles import GAUSSIAN, Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
 from dagmodels.backends.laplace.restricted import method
@@ -85,9 +85,7 @@ def moments_verdict(dag: Dag) -> Verdict:
             *(Role(n, "integrated", "Gaussian and linear") for n in latent),
             *(Role(n, "outer", "a number of the means and covariances") for n in outer),
         ),
-        rewrites=(
-            Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}"),
-        ),
+        rewrites=(Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}"),),
     )
 
 

@@ -123,6 +123,10 @@ class SemFit(Fit):
             "lower": lower, "upper": upper,
         })  # fmt: skip
 
+    def icc(self) -> Series[float]:
+        """Intraclass correlations, of models of two levels."""
+        raise FitError("icc: this model has one level, so nothing lies between clusters")
+
     def scaled_difference(self, other: SemFit) -> Series[float]:
         """The scaled chi-square difference of nested fits (Satorra and Bentler 2001), in either order."""
         from pandas import Series
@@ -176,15 +180,20 @@ class SemFit(Fit):
 
         return comparison((self, *others), [f"fit{i + 1}" for i in range(len(others) + 1)])
 
-    def predict_factors(self, new: Any = None, method: str = "regression", se: bool = False) -> Any:
+    def predict_factors(
+        self, new: Any = None, method: str = "regression", se: bool = False, level: int = 1
+    ) -> Any:
         """Factor scores, one row a given row, one column a latent variable, under the rows' own index.
 
         new : rows to score, missing values allowed; None for the rows fitted.
         method : "regression" (for these models also the "EBM" of lavaan) or "Bartlett".
         se : True gives the pair (scores, standard errors), the parameters taken as known.
+        level : of models of two levels.
         """
         from dagmodels.results.sem.scores import factor_scores
 
+        if level != 1:
+            raise FitError(f"level={level!r}: this model has one level")
         return factor_scores(self, new, method, se)
 
     def predict(self, new: Any = None, outcomes: Any = None, given: Any = None) -> DataFrame:
@@ -432,11 +441,11 @@ def name_of(r: SemRow, naming: SemNaming) -> str:
     if r.op == ":=":
         return r.lhs
     plain = f"{r.lhs}~1" if r.op == "~1" else f"{r.lhs}{r.op}{r.rhs}"
-    own = r.label or plain
     if r.label:
-        return own
-    level = f".l{r.level}" if r.level > 1 else ""
-    return f"{own}{level}" if r.group == 0 else f"{own}{level}.g{r.group + 1}"
+        return r.label
+    group = f".g{r.group + 1}" if r.group else ""
+    level = f".l{naming.levels[r.level - 1]}" if r.level > 1 else ""
+    return f"{plain}{group}{level}"
 
 
 def levels_of(naming: SemNaming) -> dict[str, list[str]]:

@@ -54,7 +54,7 @@ class SemNaming:
     equalities : what equal labels and `==` say.
     choice : how standard errors and tests are made.
     levels : labels of the levels, () where there is one. between : the node of clusters behind a variable of
-    both levels.
+    both levels. predictors : by level the observed variables that nothing is said about there.
     """
 
     rows: tuple[SemRow, ...]
@@ -72,6 +72,7 @@ class SemNaming:
     choice: Choice = DEFAULT
     levels: tuple[str, ...] = ()
     between: tuple[tuple[str, str], ...] = ()
+    predictors: tuple[tuple[str, ...], ...] = ()
 
     def node(self, name: str, level: int) -> str:
         """The node behind a variable at a level."""

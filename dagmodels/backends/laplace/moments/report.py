@@ -275,8 +275,8 @@ def latents(solution: MomentsSolution) -> dict[str, list[Any]] | None:
         shape, plates = form.problem.shape(name), dag.nodes[name].plates
         mean, sd = both[0] if inner in plates else both[1]
         axis = plates.index(inner if inner in plates else form.units)
-        inner = [s for a, s in enumerate(shape) if a != axis]
-        whole = [np.moveaxis(x[:, columns].reshape(-1, *inner), 0, axis).reshape(-1) for x in (mean, sd)]
+        others = [s for a, s in enumerate(shape) if a != axis]
+        whole = [np.moveaxis(x[:, columns].reshape(-1, *others), 0, axis).reshape(-1) for x in (mean, sd)]
         wanted = np.arange(whole[0].size)
         if name in form.problem.observed and dag.nodes[name].observed:
             wanted = np.flatnonzero(~form.problem.observed[name].reshape(-1))

@@ -23,7 +23,7 @@ def level_entries(form: LevelsForm) -> Floats:
     upper, above = _between(form)
     for g, (within, between, mean) in enumerate(starting_moments(form)):
         at = own.members[g]
-        lower = replace(own, observed=own.observed[columns])
+        lower = replace(own, observed=form.structure.observed[columns])
         level = np.where(form.split, 0.0, mean)[columns]
         side = inner[own.row]
         across = (own.kind == PATH) & side & ~inner[own.column]

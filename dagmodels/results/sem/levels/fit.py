@@ -170,10 +170,6 @@ class LevelFit(SemFit):
             groups.append(shown)
         return groups[0] if len(groups) == 1 else dict(zip(self.naming.groups, groups, strict=True))
 
-    def summary(self) -> str:
-        """lavaan's summary as aligned text, level by level."""
-        return super().summary()
-
     def _refused(self, what: str) -> NoReturn:
         raise FitError(f"{what}: not for models of two levels yet")
 
@@ -221,7 +217,7 @@ def level_fit(
     solution = inner.moments
     assert solution is not None
     at = positions(solution, naming)
-    compared = compare_levels(solution)
+    compared = compare_levels(solution, naming.predictors)
     columns, total = table_columns(inner, naming, at, inner.coordinate_covariance)
     found, scaled = level_measures(solution, compared), None
     if naming.choice.scaled:
@@ -263,6 +259,6 @@ def _doubts(naming: SemNaming, c: LevelComparison) -> list[str]:
     if smallest < 0:
         found.append(
             "without restriction the best covariance matrix between clusters is none (an eigenvalue is "
-            f"{smallest:.2g}): the chi-square compares with it all the same, lavaan's with the best that is one"
+            f"{smallest:.2g}); the chi-square compares with it all the same, lavaan's with the best that is"
         )
     return found

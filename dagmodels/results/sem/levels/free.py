@@ -1,8 +1,8 @@
 """The two models that a model of two levels is compared with: no restriction at either level, and variables
 that are independent at both.
 
-Both are fitted by the machinery of any model. Covariances between clusters are free numbers here, as variances
-are in the model, so that models stay nested where the best ones are no covariance matrix.
+Both are fitted by the machinery of any model. Covariances between clusters are free numbers here, as
+variances are in the model, so that models stay nested where the best ones are no covariance matrix.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dagmodels.numerics.scoring import score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 CLOSE = 1e-4  # decrement of the optimum beyond which it is none
 
 
@@ -44,20 +45,22 @@ class Free:
         return self.optimum.x.size
 
 
-def free_levels(form: LevelsForm, *, covariances: bool) -> Free:
-    """Without restriction, or (without `covariances`) independent variables; covariates keep their moments.
+def free_levels(form: LevelsForm, together: tuple[Bools, Bools] | None = None) -> Free:
+    """Without restriction; or, with `together`, no covariances but of those within and between clusters.
+    Covariates keep their moments.
 
     Raises
     ------
     FitError : the likelihood has no maximum that was found.
     """
-    structure, above = free_structure(form, covariances=covariances)
+    every = np.ones(form.inner.size, dtype=bool)
+    structure, above = free_structure(form, together or (every, every))
     start = _start(form, structure, above)
     bound = np.full(start.size, np.inf)
     with np.errstate(all="ignore"):
         optimum = score(lambda x: LevelMoments(structure, x), start, -bound, bound)
     if not optimum.decrement < CLOSE or optimum.smallest < 0:
-        what = "without restriction" if covariances else "with independent variables"
+        what = "without restriction" if together is None else "with independent variables"
         raise FitError(
             f"the model {what} at both levels, to which this one is compared, was not found "
             f"({optimum.message}): there are too few clusters for so many variables between them"

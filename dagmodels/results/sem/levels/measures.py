@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +31,11 @@ class LevelComparison(Comparison):
     clusters: Floats
 
 
-def compare_levels(solution: MomentsSolution) -> LevelComparison:
+def compare_levels(solution: MomentsSolution, predictors: Sequence[Sequence[str]]) -> LevelComparison:
     """Of a fit. Means are always part of models of two levels.
+
+    predictors : by level the names of variables that nothing is said about; their covariances are free under
+    independence too, as lavaan has it.
 
     Raises
     ------
@@ -39,7 +43,9 @@ def compare_levels(solution: MomentsSolution) -> LevelComparison:
     """
     form = solution.form
     assert isinstance(form, LevelsForm)
-    free, alone = (free_levels(form, covariances=c) for c in (True, False))
+    names = [form.variables[v][0] for v in form.structure.observed.tolist()]
+    within, between = (np.isin(names, list(p)) for p in predictors)
+    free, alone = free_levels(form), free_levels(form, (within, between))
     saturated = free.value - form.given_constant
     chisq = max(solution.at.deviance - saturated, 0.0)
     sample, k = form.sample, solution.parameters
