@@ -206,3 +206,10 @@ def test_an_ordered_variable_that_is_missing_is_named(pupils):
         dm.cfa(FACTORS, pupils, ordered=["x11"])
     assert "'x11' is not in" in str(told.value)
     assert "did you mean 'x1'?" in str(told.value)
+
+
+def test_a_covariate_without_effect_stays_in_the_model(pupils):
+    """Its zero coefficient costs a degree of freedom, as in lavaan, and tells what the free one gains."""
+    free, tied = (dm.sem(f"x1 ~ x2 + {c}x4", pupils) for c in ("", "0*"))
+    assert tied.measures["df"] == 1
+    assert tied.measures["chisq"] == pytest.approx(2 * (free.log_likelihood - tied.log_likelihood), abs=1e-8)

@@ -74,6 +74,23 @@ class SemNaming:
     between: tuple[tuple[str, str], ...] = ()
     predictors: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def level_titles(self) -> tuple[str, ...]:
+        """The levels as lavaan calls them: "within" and the column of clusters where they are numbers."""
+        own = ("within", self.choice.cluster or "between")
+        return tuple(t if n.isdigit() else n for n, t in zip(self.levels, own, strict=False))
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Titles of the parts of the table: groups, and in each its levels."""
+        if not self.levels:
+            return self.groups
+        return tuple(", ".join(filter(None, (g, t))) for g in self.groups for t in self.level_titles)
+
+    def block(self, row: SemRow) -> int:
+        """The part that a row stands in."""
+        return row.group * len(self.levels) + row.level - 1 if self.levels else row.group
+
     def node(self, name: str, level: int) -> str:
         """The node behind a variable at a level."""
         return dict(self.between).get(name, name) if level > 1 else name

@@ -97,7 +97,7 @@ def summary(
             lines += ["", "", f"Group {g + 1} [{label}]:"]
         for level in range(1, len(fit.naming.levels) + 1) or (0,):
             if level:
-                lines += ["", "", f"Level {level} [{_level_label(fit, level)}]:"]
+                lines += ["", "", f"Level {level} [{fit.naming.level_titles[level - 1]}]:"]
             lines += _group(fit, g, level, standardized)
             if rsquare:
                 lines += _r2(fit, g, level)
@@ -228,14 +228,6 @@ def _cell(value: Any, key: str, se: float) -> str:
     return f"{value:>9.3f}" if value is not None and not math.isnan(value) else f"{'NA':>9}"
 
 
-def _level_label(fit: SemFit, level: int) -> str:
-    """As lavaan calls it: the column of clusters for the second one, where the text gives numbers."""
-    label = fit.naming.levels[level - 1]
-    if label.isdigit():
-        return "within" if level == 1 else fit.naming.choice.cluster
-    return label
-
-
 def _dot(fit: SemFit, name: str, level: int) -> str:
     """A dot before the names whose variance or intercept is a residual one."""
     return "." if any(_ends(r) == name and r.level == level for r in fit.naming.rows) else " "
@@ -249,7 +241,7 @@ def _r2(fit: SemFit, g: int, level: int) -> Iterator[str]:
     found = fit.r2()
     several = len(fit.naming.groups) > 1
     if level:  # one column a level, and group of several
-        label = fit.naming.levels[level - 1]
+        label = fit.naming.level_titles[level - 1]
         found = found[fit.naming.groups[g], label] if several else found[label]
         found, several = found.dropna(), False
     yield ""

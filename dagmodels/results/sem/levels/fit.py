@@ -83,7 +83,7 @@ class LevelFit(SemFit):
         for i, r in enumerate(self.naming.rows):
             if r.op in ("=~", "~"):
                 v = int(at.row[i])
-                level = self.naming.levels[r.level - 1]
+                level = self.naming.level_titles[r.level - 1]
                 key = (self.naming.groups[r.group], level) if several else level
                 name = r.rhs if r.op == "=~" else r.lhs
                 found.setdefault(key, {})[name] = float(1 - own[r.group, v] / total[r.group, v])
@@ -158,7 +158,7 @@ class LevelFit(SemFit):
         for g in range(len(self.naming.groups)):
             shown: dict[str, Any] = {}
             for at, cov, label, lower in zip(
-                places, (within[g], between[g]), self.naming.levels, (True, False), strict=True
+                places, (within[g], between[g]), self.naming.level_titles, (True, False), strict=True
             ):
                 own = [names[i] for i in at.tolist()]
                 order = [n for n in wanted if n in own]
@@ -259,6 +259,6 @@ def _doubts(naming: SemNaming, c: LevelComparison) -> list[str]:
     if smallest < 0:
         found.append(
             "without restriction the best covariance matrix between clusters is none (an eigenvalue is "
-            f"{smallest:.2g}); the chi-square compares with it all the same, lavaan's with the best that is"
+            f"{smallest:.2g}); the chi-square compares with it, where lavaan takes the best that is one"
         )
     return found
