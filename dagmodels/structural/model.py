@@ -229,6 +229,10 @@ class StructuralModel(Graph):
             faults.append(
                 ModelError(told, hint="leave `ordered` and thresholds out to treat them as numbers")
             )
+        own = [n for n in self.dag.nodes.values() if provenance.cluster in n.plates]
+        if provenance.cluster is not None and not any(n.kind == "stochastic" for n in own):
+            told = f"nothing varies between elements of '{provenance.cluster}': every variance there is zero"
+            faults.append(ModelError(told, hint="free one at level 2, or write the model without levels"))
         raise_all(faults, "the model")
 
     def _clusters(self, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
