@@ -63,8 +63,9 @@ class Free:
 class Roots:
     """Coordinates of the entries of such a structure: entries themselves, and roots of covariances between.
 
-    order : variables of clusters, covariates first; free : how many are none. places : (r, 3) group, row and column of each coordinate
-    in L, by place in `order`. plain : the entries that are coordinates; they come before the roots.
+    order : variables of clusters, covariates first; free : how many are none. places : (r, 3) group, row and
+    column of each coordinate in L, by place in `order`. plain : the entries that are coordinates; they come
+    before the roots.
     """
 
     def __init__(self, structure: LevelStructure) -> None:
