@@ -317,6 +317,25 @@ def test_variables_without_part_between_clusters_have_a_model_to_compare_with():
     assert "every variance there is zero" in str(told.value)
 
 
+def test_variances_that_run_off_stop_at_zero():
+    """Free ones have no maximum here; the optimum at zero is that of the model which fixes the variance."""
+    rng = np.random.default_rng(5)
+    school = np.repeat(np.arange(30), rng.integers(2, 12, 30))
+    f, g = rng.normal(size=school.size), rng.normal(size=30)[school]
+    columns = {f"y{k}": f + (g if k < 3 else 0.1 * g) + rng.normal(size=school.size) for k in range(1, 4)}
+    frame = pd.DataFrame(columns).assign(school=school)
+    text = "level: 1\n f =~ y1 + y2 + y3\nlevel: 2\n g =~ y1 + y2 + y3"
+    with pytest.warns(dm.FitWarning, match="boundary"):
+        fit = dm.cfa(text, frame, cluster="school")
+    tied = dm.cfa(f"{text}\n y1 ~~ 0*y1", frame, cluster="school")
+    assert fit.converged
+    assert fit.boundary == ("y1~~y1.l2",)
+    assert fit.log_likelihood == pytest.approx(tied.log_likelihood, abs=1e-7)
+    row = fit.estimates.query("lhs == 'y1' and op == '~~' and level == '2'").iloc[0]
+    assert row["estimate"] == 0
+    assert np.isnan(row["se"])
+
+
 def test_rows_with_gaps_are_left_out():
     frame = simulated(1)
     gaps = frame.mask(pd.DataFrame({c: (frame.index % 9 == 0) & (c == "y1") for c in frame}))
