@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dagmodels.analysis.linearity import depends, linear_form
-from dagmodels.analysis.unit import NoUnit, Unit, law_faults, reached, unit, used
+from dagmodels.analysis.unit import NoUnit, Unit, law_faults, unit, used
 from dagmodels.graph.dag import Dag, Node, remembered
 from dagmodels.graph.statement import Covariance, Deterministic, Joint, Stochastic
 
@@ -49,8 +49,7 @@ def _as_clusters(dag: Dag, inner: str, outer: str) -> Unit | NoUnit:
     names = {n.name for n in members}
     nodes = tuple(n.name for n in members if n.kind == "stochastic")
     covariates = tuple(n.name for n in members if n.kind == "covariate")
-    below = reached(dag, {*nodes, *covariates})
-    derived = tuple(n for n in dag.order if n in names and n in below)
+    derived = tuple(n for n in dag.order if n in names and dag.nodes[n].kind == "deterministic")
     faults = [*_plates(dag, inner, outer), *_laws(dag, members, names, inner), *_ties(dag, names, inner)]
     faults += [
         f"'{n.name}' is observed on neither '{inner}' nor '{outer}'"

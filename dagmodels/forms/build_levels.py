@@ -12,7 +12,7 @@ from dagmodels.analysis.unit import Unit
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms.build_moments import column, sample_of, template_of
-from dagmodels.forms.levels import LevelsForm, split
+from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moments import Template
 from dagmodels.numerics.level_moments import LevelStructure, parts
 
@@ -99,17 +99,15 @@ def _one_level(
             told = f"'{name}' does not vary within any '{unit.plate}'"
             hint = "let it stand between clusters only (in lavaan's text under level: 2)"
             found.append(ModelError(told, node=name, hint=hint))
-    between = int((split(template) | ~inner).sum())
+    between = int((~inner).sum())
     group_of_cluster = np.zeros(count.size, dtype=np.int64)
     group_of_cluster[cluster_of] = group_of
     few = int(np.bincount(group_of_cluster).min())
-    if few <= between:
-        told = f"there are {few} elements of '{unit.plate}' for {between} variables that vary between them"
-        if unit.groups:
-            told += " in a group"
-        hint = (
-            "let fewer variables vary between clusters, or fit one level with cluster= for clustered errors"
-        )
+    if few <= max(between, 1):
+        told = f"plate '{unit.plate}' has {few} element{'s' * (few != 1)}"
+        told += f" for {between} variables that only its elements have" if between else ""
+        told += " in a group" if unit.groups else ""
+        hint = "take fewer variables of clusters, or fit one level with cluster= for clustered errors"
         found.append(ModelError(told, hint=hint))
     return found
 

@@ -226,6 +226,7 @@ class StructuralModel(Graph):
             if self.dag is self.reading.dag:
                 return other.fit_quietly(None, method, seed, check, **options)
             return super().fit_quietly(other.columns(), method, seed, check, **options)
+        self._refuse()
         columns, kept = self._given()
         if self.dag is not self.reading.dag:
             return super().fit_quietly(columns, method, seed, check, **options)
@@ -254,6 +255,15 @@ class StructuralModel(Graph):
 
             return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster)
         return inner if inner.moments is None else sem_fit(inner, self.naming, rows, draw, clusters)
+
+    def _refuse(self) -> None:
+        """What is read and drawn, but has no estimator."""
+        cluster, faults = self.reading.provenance.cluster, []
+        own = [n for n in self.dag.nodes.values() if cluster in n.plates]
+        if cluster is not None and not any(n.kind == "stochastic" for n in own):
+            told = f"nothing varies between elements of '{cluster}': every variance there is zero"
+            faults.append(ModelError(told, hint="free one at level 2, or write the model without levels"))
+        raise_all(faults, "the model")
 
     def _clusters(self, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
         """Codes of the fitted rows' clusters, where there are some."""

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 
 import dagmodels as dm
+from dagmodels.forms.levels import free_structure
+from dagmodels.results.sem.levels.free import RootPoint, Roots
 from dagmodels.results.sem.summary import summary
 
 FOLDER = Path(__file__).parents[1] / "references" / "levels_schools"
@@ -251,15 +253,20 @@ def test_what_is_identified_is_told_before_fitting():
         (lambda d: d.assign(school=range(len(d))), {}, "every 'school' has one element of 'row'"),
         (lambda d: d.assign(x=d["w"]), {}, "'x' does not vary within any 'school'"),
         (lambda d: d.assign(w=d["x"]), {}, "'w' stands at level 2 alone, but differs within 'school'"),
-        (lambda d: d[d["school"] < 2], {}, "there are 2 elements of 'school' for 2 variables"),
+        (
+            lambda d: d[d["school"] < 2].assign(z=d["w"] ** 2),
+            {"two": True},
+            "plate 'school' has 2 elements for 2",
+        ),
         (lambda d: d, {"missing": "fiml"}, "take complete rows, not missing='fiml'"),
         (lambda d: d, {"estimator": "MLM"}, "is for one level"),
         (lambda d: d, {"se": "robust.cluster"}, "two levels have se='standard' and 'robust.huber.white'"),
     ],
 )
 def test_what_users_get_wrong(change, options, told):
+    text = TWO + "\n z ~ w" * options.pop("two", False)
     with pytest.raises(dm.ModelErrors) as found:
-        dm.sem(TWO, change(simulated(1)), **{"cluster": "school", **options})
+        dm.sem(text, change(simulated(1)), **{"cluster": "school", **options})
     assert told in str(found.value)
 
 
@@ -286,6 +293,65 @@ def test_covariance_matrices_do_not_tell_levels():
     assert "need the rows" in str(found.value)
 
 
+def test_roots_of_the_unrestricted_model_have_exact_derivatives():
+    form = fitted("factors").form
+    every = np.ones(form.inner.size, dtype=bool)
+    for together in ((every, every), (form.inner & ~every, form.template.given)):
+        structure, _ = free_structure(form, together)
+        roots = Roots(structure)
+        rng = np.random.default_rng(2)
+        for best in (fitted("factors").levels.unrestricted, fitted("factors").levels.independent):
+            if best.parameters != roots.plain.size + roots.rooted.size:
+                continue
+            x = best.optimum.x + 0.05 * rng.normal(size=best.parameters)
+            at, h = RootPoint(roots, x), 1e-5
+            sides = [[RootPoint(roots, x + s * h * e) for s in (1, -1)] for e in np.eye(x.size)]
+            gradient = np.array([(a.value - b.value) / (2 * h) for a, b in sides])
+            hessian = np.stack([(a.gradient - b.gradient) / (2 * h) for a, b in sides])
+            assert at.gradient == pytest.approx(gradient, rel=1e-6, abs=1e-6 * np.abs(gradient).max())
+            assert at.hessian() == pytest.approx(hessian, rel=1e-5, abs=1e-7 * np.abs(hessian).max())
+
+
+def test_variables_without_part_between_clusters_have_a_model_to_compare_with():
+    """The best covariance matrix between clusters is singular; its certificate holds there."""
+    rng = np.random.default_rng(11)
+    school = np.repeat(np.arange(30), rng.integers(1, 12, 30))
+    frame = pd.DataFrame(rng.normal(size=(school.size, 3)) * [1, 100, 0.01], columns=["y1", "y2", "y3"])
+    within = "level: 1\n y1 ~~ y2 + y3\n y2 ~~ y3\nlevel: 2\n"
+    zero = "y1 ~~ 0*y2 + 0*y3\n y2 ~~ 0*y2 + 0*y3\n y3 ~~ 0*y3"
+    fit = dm.sem(within + zero, frame.assign(school=school), cluster="school")
+    free = fit.levels.unrestricted
+    scale = np.sqrt(np.diag(free.within[0]))
+    sizes = np.linalg.eigvalsh(free.between[0] / np.outer(scale, scale))
+    assert sizes[0] > -1e-12
+    assert sizes[0] < 1e-6
+    assert free.optimum.decrement < 1e-4
+    assert 0 <= fit.measures["chisq"] < 25
+    assert fit.measures["df"] == 5
+    with pytest.raises(dm.ModelErrors) as told:
+        dm.sem(f"{within}{zero}\n y1 ~~ 0*y1", frame.assign(school=school), cluster="school")
+    assert "every variance there is zero" in str(told.value)
+
+
+def test_variances_that_run_off_stop_at_zero():
+    """Free ones have no maximum here; the optimum at zero is that of the model which fixes the variance."""
+    rng = np.random.default_rng(5)
+    school = np.repeat(np.arange(30), rng.integers(2, 12, 30))
+    f, g = rng.normal(size=school.size), rng.normal(size=30)[school]
+    columns = {f"y{k}": f + (g if k < 3 else 0.1 * g) + rng.normal(size=school.size) for k in range(1, 4)}
+    frame = pd.DataFrame(columns).assign(school=school)
+    text = "level: 1\n f =~ y1 + y2 + y3\nlevel: 2\n g =~ y1 + y2 + y3"
+    with pytest.warns(dm.FitWarning, match="boundary"):
+        fit = dm.cfa(text, frame, cluster="school")
+    tied = dm.cfa(f"{text}\n y1 ~~ 0*y1", frame, cluster="school")
+    assert fit.converged
+    assert fit.boundary == ("y1~~y1.l2",)
+    assert fit.log_likelihood == pytest.approx(tied.log_likelihood, abs=1e-7)
+    row = fit.estimates.query("lhs == 'y1' and op == '~~' and level == '2'").iloc[0]
+    assert row["estimate"] == 0
+    assert np.isnan(row["se"])
+
+
 def test_rows_with_gaps_are_left_out():
     frame = simulated(1)
     gaps = frame.mask(pd.DataFrame({c: (frame.index % 9 == 0) & (c == "y1") for c in frame}))
@@ -301,6 +367,6 @@ def test_few_clusters_and_odd_covariances_are_told():
         school=np.repeat(np.arange(40), 5)
     )
     plain = "level: 1\n y1 ~~ y2\nlevel: 2\n y1 ~~ y2"
-    with pytest.warns(dm.FitWarning, match="between clusters is none"):
+    with pytest.warns(dm.FitWarning, match="fits better than the best covariance matrices"):
         fit = dm.sem(plain, frame, cluster="school")
     assert fit.measures["chisq"] == pytest.approx(0, abs=1e-8)

@@ -231,6 +231,8 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
             if (inside.active & (least > lower)).any():
                 again = minimised(form, at, inside.x, lower)
             second = verdict(form, *again)
+            if not second[0] and not form.alone:  # negative variances may fit a few clusters exactly
+                again, second = (inside, held), verdict(form, inside, held)
             if second[0]:
                 (optimum, kept), (converged, message) = again, second
     seconds = time.process_time() - began

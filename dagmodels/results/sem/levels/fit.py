@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from dagmodels.results.sem.scores import GivenRows
 
+SLACK = 1e-6  # of minus twice a log likelihood, by which a model may seem to exceed the unrestricted one
 TYPES = ("raw", "cor", "cor_bollen", "cor_bentler")
 
 
@@ -256,10 +257,9 @@ def _doubts(naming: SemNaming, c: LevelComparison) -> list[str]:
             f"there are {c.clusters.sum():.0f} clusters for {len(free)} parameters between them: their "
             "standard errors say little; take a smaller model at level 2"
         )
-    smallest = min(float(np.linalg.eigvalsh(b)[0]) for b in c.unrestricted.between)
-    if smallest < 0:
+    if c.excess > SLACK:
         found.append(
-            "without restriction the best covariance matrix between clusters is none (an eigenvalue is "
-            f"{smallest:.2g}); the chi-square compares with it, where lavaan takes the best that is one"
+            "the model fits better than the best covariance matrices at both levels, by variances that are "
+            "negative: its chi-square is no test; fix them at zero"
         )
     return found

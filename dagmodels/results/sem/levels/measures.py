@@ -23,12 +23,14 @@ Floats = NDArray[np.float64]
 class LevelComparison(Comparison):
     """The model between its neighbours at two levels.
 
-    unrestricted, independent : the neighbours. clusters : by group.
+    unrestricted, independent : the neighbours. clusters : by group. excess : by how much minus twice the log
+    likelihood of the unrestricted model lies above that of the model, which is then no part of it.
     """
 
     unrestricted: Free
     independent: Free
     clusters: Floats
+    excess: float
 
 
 def compare_levels(solution: MomentsSolution, predictors: Sequence[Sequence[str]]) -> LevelComparison:
@@ -63,6 +65,7 @@ def compare_levels(solution: MomentsSolution, predictors: Sequence[Sequence[str]
         unrestricted=free,
         independent=alone,
         clusters=form.levels.parts.clusters,
+        excess=saturated - solution.at.deviance,
     )
 
 

@@ -40,7 +40,7 @@ def level_scaled(solution: MomentsSolution, c: LevelComparison, *, observed: boo
 
 
 def _free_trace(free: Free, form: LevelsForm) -> float:
-    each = cluster_scores(free.moments, form)
+    each = cluster_scores(free.at.moments, form) @ free.at.jacobian
     return _trace(free.optimum.hessian, each.T @ each)
 
 
