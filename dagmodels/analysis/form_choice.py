@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.linearity import depends
 from dagmodels.analysis.paths import paths
 from dagmodels.analysis.roles import roles
-from dagmodels.analysis.unit import NoUnit, Unit, unit
+from dagmodels.analysis.unit import NoUnit, Unit
 from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, remembered
 
@@ -45,7 +46,7 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
     asked = str(options.get("form", ""))
     if asked:
         return FormChoice(asked, "form= asks for it")
-    found = unit(dag)
+    found = exchangeable(dag)
     if isinstance(found, NoUnit):
         return FormChoice("field")
     if found.needed:
@@ -55,6 +56,8 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
     robust = "se" if str(options.get("se", "")).startswith("robust") else ""
     if told := next((o for o in MOMENTS_OPTIONS if options.get(o) is not None), robust):
         return FormChoice("moments", f"{told}= is an option of this form alone")
+    if found.inner:
+        return FormChoice("field")  # mixed models, unless moments are asked for
     assigned = roles(dag, problem)
     integrated = [n for n in assigned.integrated if n not in found.nodes]
     if integrated:

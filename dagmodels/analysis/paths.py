@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.linearity import ONE, ZERO, linear_form
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.errors import ModelError, raise_all
@@ -79,13 +80,13 @@ def paths(dag: Dag) -> Paths:
     """
     found = unit(dag)
     if isinstance(found, NoUnit):
-        raise_all(
-            [
-                ModelError(told, hint="other graphs are drawn in the styles 'bayes' and 'bn'")
-                for told in found.because
-            ],
-            f"the path diagram of model '{dag.name}'",
-        )
+        hint, because = "other graphs are drawn in the styles 'bayes' and 'bn'", found.because
+        both = exchangeable(dag)
+        if isinstance(both, Unit):
+            because = (f"'{both.inner}' lie in '{both.plate}': paths and their rules are those of one level",)
+            hint += "; fit(form='moments') checks by itself what two levels identify"
+        where = f"the path diagram of model '{dag.name}'"
+        raise_all([ModelError(told, hint=hint) for told in because], where)
     return _paths(dag)
 
 

@@ -22,6 +22,7 @@ class Unit:
     covariates : data of every unit that enter means linearly.
     needed : what the field form has no answer for, so that only moments will do; empty where either would.
     cuts : ordered variables, whose latent responses are among the nodes in their place.
+    inner : where units are clusters, the plate of what lies in them; nodes of both are part of the law then.
     """
 
     plate: str
@@ -31,6 +32,7 @@ class Unit:
     covariates: tuple[str, ...]
     needed: tuple[str, ...]
     cuts: tuple[Cut, ...] = ()
+    inner: str = ""
 
     def seen(self, dag: Dag) -> dict[str, str]:
         """Nodes of the unit that data are given for, latent responses by their ordered variables, and the
@@ -74,13 +76,13 @@ def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
     faults += _response_faults(dag, cut, ordered)
     if faults:
         return NoUnit(tuple(dict.fromkeys(faults)))
-    used = _used(dag, (*nodes, *ordered))
+    referred = used(dag, (*nodes, *ordered))
     outer = dag.lies_in(plate)[1:]
-    groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in used))
+    groups = tuple(p for p in outer if any(p in dag.nodes[u].plates for u in referred))
     needed = _needed(dag, nodes, names)
     if cut:
         needed = (f"'{cut[0].name}' is '{cut[0].response}' cut at thresholds", *needed)
-    return Unit(plate, groups, nodes, derived, tuple(c for c in covariates if c in used), needed, cut)
+    return Unit(plate, groups, nodes, derived, tuple(c for c in covariates if c in referred), needed, cut)
 
 
 def _response_faults(dag: Dag, cut: tuple[Cut, ...], ordered: set[str]) -> list[str]:
@@ -111,9 +113,9 @@ def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list
                 case Stochastic(distribution=d, head=head):
                     if any(s.first for s in head.slots):
                         found.append(f"'{node.name}' has first elements of its own")
-                    found.extend(_law_faults(dag, node.name, d, inside))
+                    found.extend(law_faults(dag, node.name, d, inside))
                 case Joint(distribution=d):
-                    found.extend(_law_faults(dag, node.name, d, inside))
+                    found.extend(law_faults(dag, node.name, d, inside))
                 case Deterministic(expression=tree):
                     if linear_form(tree, inside) is None:
                         found.append(f"'{node.name}' is not linear in nodes of plate '{plate}'")
@@ -129,7 +131,8 @@ def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list
     return found
 
 
-def _law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[str]:
+def law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[str]:
+    """Why a law is not Gaussian and linear in the nodes `inside`, alike for all units."""
     if d.family not in GAUSSIAN:
         return [f"'{name}' is {d.family}, not Normal"]
     found: list[str] = []
@@ -176,7 +179,7 @@ def _below(dag: Dag, name: str) -> set[str]:
     return found
 
 
-def _used(dag: Dag, nodes: tuple[str, ...]) -> set[str]:
+def used(dag: Dag, nodes: tuple[str, ...]) -> set[str]:
     """What the laws of the units refer to, through deterministic nodes too."""
     found: set[str] = set()
     queue = [r.name for s in dag.statements if isinstance(s, Covariance) for r in ex.references(s.expression)]

@@ -40,6 +40,10 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
     ModelErrors : data that give no covariances: no units, a covariate with missing values.
     NotLowered : a law that has no such form yet, naming the node.
     """
+    if unit.inner:
+        from dagmodels.forms.build_levels import build_levels
+
+        return build_levels(problem, unit)
     template, group_of = template_of(problem, unit)
     values = columns_of_units(problem, template)
     base = template.structure
@@ -69,8 +73,9 @@ def _template(small: Problem, unit: Unit) -> Template:
     dag = small.graph
     if any(dag.nodes[n].kind != "constant" for n in small.values):
         return _Builder(small, unit).build()
+    own = (unit.plate, unit.inner)
     sizes = small.plates[unit.plate].size, tuple(sorted(
-        (n, p.levels) for n, p in small.plates.items() if p.base not in (unit.plate,) and n != unit.plate
+        (n, p.levels) for n, p in small.plates.items() if p.base not in own and n not in own
     ))  # fmt: skip
     key = ("moments template", unit, sizes)
     if key not in dag.memo:
@@ -127,7 +132,8 @@ class _Builder:
         count = 0
         for name in (*self.unit.nodes, *self.unit.derived, *self.unit.covariates):
             shape = self.small.shape(name)
-            axis = self.small.graph.nodes[name].plates.index(self.unit.plate)
+            plates = self.small.graph.nodes[name].plates
+            axis = plates.index(self.unit.inner if self.unit.inner in plates else self.unit.plate)
             size = math.prod(shape)
             rest = size // self.groups
             numbers = np.arange(size).reshape(shape)
@@ -302,6 +308,8 @@ class _Builder:
             outer_registers={c.node: self.lowering.node(c.node) for c in coordinates},
             prior_places=prior[0],
             prior_counts=prior[1],
+            inner=np.array([self.unit.inner in dag.nodes[n].plates for n, _ in self.variables]),
+            inner_units=self.unit.inner,
             thresholds=None if cut is None else _split(cut, fixed_places, tape.initial, groups),
         )
 
@@ -358,15 +366,18 @@ def _split(
 
 def columns_of_units(problem: Problem, template: Template) -> Floats:
     """(units, p) values of the observed variables."""
-    found = []
-    for v in template.structure.observed.tolist():
-        name, part = template.variables[v]
-        whole = problem.values[name]
-        if whole.ndim > 1:
-            axis = problem.graph.nodes[name].plates.index(template.units)
-            whole = np.moveaxis(whole, axis, 0).reshape(whole.shape[axis], -1)[:, part]
-        found.append(whole)
-    return np.stack(found, axis=1)
+    return np.stack([column(problem, template, v) for v in template.structure.observed.tolist()], axis=1)
+
+
+def column(problem: Problem, template: Template, variable: int) -> Floats:
+    """The values of an observed variable, one an element of its units' plate."""
+    name, part = template.variables[variable]
+    whole = problem.values[name]
+    if whole.ndim > 1:
+        plates = problem.graph.nodes[name].plates
+        axis = plates.index(template.inner_units if template.inner[variable] else template.units)
+        whole = np.moveaxis(whole, axis, 0).reshape(whole.shape[axis], -1)[:, part]
+    return whole
 
 
 def _check_covariates(problem: Problem, template: Template, values: Floats) -> None:
@@ -450,16 +461,15 @@ def _representatives(problem: Problem, unit: Unit) -> tuple[Problem, Ints]:
         _, first, of = np.unique(table, axis=0, return_index=True, return_inverse=True)
     else:
         first, of = np.zeros(1, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    small = BoundPlate(
-        plate.name,
-        tuple(plate.levels[i] for i in first.tolist()),
-        {p: c[first] for p, c in plate.parents.items()},
-        plate.base,
-    )
-    plates: Mapping[str, BoundPlate] = {
-        name: small if name == unit.plate else p for name, p in problem.plates.items()
-    }
-    keep = [n for n in problem.values if unit.plate not in problem.graph.nodes[n].plates]
+    chosen = {unit.plate: _some(plate, first, {})}
+    if unit.inner:  # one element of the first cluster of each group
+        below = problem.plates[unit.inner]
+        of_cluster = below.parents[unit.plate]
+        _, element = np.unique(of_cluster, return_index=True)
+        chosen[unit.inner] = _some(below, element[first], {unit.plate: np.arange(first.size)})
+    plates: Mapping[str, BoundPlate] = {name: chosen.get(name, p) for name, p in problem.plates.items()}
+    own = set(chosen)
+    keep = [n for n in problem.values if not own & set(problem.graph.nodes[n].plates)]
     return (
         Problem(
             problem.graph,
@@ -468,6 +478,16 @@ def _representatives(problem: Problem, unit: Unit) -> tuple[Problem, Ints]:
             {n: problem.observed[n] for n in keep},
         ),
         of.reshape(-1),
+    )
+
+
+def _some(plate: BoundPlate, elements: Ints, parents: Mapping[str, Ints]) -> BoundPlate:
+    """A plate of some of another's elements; `parents` that are renumbered."""
+    return BoundPlate(
+        plate.name,
+        tuple(plate.levels[i] for i in elements.tolist()),
+        {p: parents.get(p, c[elements]) for p, c in plate.parents.items()},
+        plate.base,
     )
 
 

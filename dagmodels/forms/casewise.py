@@ -167,9 +167,6 @@ def _cell_of_group(moments: Moments, group: int) -> int:
     return int(np.flatnonzero(moments.sample.group == group)[0])
 
 
-KINDS = ("standard", "robust.sem", "robust.huber.white", "robust.cluster")
-
-
 def meat(criterion: Criterion, kind: str, clusters: Ints | None = None) -> Floats:
     """The middle of a sandwich, summed over rows, (k, k).
 

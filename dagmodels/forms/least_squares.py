@@ -54,6 +54,19 @@ class LeastSquaresForm(MomentsForm):
         what = "means and covariances" if self.template.thresholds is None else "thresholds and correlations"
         return f"least squares ({self.weighting}) of {what} of one {self.units}"
 
+    def conditional(self, at: Criterion) -> dict[str, tuple[Floats, Floats]]:
+        """As of every form; where variables are ordered, modes of the latent ones."""
+        if self.template.thresholds is None:
+            return super().conditional(at)
+        from dagmodels.forms.ordered_scores import ordered_scores
+
+        assert isinstance(at, LeastSquares)
+        t = self.structure.order
+        mean, sd = np.zeros((len(self.values), t)), np.zeros((len(self.values), t))
+        latent = np.setdiff1d(np.arange(t), self.structure.observed)
+        mean[:, latent], sd[:, latent] = ordered_scores(at, self.values, self.group_of, latent)
+        return {self.units: (mean, sd)}
+
     def start(self, x: Floats) -> Floats:
         """Thresholds are those of the data, in units of each response's standard deviation."""
         t = self.template.thresholds

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.finding import Finding
 from dagmodels.analysis.paths import Paths, paths
 from dagmodels.analysis.unit import Unit, unit
@@ -20,11 +21,12 @@ from dagmodels.forms.build_moments import template_of
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.implied import Implied, ordered_space
+from dagmodels.forms.levels import random_point, split
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.moments import Template, Thresholds
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag
-from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
+from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Structure
 from dagmodels.numerics.triangle import lower_triangle
 
 Floats = NDArray[np.float64]
@@ -35,11 +37,12 @@ SHARE = 1e-6  # of a unit vector, below which an unknown is no part of it
 def moment_findings(problem: Problem) -> tuple[Finding, ...]:
     """What the means and covariances of a problem leave unidentified; remembered with its graph."""
     dag = problem.graph
-    found = unit(dag)
+    found = exchangeable(dag)
     if not isinstance(found, Unit):
         return ()
-    others = tuple((n, p.size) for n, p in problem.plates.items() if n != found.plate)
-    known = all(found.plate in dag.nodes[n].plates or dag.nodes[n].kind == "constant" for n in problem.values)
+    own = {found.plate, found.inner}
+    others = tuple((n, p.size) for n, p in problem.plates.items() if n not in own)
+    known = all(own & set(dag.nodes[n].plates) or dag.nodes[n].kind == "constant" for n in problem.values)
     key = ("moments identification", others)
     if known and key in dag.memo:
         return cast(tuple[Finding, ...], dag.memo[key])
@@ -69,11 +72,22 @@ def _findings(dag: Dag, template: Template) -> tuple[Finding, ...]:
 
 def count_of_moments(template: Template) -> int:
     """Means and covariances that the data give beyond those of covariates."""
+    given = template.given
     if template.thresholds is not None:
         return template.structure.groups * ordered_space(template).parts.kind.size
-    p, x = template.given.size, int(template.given.sum())
-    each = p * (p + 3) // 2 - x * (x + 3) // 2
-    return template.structure.groups * each
+    if not template.inner_units:
+        return template.structure.groups * (_with_means(given.size) - _with_means(int(given.sum())))
+    inner = template.inner[template.structure.observed]
+    both = split(template)
+    each = 0
+    for here in (inner, both | ~inner):
+        each += _with_means(int(here.sum())) - _with_means(int((here & given).sum()))
+    return template.structure.groups * (each - int(both.sum()))  # a variable of both levels has one mean
+
+
+def _with_means(p: int) -> int:
+    """Covariances and means of p variables."""
+    return p * (p + 3) // 2
 
 
 def null_space(template: Template) -> Floats:
@@ -96,37 +110,22 @@ def null_space(template: Template) -> Floats:
 def moment_jacobian(template: Template, rng: np.random.Generator) -> Floats:
     """Derivatives of all means and covariances of observed variables in the coordinates, (q, k), at a random
     point; moments of covariates are random numbers."""
-    s, k = template.structure, template.x_places.size
-    low, high = np.maximum(template.lower, -9.0), np.minimum(template.upper, 9.0)
-    x = rng.uniform(0.4, 1.6, size=k) * rng.choice([-1.0, 1.0], size=k)
-    outside = (x <= low) | (x >= high)
-    x = np.where(outside, low + (high - low) * rng.uniform(0.3, 0.7, size=k), x)
-    w = template.tape.initial.copy()
-    w[template.x_places] = x
-    template.tape.forward(w)
+    s, w = template.structure, random_point(template, rng)
     entries = template.jacobian(w)
     a, p, m = s.filled(template.data * w[template.source])
     if template.thresholds is not None:
         return _threshold_jacobian(template, template.thresholds, w, entries, (a, p, m))
     given = s.observed[template.given]
-    rows, columns = lower_triangle(s.observed.size)
     blocks = []
     for g in range(s.groups):
         if given.size:
             root = rng.normal(size=(given.size, given.size))
-            p[g][np.ix_(given, given)] = root @ root.T + np.eye(given.size)
+            level = template.inner[given]
+            p[g][np.ix_(given, given)] = (root @ root.T + np.eye(given.size)) * (level[:, None] == level)
             m[g][given] = rng.normal(size=given.size)
-        b = np.linalg.inv(np.eye(s.order) - a[g])
-        sigma, mu = b @ p[g] @ b.T, b @ m[g]
-        bo, so = b[s.observed], sigma[s.observed]
         at = s.members[g]
-        i, j, kind = s.row[at], s.column[at], s.kind[at]
-        left = bo[:, i]  # (p, m)
-        right = np.where(kind == PATH, so[:, j], np.where(kind == COVARIANCE, bo[:, j], 0.0))
-        half = np.where((kind == COVARIANCE) & (i == j), 0.5, 1.0)
-        cov = half * (left[rows] * right[columns] + right[rows] * left[columns])
-        mean = left * np.where(kind == PATH, mu[j], np.where(kind == MEAN, 1.0, 0.0))
-        blocks.append(np.concatenate([cov, mean]) @ entries[at])
+        for cov, mean, scale in _views(template, p[g], m[g]):
+            blocks.append((_group_slopes(s, a[g], cov, mean, at) * scale[at]) @ entries[at])
     return np.concatenate(blocks)
 
 
@@ -148,6 +147,37 @@ def _threshold_jacobian(
         block[rows] += by[:, None] * moved[g, slots]
         blocks.append(block)
     return np.concatenate(blocks)
+
+
+def _views(template: Template, p: Floats, m: Floats) -> list[tuple[Floats, Floats, Floats]]:
+    """P and a of what the data show, and which entries are part of it: one unit; where units are clusters
+    their elements' own parts, and then the clusters'."""
+    s, inner = template.structure, template.inner
+    if not template.inner_units:
+        return [(p, m, np.ones(s.kind.size))]
+    own = inner[s.row]
+    covariance = s.kind == COVARIANCE
+    within = np.where((covariance & ~own) | (s.kind == MEAN), 0.0, 1.0)
+    between = np.where(covariance & own, 0.0, 1.0)
+    return [
+        (np.outer(inner, inner) * p, np.zeros_like(m), within),
+        (np.outer(~inner, ~inner) * p, m, between),
+    ]
+
+
+def _group_slopes(s: Structure, a: Floats, p: Floats, m: Floats, at: NDArray[np.int64]) -> Floats:
+    """Derivatives of a group's moments in its entries `at`, (q, entries)."""
+    rows, columns = lower_triangle(s.observed.size)
+    b = np.linalg.inv(np.eye(s.order) - a)
+    sigma, mu = b @ p @ b.T, b @ m
+    bo, so = b[s.observed], sigma[s.observed]
+    i, j, kind = s.row[at], s.column[at], s.kind[at]
+    left = bo[:, i]  # (p, m)
+    right = np.where(kind == PATH, so[:, j], np.where(kind == COVARIANCE, bo[:, j], 0.0))
+    half = np.where((kind == COVARIANCE) & (i == j), 0.5, 1.0)
+    cov = half * (left[rows] * right[columns] + right[rows] * left[columns])
+    mean = left * np.where(kind == PATH, mu[j], np.where(kind == MEAN, 1.0, 0.0))
+    return np.concatenate([cov, mean])
 
 
 def _names(template: Template) -> tuple[list[str], list[str]]:
@@ -195,21 +225,27 @@ def _finding(
     short = len(everything) - moments
     if short > 0:
         told += f" ({len(everything)} unknowns, {moments} means and covariances)"
-    hint = _hint(paths(dag), set(nodes), size) or _by_rule(dag, set(nodes), size)
+    hint = ""
+    if isinstance(unit(dag), Unit):  # rules and hints are those of one level
+        hint = _hint(paths(dag), set(nodes), size) or _by_rule(dag, set(nodes), size)
+    hint = hint or f"{_either(size)}, or make some equal"
     return Finding("moments", tuple(dict.fromkeys(nodes)), told, hint)
 
 
 def _by_rule(dag: Dag, nodes: set[str], size: int) -> str:
-    """What a rule of the path diagram that speaks against their equations proposes, else an equality."""
+    """What a rule of the path diagram that speaks against their equations proposes, "" where none does."""
     from dagmodels.analysis.identify.rules import rules
     from dagmodels.analysis.identify.verdict import NOT
 
-    either = "fix one of them" if size == 1 else f"fix {size} of them"
     ends = {a.child for a in paths(dag).arrows if _named(a.coefficient, nodes)}
     for row in reversed(rules(dag)):
         if row.verdict == NOT and ends & set(row.nodes):
-            return f"{row.remedy}; or {either}"
-    return f"{either}, or make some equal"
+            return f"{row.remedy}; or {_either(size)}"
+    return ""
+
+
+def _either(size: int) -> str:
+    return "fix one of them" if size == 1 else f"fix {size} of them"
 
 
 def _named(tree: Any, nodes: set[str]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,7 @@ class Template:
     source, data : (m,) place in the workspace of each entry and the number it is multiplied with.
     coordinates, x_places, outer_registers : of the outer unknowns, as in `forms.field`.
     prior_places, prior_counts : terms of minus twice the log prior.
+    inner : (t,) where units are clusters, which variables are those of the elements of `inner_units` in them.
     thresholds : of ordered variables, where there are some.
     """
 
@@ -80,6 +81,8 @@ class Template:
     outer_registers: Mapping[str, int]
     prior_places: Ints
     prior_counts: Floats
+    inner: NDArray[np.bool_]
+    inner_units: str = ""
     thresholds: Thresholds | None = None
 
     @cached_property
@@ -165,7 +168,14 @@ class MomentsForm:
     group_of : group of every unit. values : (units, p) observed variables, nan where missing.
     given_constant : minus twice the log density of the covariates, which the sample's likelihood includes.
     constraints : between unknowns, which the optimum has to keep; None where there are none.
+    ERRORS : kinds of standard errors. alone : whether units stand alone, so that others may stand in their
+        place (predictions, refits).
     """
+
+    ERRORS: ClassVar[tuple[str, ...]] = (
+        "conditional", "standard", "robust.sem", "robust.huber.white", "robust.cluster",
+    )  # fmt: skip
+    alone: ClassVar[bool] = True
 
     problem: Problem
     template: Template
@@ -211,9 +221,24 @@ class MomentsForm:
         self.tape.forward(w)
         return w
 
+    def moments(self, entries: Floats) -> Moments:
+        """The likelihood at values of the entries."""
+        return Moments(self.structure, self.sample, entries)
+
     def at(self, x: Floats) -> Criterion:
         """The criterion at x."""
         return Criterion(self, x)
+
+    @property
+    def observations(self) -> int:
+        """The number of observed values, covariates apart."""
+        return int(self.sample.n @ self.sample.mask[:, ~self.template.given].sum(axis=1))
+
+    def conditional(self, at: Criterion) -> dict[str, tuple[Floats, Floats]]:
+        """Means of all variables given the data and standard deviations, (n, t) each, by plate of rows."""
+        from dagmodels.forms.conditional import conditional
+
+        return {self.units: conditional(at.moments, self.values, self.group_of)}
 
     @property
     def method(self) -> str:
@@ -237,7 +262,7 @@ class Criterion:
         self.form, self.x = form, x
         t = self.template = form.template
         self.w = form.workspace(x) if t.indirect[0].size or t.prior_places.size else None
-        self.moments = Moments(form.structure, form.sample, self.entries)
+        self.moments = form.moments(self.entries)
         self.deviance = self.moments.value - form.given_constant
         self.value = self.deviance
         if t.prior_places.size:

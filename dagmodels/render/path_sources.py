@@ -52,7 +52,7 @@ class Element:
 
 
 def diagrams(dag: Dag, fit: Any, options: PathOptions, naming: Any = None) -> tuple[PathDiagram, ...]:
-    """One diagram for each group, from the fit where there is one.
+    """One diagram for each group (and level), from the fit where there is one.
 
     naming : lavaan's rows of the graph, for a graph that a lavaan text made.
     """
@@ -64,7 +64,7 @@ def diagrams(dag: Dag, fit: Any, options: PathOptions, naming: Any = None) -> tu
     moments = getattr(fit, "moments", None)
     if naming is not None:
         rows = fit.standardized() if fit is not None and options.show == "standardized" else None
-        elements, latent, groups = _from_rows(naming, fit, rows), naming.latent, naming.groups
+        elements, latent, groups = _from_rows(naming, fit, rows), naming.latent, naming.blocks
         variables = _order_of(elements, latent)
     elif moments is not None:
         elements, variables, latent, groups = _from_moments(fit, moments, options.show == "standardized")
@@ -150,7 +150,7 @@ def _from_rows(naming: Any, fit: Any, rows: Any) -> list[Element]:
         if math.isnan(value) and not r.free:
             value = r.value
         numbers = (float(value), float(se), float(lower), float(upper))
-        found.append(Element(kind, r.group, i, j, not r.free, r.label, *numbers, given=r.exogenous))
+        found.append(Element(kind, naming.block(r), i, j, not r.free, r.label, *numbers, given=r.exogenous))
     return found
 
 

@@ -80,14 +80,17 @@ def read_model(
     given = options.pop("given", None)
     frame = None if data is None else frame_of(data)
     if frame is not None:
-        levels = levels_of(frame, options.pop("ordered", None), partial(_variables, text))
-        if levels:
-            options["ordered"] = levels
+        categories_of = levels_of(frame, options.pop("ordered", None), partial(_variables, text))
+        if categories_of:
+            options["ordered"] = categories_of
     robust = (estimator, se, test, information, cluster)
-    ordered = bool(options.get("ordered")) or _cut(text)
-    settings = settings_of(model_type, group, missing, robust, options, ordered)
+    ordered, levels = bool(options.get("ordered")) or _cut(text), levels_in(text)
+    settings = settings_of(model_type, group, missing, robust, options, ordered, levels)
     if given is not None:
         reading = _read(text, given.groups if group else (), group or "", settings)
+        if reading.table.levels:
+            told = "models of two levels need the rows: covariance matrices do not tell the clusters"
+            raise_all([ModelError(told, hint="give data")], "the options of the model")
         check_given(reading, given)
         if settings.choice.scaled or settings.choice.se not in ("standard", "robust.sem.nt"):
             told = (
@@ -97,6 +100,9 @@ def read_model(
         return StructuralModel.made(reading, settings, text, None, given)
     if frame is None:
         return StructuralModel.made(_read(text, (), "", settings), settings, text, None)
+    if levels and not settings.choice.cluster:
+        told = "the model has two levels, and the clusters are not named"
+        raise_all([ModelError(told, hint="cluster='school' names their column")], "the options of the model")
     index = getattr(data, "index", None)
     reading = _read(text, labels_of(frame, settings), group or "", settings)
     made = StructuralModel.made(reading, settings, text, frame)
@@ -136,9 +142,18 @@ def _read(text: str, groups: tuple[str, ...], group: str, settings: Settings) ->
     from dagmodels.readers.lavaan import read
 
     names = {"group": group} if group else {}
+    if settings.choice.cluster:
+        names["cluster"] = settings.choice.cluster
     return read(
         text, model_type=settings.model_type, groups=groups or None, **names, **dict(settings.options)
     )
+
+
+def levels_in(text: str) -> bool:
+    """Whether a text has blocks of levels."""
+    from dagmodels.readers.lavaan.parse import Block, parse
+
+    return "level" in text.lower() and any(isinstance(s, Block) and s.kind == "level" for s in parse(text))
 
 
 class StructuralModel(Graph):
@@ -237,6 +252,10 @@ class StructuralModel(Graph):
         rows = self._rows(kept) if self.given is None else None
         if inner.moments is None:
             return inner
+        if self.reading.table.levels:
+            from dagmodels.results.sem.levels.fit import level_fit
+
+            return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster)
         return self._told(sem_fit(inner, self.naming, rows, draw, clusters))
 
     def _told(self, fit: SemFit) -> SemFit:
@@ -250,16 +269,17 @@ class StructuralModel(Graph):
         return replace(fit, warnings=(*told, *fit.warnings)) if told else fit
 
     def _refuse(self) -> None:
-        """What is read and drawn, but has no estimator yet."""
-        provenance, faults = self.reading.provenance, []
-        if provenance.cluster is not None:
-            told = "models with two levels are read and drawn, but not fitted yet"
-            faults.append(ModelError(told, hint="one level with cluster='column' has clustered errors"))
+        """What is read and drawn, but has no estimator."""
+        cluster, faults = self.reading.provenance.cluster, []
+        own = [n for n in self.dag.nodes.values() if cluster in n.plates]
+        if cluster is not None and not any(n.kind == "stochastic" for n in own):
+            told = f"nothing varies between elements of '{cluster}': every variance there is zero"
+            faults.append(ModelError(told, hint="free one at level 2, or write the model without levels"))
         raise_all(faults, "the model")
 
     def _clusters(self, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
         """Codes of the fitted rows' clusters, where there are some."""
-        if not self.settings.choice.cluster or self.frame is None:
+        if not self.settings.choice.cluster or self.frame is None or self.reading.table.levels:
             return None
         return np.asarray(self.frame.column(self.settings.choice.cluster).factor().codes)[kept]
 

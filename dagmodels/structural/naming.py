@@ -25,7 +25,7 @@ def naming_of(reading: Reading, settings: Settings) -> SemNaming:
         label = "" if r.label.startswith(".p") else r.label
         value = float("nan") if h.value is None else h.value
         node, group = h.node or r.lhs, max(r.group - 1, 0)
-        rows.append(SemRow(r.lhs, r.op, r.rhs, group, r.free > 0, label, node, value, r.exogenous))
+        rows.append(SemRow(r.lhs, r.op, r.rhs, group, r.free > 0, label, node, value, r.exogenous, r.level))
     return SemNaming(
         tuple(rows),
         tuple(groups),
@@ -40,6 +40,9 @@ def naming_of(reading: Reading, settings: Settings) -> SemNaming:
         equalities=_equalities(reading),
         choice=settings.choice,
         delta=reading.table.options.parameterization == "delta",
+        levels=reading.table.levels,
+        between=tuple(reading.provenance.between.items()),
+        predictors=tuple(b.exogenous for b in reading.table.blocks[: len(reading.table.levels)]),
     )
 
 

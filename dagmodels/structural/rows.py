@@ -104,6 +104,9 @@ def columns_of(
             else "no row has any value"
         )
         raise_all([ModelError(told, hint="missing='fiml' uses rows with gaps")], frame.source)
+    if reading.provenance.cluster is not None:
+        found[reading.provenance.cluster] = _clusters(settings, frame)[keep]
+        faults += _between(reading, settings, values, found[reading.provenance.cluster], keep)
     whole = bool(keep.all())
     for name, v in values.items():
         column = v if whole else v[keep]
@@ -142,6 +145,33 @@ def _categories_told(reading: Reading, frame: Table) -> list[ModelError]:
         if seen != cuts + 1:
             told = f"'{name}' has {seen} categories in the data, and {cuts} thresholds in the model"
             found.append(ModelError(told, node=name, hint=f"{seen} categories have {seen - 1} thresholds"))
+    return found
+
+
+def _clusters(settings: Settings, frame: Table) -> NDArray[Any]:
+    """The cluster of every row, by its label."""
+    factor = frame.column(settings.choice.cluster).factor()
+    labels = np.array([str(level) for level in factor.labels], dtype=object)
+    return labels[np.asarray(factor.codes)]
+
+
+def _between(
+    reading: Reading, settings: Settings, values: Mapping[str, NDArray[np.float64]], clusters: Any,
+    keep: NDArray[np.bool_],
+) -> list[ModelError]:  # fmt: skip
+    """Variables of clusters that differ between the rows of one."""
+    elements = reading.table.elements
+    lower, upper = ({n for r in elements if r.level == k for n in (r.lhs, r.rhs)} for k in (1, 2))
+    _, first, of = np.unique(clusters.astype(str), return_index=True, return_inverse=True)
+    found = []
+    for name in (n for n in reading.table.observed if n in upper - lower and n in values):
+        column = values[name][keep]
+        odd = np.flatnonzero(column != column[first][of])
+        if odd.size:
+            told = f"'{name}' stands at level 2 alone, but differs within '{settings.choice.cluster}' "
+            told += str(clusters[odd[0]])
+            hint = "write it at level 1 too, or give each cluster one value"
+            found.append(ModelError(told, node=name, hint=hint))
     return found
 
 

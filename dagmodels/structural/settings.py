@@ -53,7 +53,14 @@ def settings(
     robust: tuple[str | None, str | None, str | None, str | None, str | None],
     options: Mapping[str, Any],
     ordered: bool = False,
+    levels: bool = False,
 ) -> Settings:
+    """Of the arguments; ordered : whether variables have thresholds. levels : whether there are two levels.
+
+    Raises
+    ------
+    ModelErrors : arguments that there are not, or that do not go together.
+    """
     from dagmodels.results.sem.estimators import choose
 
     faults = []
@@ -62,7 +69,7 @@ def settings(
             ModelError(f"missing is {missing!r}", hint="'listwise', or 'fiml' for full information")
         )
     way = MISSING.get(missing, "listwise")
-    choice, more = choose(*robust, way, ordered)
+    choice, more = choose(*robust, way, ordered, levels)
     raise_all([*faults, *more], "the options of the model")
     kept = dict(options)
     if way == "fiml" or choice.cluster:

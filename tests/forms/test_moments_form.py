@@ -162,8 +162,8 @@ observed z[row] ~ Normal(0, 1)
     ("text", "told"),
     [
         ("model m\nplate row\nparameter a\nobserved y[row] ~ Poisson(exp(a))", "'y' is Poisson"),
-        ("model m\nplate g\nplate row in g\nparameter s, t > 0\nu[g] ~ Normal(0, s)\n"
-         "observed y[row] ~ Normal(u[g], t)", "'u' is random and shared"),
+        ("model m\nplate g\nplate row in g\nparameter s, t > 0\ncovariate x[row]\n"
+         "u[g] ~ Normal(0, s)\nobserved y[row] ~ Normal(u[g]*x, t)", "'u' is random and shared"),
         ("model m\nplate row\ncovariate x[row]\nparameter s, t > 0\nf[row] ~ Normal(0, s)\n"
          "observed y[row] ~ Normal(x*f, t)", "not linear"),
         ("model m\nplate t ordered\nparameter s > 0\nobserved y[t first] ~ Normal(0, 1)\n"

@@ -212,7 +212,8 @@ def test_an_ordered_variable_that_is_missing_is_named(pupils):
     assert "did you mean 'x1'?" in str(told.value)
 
 
-def test_two_levels_are_refused(pupils):
-    with pytest.raises(dm.ModelErrors) as told:
-        dm.sem("level: 1\nx1 ~ x2\nlevel: 2\nx1 ~~ x1", pupils, cluster="school")
-    assert "two levels are read and drawn, but not fitted yet" in str(told.value)
+def test_a_covariate_without_effect_stays_in_the_model(pupils):
+    """Its zero coefficient costs a degree of freedom, as in lavaan, and tells what the free one gains."""
+    free, tied = (dm.sem(f"x1 ~ x2 + {c}x4", pupils) for c in ("", "0*"))
+    assert tied.measures["df"] == 1
+    assert tied.measures["chisq"] == pytest.approx(2 * (free.log_likelihood - tied.log_likelihood), abs=1e-8)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dagmodels.analysis.unit import NoUnit, unit
+from dagmodels.analysis.clusters import clusters
+from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
@@ -16,7 +17,11 @@ def judge(facts: Facts) -> Verdict:
     dag, choice = facts.graph, facts.form
     found = unit(dag)
     if isinstance(found, NoUnit):
-        return Verdict("em", accepts=False, because=(f"it takes moments of units alone: {found.because[0]}",))
+        told = f"it takes moments of units alone: {found.because[0]}"
+        if isinstance(both := clusters(dag), Unit):
+            told = f"it takes units that stand alone, and '{both.inner}' lie in '{both.plate}'"
+            told += " (method='laplace' fits both levels)"
+        return Verdict("em", accepts=False, because=(told,))
     if choice.form != "moments":
         told = f"it takes the moments form alone, and this is fitted by the field: {choice.why}"
         return Verdict("em", accepts=False, because=(f"{told} (form='moments' asks for moments)",))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.form_choice import form_choice
 from dagmodels.analysis.roles import roles
-from dagmodels.analysis.unit import Unit, unit
+from dagmodels.analysis.unit import Unit
 from dagmodels.backends.laplace.first_stage import first_stage
 from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
@@ -77,7 +78,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         from dagmodels.backends.laplace.moments.fit import fit as fit_moments
         from dagmodels.backends.laplace.moments.fit import fit_if_regular
 
-        found = unit(problem.graph)
+        found = exchangeable(problem.graph)
         assert isinstance(found, Unit)  # the verdict said so
         if not choice.either:
             return fit_moments(problem, found, plan, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.laws import GAUSSIAN
 from dagmodels.analysis.roles import Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
@@ -56,7 +57,7 @@ def judge(facts: Facts) -> Verdict:
 
 def moments_verdict(dag: Dag, why: str) -> Verdict:
     """The answer for a graph that is to be fitted from moments; why : of the form."""
-    found = unit(dag)
+    found = exchangeable(dag)
     if isinstance(found, NoUnit):
         return Verdict("laplace", accepts=False, because=found.because)
     latent = [n for n in found.nodes if not dag.nodes[n].observed]
@@ -66,13 +67,15 @@ def moments_verdict(dag: Dag, why: str) -> Verdict:
     prior = any(dag.nodes[n].kind == "stochastic" for n in outer)
     what = "mode of the posterior" if prior else "maximum likelihood (ML)"
     within = f", by {_names(found.groups)}" if found.groups else ""
+    own = f" with its elements of '{found.inner}'" if found.inner else ""
+    moments = "means and covariances at both levels" if found.inner else "means and covariances"
     return Verdict(
         "laplace",
         accepts=True,
         exact=True,
         because=(
-            f"every '{found.plate}' is an independent draw of one linear Gaussian law{within}: "
-            f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their means and covariances",
+            f"every '{found.plate}'{own} is an independent draw of one linear Gaussian law{within}: "
+            f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their {moments}",
             f"form: moments, because {why}",
         ),
         method=f"exact {what} from moments",
@@ -80,9 +83,7 @@ def moments_verdict(dag: Dag, why: str) -> Verdict:
             *(Role(n, "integrated", "Gaussian and linear") for n in latent),
             *(Role(n, "outer", "a number of the means and covariances") for n in outer),
         ),
-        rewrites=(
-            Rewrite("compress", f"all elements of '{found.plate}' enter through means and covariances"),
-        ),
+        rewrites=(Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}"),),
     )
 
 

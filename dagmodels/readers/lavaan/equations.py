@@ -59,12 +59,19 @@ def equations(table: Table, parameters: Parameters, level: int, faults: list[Mod
     by_name = {v: Equation(v, False) for v in latent}
     by_name.update((v, Equation(v, True)) for v in observed if v not in outside)
     found = Equations(by_name, covariates, {}, {})
+    silent: dict[str, str] = {}
     for key, cells in parameters.cells.items():
         if key[3] != level or any(r is not None and r.exogenous for r in cells):
             continue
         tree = parameters.tree(key)
         if tree is not None:
             _enter(found, key[:3], tree)
+        elif key[1] == "~" and key[2] in outside:
+            silent.setdefault(key[2], key[0])
+    used = {p for e in by_name.values() for _, p in e.terms}
+    for name, child in silent.items():  # coefficients of zero keep a covariate among the data
+        if name not in used:
+            by_name[child].terms.append((number(0.0), name))
     if not table.meanstructure:
         _saturate(found, parameters)
     for a, b in found.covariances:

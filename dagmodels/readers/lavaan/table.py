@@ -47,6 +47,9 @@ def table(statements: Sequence[Statement], options: Options, name: str | None = 
         rows, roles = _block(block, options, everything, len(groups), drafts)
         drafts += rows
         names += roles
+    if levels and len(names) > len(blocks):  # blocks of all groups: those of one group stand together
+        drafts.sort(key=lambda d: (d.group, d.level))
+        names = [names[k * len(groups) + g] for g in range(len(groups)) for k in range(len(levels))]
     _between(drafts, levels)
     for number, draft in enumerate(drafts, 1):
         draft.id = number

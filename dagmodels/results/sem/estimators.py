@@ -79,10 +79,12 @@ def choose(
     cluster: str | None,
     missing: str,
     ordered: bool = False,
+    levels: bool = False,
 ) -> tuple[Choice, list[ModelError]]:
     """lavaan's defaults filled in, and all faults.
 
-    missing : "listwise" or "fiml". ordered : whether variables have thresholds.
+    missing : "listwise" or "fiml". ordered : whether variables have thresholds. levels : whether the model
+    has two levels, whose clusters these are.
     """
     faults: list[ModelError] = []
     name = "DEFAULT" if estimator is None else str(estimator).upper()
@@ -92,11 +94,11 @@ def choose(
         faults.append(_unknown("estimator", estimator, tuple(ESTIMATORS)))
         name = "ML"
     errors, tested = ESTIMATORS[name]
-    if ordered and name in ("ULS", "WLS", "DWLS") and name != "WLS":
+    if ordered and name in ("ULS", "DWLS"):
         errors = "robust.sem"
-    if cluster and name not in WEIGHTINGS:
+    if cluster and not levels and name not in WEIGHTINGS:
         errors, tested = "robust.cluster", (tested if tested in BY_MOMENTS else "yuan.bentler.mplus")
-    robust = errors if errors.startswith("robust") else _robust("" if name in WEIGHTINGS else missing)
+    robust = errors if errors.startswith("robust") else _robust("" if name in WEIGHTINGS else missing, levels)
     errors = robust if se == "robust" else _word(se, errors)
     tested = _word(test, tested)
     if errors not in ERRORS:
@@ -105,15 +107,38 @@ def choose(
         faults.append(_unknown("test", test, TESTS))
     if information not in (None, "expected", "observed"):
         faults.append(ModelError(f"information is {information!r}", hint="'expected' or 'observed'"))
-    faults += _conflicts(name, errors, tested, cluster, missing)
-    faults += _square_conflicts(name, errors, tested, cluster, missing, ordered)
-    exact = missing == "fiml" or errors in ("robust.huber.white", "robust.cluster")
+    if levels:
+        faults += _at_levels(name, errors, tested, missing, ordered)
+    else:
+        faults += _conflicts(name, errors, tested, cluster, missing)
+        faults += _square_conflicts(name, errors, tested, cluster, missing, ordered)
+    exact = levels or missing == "fiml" or errors in ("robust.huber.white", "robust.cluster")
     found = information or ("observed" if exact else "expected")
     return Choice(name, errors, tested, found, cluster or ""), faults
 
 
-def _robust(missing: str) -> str:
-    return "robust.huber.white" if missing == "fiml" else "robust.sem"
+def _robust(missing: str, levels: bool) -> str:
+    return "robust.huber.white" if levels or missing == "fiml" else "robust.sem"
+
+
+def _at_levels(name: str, se: str, test: str, missing: str, ordered: bool) -> list[ModelError]:
+    """What models of two levels do not have."""
+    found: list[ModelError] = []
+    if missing == "fiml":
+        told = "models of two levels take complete rows, not missing='fiml'"
+        found.append(ModelError(told, hint="missing='listwise' leaves rows with gaps out"))
+    if ordered:
+        told = "there are ordered variables in a model of two levels, which has no estimator for them"
+        hint = "ordered=False and no thresholds treat them as numbers; or fit one level, by 'WLSMV'"
+        found.append(ModelError(told, hint=hint))
+    elif name in WEIGHTINGS:
+        told = f"estimator='{name}' is for one level"
+        found.append(ModelError(told, hint="two levels have estimator='ML' and 'MLR'"))
+    elif se not in ("standard", "robust.huber.white") or test not in ("standard", "yuan.bentler.mplus"):
+        told = f"estimator '{name}' with se='{se}' and test='{test}' is for one level"
+        hint = "two levels have se='standard' and 'robust.huber.white', test='yuan.bentler.mplus' (MLR)"
+        found.append(ModelError(told, hint=hint))
+    return found
 
 
 def _word(stated: str | None, default: str) -> str:

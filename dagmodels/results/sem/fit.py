@@ -124,9 +124,14 @@ class SemFit(Fit):
         rows = self.naming.rows
         return DataFrame({
             "lhs": [r.lhs for r in rows], "op": [r.op for r in rows], "rhs": [r.rhs for r in rows],
-            "group": [self.naming.groups[r.group] for r in rows], "estimate": value, "se": se,
+            "group": [self.naming.groups[r.group] for r in rows], **levels_of(self.naming),
+            "estimate": value, "se": se,
             "lower": lower, "upper": upper,
         })  # fmt: skip
+
+    def icc(self) -> Series[float]:
+        """Intraclass correlations, of models of two levels."""
+        raise FitError("icc: this model has one level, so nothing lies between clusters")
 
     def scaled_difference(self, other: SemFit) -> Series[float]:
         """The scaled chi-square difference of nested fits (Satorra and Bentler 2001), in either order."""
@@ -181,15 +186,20 @@ class SemFit(Fit):
 
         return comparison((self, *others), [f"fit{i + 1}" for i in range(len(others) + 1)])
 
-    def predict_factors(self, new: Any = None, method: str = "regression", se: bool = False) -> Any:
+    def predict_factors(
+        self, new: Any = None, method: str = "regression", se: bool = False, level: int = 1
+    ) -> Any:
         """Factor scores, one row a given row, one column a latent variable, under the rows' own index.
 
         new : rows to score, missing values allowed; None for the rows fitted.
         method : "regression" (for these models also the "EBM" of lavaan) or "Bartlett".
         se : True gives the pair (scores, standard errors), the parameters taken as known.
+        level : of models of two levels.
         """
         from dagmodels.results.sem.scores import factor_scores
 
+        if level != 1:
+            raise FitError(f"level={level!r}: this model has one level")
         return factor_scores(self, new, method, se)
 
     def predict(self, new: Any = None, outcomes: Any = None, given: Any = None) -> DataFrame:
@@ -358,7 +368,7 @@ def sem_fit(
         )
         raise FitError(told) from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
-    columns, total = _columns(inner, naming, at, covariance)
+    columns, total = table_columns(inner, naming, at, covariance)
     means, scaled = naming.meanstructure, None
     found = (measures if likelihood else square_measures)(solution, compared, meanstructure=means)
     rowless = not solution.form.values.size or (clusters is None and naming.choice.cluster)
@@ -392,7 +402,7 @@ def sem_fit(
     )
 
 
-def _columns(
+def table_columns(
     inner: Fit, naming: SemNaming, at: Positions, covariance: Floats
 ) -> tuple[Mapping[str, Any], Floats]:
     """The table, and the sampling covariance of its rows."""
@@ -430,6 +440,7 @@ def _columns(
         "op": [r.op for r in rows],
         "rhs": ["" if r.op == "~1" else r.rhs for r in rows],
         "group": [naming.groups[r.group] for r in rows],
+        **levels_of(naming),
         "label": [r.label for r in rows],
         "z": z.tolist(),
         "pvalue": (2 * ndtr(-np.abs(z))).tolist(),
@@ -444,5 +455,15 @@ def name_of(r: SemRow, naming: SemNaming) -> str:
     if r.op == ":=":
         return r.lhs
     plain = f"{r.lhs}~1" if r.op == "~1" else f"{r.lhs}{r.op}{r.rhs}"
-    own = r.label or plain
-    return own if r.label or r.group == 0 else f"{own}.g{r.group + 1}"
+    if r.label:
+        return r.label
+    group = f".g{r.group + 1}" if r.group else ""
+    level = f".l{naming.levels[r.level - 1]}" if r.level > 1 else ""
+    return f"{plain}{group}{level}"
+
+
+def levels_of(naming: SemNaming) -> dict[str, list[str]]:
+    """The column of the rows' levels, where there are some; "" for what is at none."""
+    if not naming.levels:
+        return {}
+    return {"level": [naming.levels[r.level - 1] if r.level else "" for r in naming.rows]}

@@ -13,7 +13,7 @@ class SemRow:
 
     lhs, op, rhs : as lavaan writes them. group : index from 0. free : whether it is estimated. label : the
         user's, or "". node : for a defined quantity (`:=`) the graph's node. value : of a fixed row.
-    exogenous : a moment of a fixed covariate.
+    exogenous : a moment of a fixed covariate. level : 1 within clusters, 2 between; 0 in models of one level.
     """
 
     lhs: str
@@ -25,6 +25,7 @@ class SemRow:
     node: str = ""
     value: float = float("nan")
     exogenous: bool = False
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class SemNaming:
     equalities : what equal labels and `==` say.
     choice : how standard errors and tests are made.
     delta : latent responses of ordered variables have scales, and residual variances that follow.
+    levels : labels of the levels, () where there is one. between : the node of clusters behind a variable of
+    both levels. predictors : by level the observed variables that nothing is said about there.
     """
 
     rows: tuple[SemRow, ...]
@@ -69,3 +72,27 @@ class SemNaming:
     equalities: tuple[Equality, ...] = ()
     choice: Choice = DEFAULT
     delta: bool = True
+    levels: tuple[str, ...] = ()
+    between: tuple[tuple[str, str], ...] = ()
+    predictors: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def level_titles(self) -> tuple[str, ...]:
+        """The levels as lavaan calls them: "within" and the column of clusters where they are numbers."""
+        own = ("within", self.choice.cluster or "between")
+        return tuple(t if n.isdigit() else n for n, t in zip(self.levels, own, strict=False))
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Titles of the parts of the table: groups, and in each its levels."""
+        if not self.levels:
+            return self.groups
+        return tuple(", ".join(filter(None, (g, t))) for g in self.groups for t in self.level_titles)
+
+    def block(self, row: SemRow) -> int:
+        """The part that a row stands in."""
+        return row.group * len(self.levels) + row.level - 1 if self.levels else row.group
+
+    def node(self, name: str, level: int) -> str:
+        """The node behind a variable at a level."""
+        return dict(self.between).get(name, name) if level > 1 else name

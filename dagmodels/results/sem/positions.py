@@ -58,9 +58,9 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
     t = s.order
     kind = np.array([{**KINDS, **APART}.get(r.op, -1) for r in rows], dtype=np.int64)
     group = np.array([r.group for r in rows], dtype=np.int64)
-    first, second = np.array([_pair(r, number) for r in rows], dtype=np.int64).reshape(-1, 2).T
+    first, second = np.array([_pair(r, number, naming) for r in rows], dtype=np.int64).reshape(-1, 2).T
     carrier = {number[f]: number[x] for f, x in swapped.items()}
-    held = np.array([_held(r, swapped) for r in rows], dtype=bool)
+    held = np.array([_held(r, swapped, naming) for r in rows], dtype=bool)
     row = np.array([carrier.get(v, v) for v in first.tolist()], dtype=np.int64)
     column = second.copy()
     both = np.flatnonzero(kind == COVARIANCE)
@@ -83,7 +83,7 @@ def positions(solution: MomentsSolution, naming: SemNaming) -> Positions:
 
 
 def _values(solution: MomentsSolution, kind: Ints, group: Ints, row: Ints, column: Ints) -> Floats:
-    matrices = solution.form.structure.filled(solution.at.entries)
+    matrices = solution.at.moments.structure.filled(solution.at.entries)
     value = np.full(kind.size, np.nan)
     for k, matrix in zip((PATH, COVARIANCE, MEAN), matrices, strict=True):
         at = np.flatnonzero(kind == k)
@@ -123,24 +123,26 @@ def moved(at: Positions, solution: MomentsSolution) -> Positions:
     return replace(at, value=np.where(at.held, at.value, value))
 
 
-def _held(r: SemRow, swapped: dict[str, str]) -> bool:
+def _held(r: SemRow, swapped: dict[str, str], naming: SemNaming) -> bool:
     """A number that an indicator does not have itself because it carries its latent variable's law: the
     loading of one, its residual variance, and whichever of the two means is fixed."""
+    lhs, rhs = naming.node(r.lhs, r.level), naming.node(r.rhs, r.level)
     if r.op == "=~":
-        return swapped.get(r.lhs) == r.rhs
+        return swapped.get(lhs) == rhs
     if r.op == "~1":
-        return not (r.free or r.exogenous) and (r.lhs in swapped or r.lhs in swapped.values())
-    return r.op == "~~" and r.lhs == r.rhs and r.lhs in swapped.values()
+        return not (r.free or r.exogenous) and (lhs in swapped or lhs in swapped.values())
+    return r.op == "~~" and lhs == rhs and lhs in swapped.values()
 
 
-def _pair(r: SemRow, number: dict[str, int]) -> tuple[int, int]:
+def _pair(r: SemRow, number: dict[str, int], naming: SemNaming) -> tuple[int, int]:
     if r.op in APART:
         return number[r.lhs], int(r.rhs[1:]) - 1 if r.op == "|" else number[r.lhs]
     if r.op not in KINDS:
         return 0, 0
+    lhs, rhs = naming.node(r.lhs, r.level), naming.node(r.rhs, r.level)
     if r.op == "=~":
-        return number[r.rhs], number[r.lhs]
-    return number[r.lhs], number.get(r.rhs, 0)
+        return number[rhs], number[lhs]
+    return number[lhs], number.get(rhs, 0)
 
 
 def _place(kind: Ints, group: Ints, row: Ints, column: Ints, t: int) -> Ints:

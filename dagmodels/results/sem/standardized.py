@@ -26,8 +26,8 @@ def standardized(
 
     latent_only : scale by latent variables alone (std.lv), else by all (std.all).
     """
-    s = solution.form.structure
     moments = solution.at.moments
+    s = moments.structure
     scaled = np.ones(s.order, dtype=bool)
     if latent_only:
         scaled[s.observed] = False

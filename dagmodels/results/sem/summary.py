@@ -22,6 +22,7 @@ KINDS = (
     ("Variances", "~~"),
     ("Scales y*", "~*~"),
 )
+RESIDUAL = "Standardized Root Mean Square Residual:"
 BLOCKS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("Model Test Baseline Model:", (
         ("Test statistic", "baseline_chisq"),
@@ -45,7 +46,10 @@ BLOCKS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ("P-value H_0: RMSEA <= 0.050", "rmsea_pvalue"),
         ("P-value H_0: RMSEA >= 0.080", "rmsea_notclose_pvalue"),
     )),
-    ("Standardized Root Mean Square Residual:", (("SRMR", "srmr"),)),
+    (RESIDUAL, (("SRMR", "srmr"),)),
+)  # fmt: skip
+AT_LEVELS = (
+    ("SRMR (within covariance matrix)", "srmr_within"), ("SRMR (between covariance matrix)", "srmr_between"),
 )  # fmt: skip
 COUNTS = {"df", "baseline_df"}
 MORE: dict[str, tuple[tuple[str, str], ...]] = {
@@ -83,7 +87,8 @@ def summary(
         lines[-1] = _entry("P-value (Bollen-Stine bootstrap)", _number(fit.measures["pvalue"]))
     if fit_measures:
         for title, entries in BLOCKS:
-            known = [(label, key) for label, key in entries if key in fit.measures]
+            chosen = AT_LEVELS if title == RESIDUAL and fit.naming.levels else entries
+            known = [(label, key) for label, key in chosen if key in fit.measures]
             if not known:
                 continue
             lines += ["", title, ""]
@@ -94,9 +99,12 @@ def summary(
     for g, label in enumerate(fit.naming.groups):
         if len(fit.naming.groups) > 1:
             lines += ["", "", f"Group {g + 1} [{label}]:"]
-        lines += _group(fit, g, standardized)
-        if rsquare:
-            lines += _r2(fit, g)
+        for level in range(1, len(fit.naming.levels) + 1) or (0,):
+            if level:
+                lines += ["", "", f"Level {level} [{fit.naming.level_titles[level - 1]}]:"]
+            lines += _group(fit, g, level, standardized)
+            if rsquare:
+                lines += _r2(fit, g, level)
     lines += _rows(
         fit, "Defined Parameters", [i for i, r in enumerate(fit.naming.rows) if r.op == ":="], standardized
     )
@@ -120,6 +128,8 @@ def _header(fit: SemFit) -> Iterator[str]:
         sample = fit.solution.form.sample
         for g, label in enumerate(groups):
             yield _entry(f"  {label}", str(int(sample.n[sample.group == g].sum())))
+    if fit.naming.levels:
+        yield _entry(f"Number of clusters [{fit.naming.choice.cluster}]", f"{fit.measures['nclusters']:.0f}")
     if not fit.solution.form.sample.complete:
         yield _entry("Number of missing patterns", str(len(fit.solution.form.sample.n)))
 
@@ -184,12 +194,12 @@ def _number(value: float, whole: bool = False) -> str:
     return str(round(value)) if whole else f"{value:.3f}"
 
 
-def _group(fit: SemFit, g: int, standardized: bool) -> Iterator[str]:
+def _group(fit: SemFit, g: int, level: int, standardized: bool) -> Iterator[str]:
     rows = fit.naming.rows
     for title, op in KINDS:
         chosen = [
             i for i, r in enumerate(rows)
-            if r.group == g and r.op == op and not r.exogenous
+            if r.group == g and r.level == level and r.op == op and not r.exogenous
             and (op != "~~" or (r.lhs == r.rhs) == (title == "Variances"))
         ]  # fmt: skip
         yield from _rows(fit, title, chosen, standardized)
@@ -210,9 +220,9 @@ def _rows(fit: SemFit, title: str, chosen: Sequence[int], standardized: bool) ->
         r = fit.naming.rows[i]
         if grouped and (r.lhs, r.op) != before:
             before = r.lhs, r.op
-            yield f" {_dot(fit, r.lhs) if r.op == '~~' else ' '}{r.lhs} {r.op}"
+            yield f" {_dot(fit, r.lhs, r.level) if r.op == '~~' else ' '}{r.lhs} {r.op}"
         name = r.rhs if grouped else f"{r.lhs}|{r.rhs}" if r.op == "|" else r.lhs
-        mark = _dot(fit, name) if r.op in ("~~", "~1") else " "
+        mark = _dot(fit, name, r.level) if r.op in ("~~", "~1") else " "
         label = f"({r.label[:6]})" if r.label and r.op != ":=" else ""
         lead = f"   {mark}{name}"
         yield f"{lead[:13]:<13}{label:<6}" + "".join(_cell(columns[k][i], k, columns["se"][i]) for k in keys)
@@ -224,22 +234,27 @@ def _cell(value: Any, key: str, se: float) -> str:
     return f"{value:>9.3f}" if value is not None and not math.isnan(value) else f"{'NA':>9}"
 
 
-def _dot(fit: SemFit, name: str) -> str:
+def _dot(fit: SemFit, name: str, level: int) -> str:
     """A dot before the names whose variance or intercept is a residual one."""
-    return "." if any(_ends(r) == name for r in fit.naming.rows) else " "
+    return "." if any(_ends(r) == name and r.level == level for r in fit.naming.rows) else " "
 
 
 def _ends(r: SemRow) -> str | None:
     return r.rhs if r.op == "=~" else r.lhs if r.op == "~" else None
 
 
-def _r2(fit: SemFit, g: int) -> Iterator[str]:
+def _r2(fit: SemFit, g: int, level: int) -> Iterator[str]:
     found = fit.r2()
+    several = len(fit.naming.groups) > 1
+    if level:  # one column a level, and group of several
+        label = fit.naming.level_titles[level - 1]
+        found = found[fit.naming.groups[g], label] if several else found[label]
+        found, several = found.dropna(), False
     yield ""
     yield "R-Square:"
     yield " " * 19 + f"{'Estimate':>9}"
     for name in found.index:
-        value = found[name] if len(fit.naming.groups) == 1 else found.loc[name].iloc[g]
+        value = found.loc[name].iloc[g] if several else found[name]
         yield f"    {name:<15}{value:>9.3f}"
 
 

@@ -122,7 +122,7 @@ def _names(fit: SemFit) -> dict[str, int]:
 
     found: dict[str, int] = {}
     for i, r in enumerate(fit.naming.rows):
-        plain = name_of(SemRow(r.lhs, r.op, r.rhs, r.group), fit.naming)
+        plain = name_of(SemRow(r.lhs, r.op, r.rhs, r.group, level=r.level), fit.naming)
         for name in (r.label, plain):
             if name:
                 found.setdefault(name, i)

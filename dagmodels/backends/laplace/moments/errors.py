@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Errors:
-    """The inverse information, "conditional", or a sandwich of `forms.casewise.KINDS`.
+    """The inverse information, "conditional", or a sandwich of `forms.casewise.meat`.
 
     clusters : codes of the rows for "robust.cluster".
     profiled : nodes whose errors are given all other unknowns, as in the field form, for "conditional".

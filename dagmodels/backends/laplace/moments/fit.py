@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.form_choice import MOMENTS_OPTIONS
 from dagmodels.analysis.roles import roles
-from dagmodels.analysis.unit import Unit, unit
+from dagmodels.analysis.unit import Unit
 from dagmodels.backends.laplace.moments.errors import Errors
 from dagmodels.backends.laplace.moments.given import given_form, squares
 from dagmodels.backends.laplace.moments.start import starting_point
@@ -20,7 +21,6 @@ from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_least_squares import FREE, NORMAL, WEIGHTINGS, Weighting
 from dagmodels.forms.build_moments import build_moments
-from dagmodels.forms.casewise import KINDS
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places, uses
 from dagmodels.forms.lower import NotLowered
@@ -118,6 +118,8 @@ def prepared(
         raise FitError(f"information={information!r} is neither 'observed' nor 'expected'")
     given = options.get("statistics")
     weighting = _weighting(found, options)
+    if found.inner and given is not None:
+        raise FitError(f"'{found.inner}' lie in '{found.plate}', which statistics do not tell: give the rows")
     if weighting is not None:
         if backend != "laplace":
             raise FitError(
@@ -134,6 +136,11 @@ def _weighting(unit: Unit, options: Mapping[str, Any]) -> Weighting | None:
     name = str(options.get("estimator", "DWLS" if unit.cuts else "ML"))
     if name not in ("ML", *WEIGHTINGS):
         raise FitError(f"estimator={name!r} is none of 'ML', {', '.join(map(repr, WEIGHTINGS))}")
+    if name != "ML" and unit.inner:
+        raise FitError(
+            f"estimator={name!r} takes units that stand alone, and '{unit.inner}' lie in '{unit.plate}': "
+            "estimator='ML' fits both levels"
+        )
     if name == "ML":
         if unit.cuts:
             raise FitError(
@@ -160,10 +167,12 @@ def _errors(form: MomentsForm, options: Mapping[str, Any], weighting: Weighting 
     kind, clusters = options.get("se", _default(form, options)), options.get("clusters")
     if kind == "joint":  # the field's word for them
         kind = "standard"
+    if clusters is not None and not form.alone:
+        raise FitError(f"errors of two levels are by '{form.units}' already: leave clusters out")
     if kind == "conditional":
         return Errors(kind, profiled=tuple(roles(form.problem.graph, form.problem).profiled))
-    if kind not in KINDS:
-        raise FitError(f"se={kind!r} is none of 'conditional', 'joint', {', '.join(map(repr, KINDS))}")
+    if kind not in form.ERRORS:
+        raise FitError(f"se={kind!r} is none of 'joint', {', '.join(map(repr, form.ERRORS))}")
     if kind != "standard" and options.get("statistics") is not None:
         raise FitError(f"se={kind!r} needs the rows: covariance matrices do not tell their fourth moments")
     if kind == "robust.cluster" and clusters is None:
@@ -190,7 +199,7 @@ def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighting: We
 
 def _default(form: MomentsForm, options: Mapping[str, Any]) -> str:
     """Conditional errors wherever the field form would have served, whose default they are."""
-    found = unit(form.problem.graph)
+    found = exchangeable(form.problem.graph)
     own = any(options.get(o) is not None for o in MOMENTS_OPTIONS)
     needed = isinstance(found, Unit) and bool(found.needed)
     refused = roles(form.problem.graph, form.problem).refused
@@ -222,6 +231,8 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
             if (inside.active & (least > lower)).any():
                 again = minimised(form, at, inside.x, lower)
             second = verdict(form, *again)
+            if not second[0] and not form.alone:  # negative variances may fit a few clusters exactly
+                again, second = (inside, held), verdict(form, inside, held)
             if second[0]:
                 (optimum, kept), (converged, message) = again, second
     seconds = time.process_time() - began

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from dagmodels.backends.laplace.moments.predict import MomentsPredictions
 from dagmodels.backends.laplace.moments.refit import MomentsAgain
 from dagmodels.backends.laplace.report import Unknowns
 from dagmodels.forms.cells import element_label
-from dagmodels.forms.least_squares import LeastSquares
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
-from dagmodels.numerics.moments import Moments
 from dagmodels.numerics.triangle import inverse_of_regular
 from dagmodels.results.fit import Fit
 from dagmodels.results.limits import wald
@@ -64,7 +62,7 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         latent_columns=partial(latents, solution, errors.profiled),
         log_likelihood=-0.5 * deviance if likelihood else None,
         n_parameters=solution.parameters,
-        n_observations=int(form.sample.n @ form.sample.mask[:, ~form.template.given].sum(axis=1)),
+        n_observations=form.observations,
         measures=measures,
         diagnostics={
             "gradient_norm": optimum.decrement / np.sqrt(2),
@@ -76,11 +74,11 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         boundary=boundary,
         warnings=tuple(_warnings(solution, boundary, prior)),
         plan=plan,
-        predictor=MomentsPredictions(solution, _for_predictions(solution, inner, errors)),
+        predictor=_predictions(solution, inner, errors) if form.alone else None,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
-        again=MomentsAgain(solution, plan, expected, errors),
+        again=MomentsAgain(solution, plan, expected, errors) if form.alone else None,
         coordinate_covariance=inner,
         plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
     )
@@ -124,12 +122,12 @@ def coefficient_covariance(solution: MomentsSolution, own: NDArray[np.bool_]) ->
     return found
 
 
-def _for_predictions(solution: MomentsSolution, inner: Floats, errors: Errors) -> Floats:
-    """The covariance of what expected values count as uncertain: as in the field form, coefficients alone
-    where errors are conditional."""
-    if errors.kind != "conditional":
-        return inner
-    return coefficient_covariance(solution, profiled_coordinates(solution.form, errors.profiled))
+def _predictions(solution: MomentsSolution, inner: Floats, errors: Errors) -> MomentsPredictions:
+    """What expected values count as uncertain: as in the field form, coefficients alone where errors are
+    conditional."""
+    if errors.kind == "conditional":
+        inner = coefficient_covariance(solution, profiled_coordinates(solution.form, errors.profiled))
+    return MomentsPredictions(solution, inner)
 
 
 def _inverse_information(solution: MomentsSolution, expected: bool) -> Floats:
@@ -249,7 +247,8 @@ def inadmissible(solution: MomentsSolution) -> list[str]:
 def variable_label(form: MomentsForm, v: int) -> str:
     """A variable of the unit as users call it: the node, with its component's level."""
     name, part = form.variables[v]
-    plates = [p for p in form.problem.graph.nodes[name].plates if p != form.units]
+    own = (form.units, form.template.inner_units)
+    plates = [p for p in form.problem.graph.nodes[name].plates if p not in own]
     if not plates:
         return name
     shape = [form.problem.plates[p].size for p in plates]
@@ -258,55 +257,20 @@ def variable_label(form: MomentsForm, v: int) -> str:
     return f"{name}[{', '.join(labels)}]"
 
 
-def _of_coefficients(solution: MomentsSolution, own: NDArray[np.bool_]) -> Floats:
-    """Standard deviations of conditional means that are due to coefficients, (units, t)."""
+def _of_coefficients(solution: MomentsSolution, own: NDArray[np.bool_]) -> dict[str, Floats]:
+    """Standard deviations of conditional means that are due to coefficients, by plate of elements."""
     form, x = solution.form, solution.optimum.x
     covariance = coefficient_covariance(solution, own)
     at, slopes = np.flatnonzero(own), []
     for i in at.tolist():
         e = STEP * np.sqrt(covariance[i, i]) * (np.arange(x.size) == i)
-        ends = [conditional(form.at(x + d).moments, form.values, form.group_of)[0] for d in (e, -e)]
-        slopes.append((ends[0] - ends[1]) / (2 * e[i]))
-    j = np.stack(slopes, axis=-1)
-    return np.sqrt(np.maximum(((j @ covariance[np.ix_(at, at)]) * j).sum(axis=-1), 0.0))
-
-
-def conditional(moments: Moments, values: Floats, group_of: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Means of all variables given each row's observed ones, (n, t), and their standard deviations.
-
-    values : (n, p) in the order of the structure's observed variables, nan where missing.
-    """
-    o, t = moments.structure.observed, moments.structure.order
-    mean, sd = np.empty((len(values), t)), np.empty((len(values), t))
-    there = ~np.isnan(values)
-    keys = np.concatenate([group_of[:, None], there], axis=1)
-    _, of = np.unique(keys, axis=0, return_inverse=True)
-    of = of.reshape(-1)
-    for c in range(int(of.max(initial=-1)) + 1):
-        rows = np.flatnonzero(of == c)
-        g, mask = int(group_of[rows[0]]), there[rows[0]]
-        seen = o[mask]
-        sigma = moments.covariance[g]
-        weight = np.linalg.solve(sigma[np.ix_(seen, seen)], sigma[seen]).T
-        mean[rows] = moments.mean[g] + (values[rows][:, mask] - moments.mean[g, seen]) @ weight.T
-        variance = np.diag(sigma) - np.einsum("ij,ij->i", weight, sigma[:, seen])
-        sd[rows] = np.sqrt(np.maximum(variance, 0.0))
-    return mean, sd
-
-
-def _given_rows(solution: MomentsSolution) -> tuple[Floats, Floats]:
-    """All variables given each unit's data: means, or where some are ordered modes of the latent ones."""
-    form = solution.form
-    if form.template.thresholds is None:
-        return conditional(solution.at.moments, form.values, form.group_of)
-    from dagmodels.forms.ordered_scores import ordered_scores
-
-    t = form.structure.order
-    mean, sd = np.zeros((len(form.values), t)), np.zeros((len(form.values), t))
-    latent = np.setdiff1d(np.arange(t), form.structure.observed)
-    found = ordered_scores(cast(LeastSquares, solution.at), form.values, form.group_of, latent)
-    mean[:, latent], sd[:, latent] = found
-    return mean, sd
+        up, down = (form.conditional(form.at(x + d)) for d in (e, -e))
+        slopes.append({plate: (up[plate][0] - down[plate][0]) / (2 * e[i]) for plate in up})
+    found = {}
+    for plate in slopes[0]:
+        j = np.stack([s[plate] for s in slopes], axis=-1)
+        found[plate] = np.sqrt(np.maximum(((j @ covariance[np.ix_(at, at)]) * j).sum(axis=-1), 0.0))
+    return found
 
 
 def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[str, list[Any]] | None:
@@ -316,19 +280,22 @@ def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[s
     """
     form = solution.form
     dag = form.problem.graph
-    mean, sd = _given_rows(solution)
+    given = form.conditional(solution.at)
     own = profiled_coordinates(form, profiled)
     if own.any():
-        sd = np.hypot(sd, _of_coefficients(solution, own))
+        more = _of_coefficients(solution, own)
+        given = {plate: (mean, np.hypot(sd, more[plate])) for plate, (mean, sd) in given.items()}
     table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
     for name in dict.fromkeys(n for n, _ in form.variables):
         if dag.nodes[name].kind != "stochastic":
             continue
         columns = [v for v, (n, _) in enumerate(form.variables) if n == name]
-        shape = form.problem.shape(name)
-        axis = dag.nodes[name].plates.index(form.units)
-        inner = [s for a, s in enumerate(shape) if a != axis]
-        whole = [np.moveaxis(x[:, columns].reshape(-1, *inner), 0, axis).reshape(-1) for x in (mean, sd)]
+        shape, plates = form.problem.shape(name), dag.nodes[name].plates
+        plate = next(p for p in given if p in plates)
+        mean, sd = given[plate]
+        axis = plates.index(plate)
+        others = [s for a, s in enumerate(shape) if a != axis]
+        whole = [np.moveaxis(x[:, columns].reshape(-1, *others), 0, axis).reshape(-1) for x in (mean, sd)]
         wanted = np.arange(whole[0].size)
         if name in form.problem.observed and dag.nodes[name].observed:
             wanted = np.flatnonzero(~form.problem.observed[name].reshape(-1))

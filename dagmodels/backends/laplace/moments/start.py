@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moments import MomentsForm
 from dagmodels.forms.outer import coordinates_of
-from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH
+from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Structure
 
 Floats = NDArray[np.float64]
 STEPS = 12
@@ -79,11 +80,21 @@ def _solved(form: MomentsForm, x: Floats, target: Floats) -> Floats:
 
 def _entries(form: MomentsForm) -> Floats:
     """The value wanted of every entry."""
+    if isinstance(form, LevelsForm):
+        from dagmodels.backends.laplace.moments.start_levels import level_entries
+
+        return level_entries(form)
     s = form.structure
     found = np.zeros(s.kind.size)
     for g, at in enumerate(s.members):
         mean, cov = _sample_moments(form, g)
-        guess = _Guess(form, g, at, mean, cov)
+        fill(found, s, at, Guess(s, g, at, mean, cov))
+    return found
+
+
+def fill(found: Floats, s: Structure, at: NDArray[np.int64], guess: Guess) -> None:
+    """Write what a guess says of the entries `at`."""
+    if at.size:
         kind, i, j = s.kind[at], s.row[at], s.column[at]
         for e, k, a, b in zip(at.tolist(), kind.tolist(), i.tolist(), j.tolist(), strict=True):
             if k == MEAN:
@@ -92,7 +103,6 @@ def _entries(form: MomentsForm) -> Floats:
                 found[e] = guess.variance(a) if a == b else guess.covariance(a, b)
             else:
                 found[e] = guess.path(a, b)
-    return found
 
 
 def _sample_moments(form: MomentsForm, g: int) -> tuple[Floats, Floats]:
@@ -109,11 +119,10 @@ def _sample_moments(form: MomentsForm, g: int) -> tuple[Floats, Floats]:
     return mean, away.T @ away / pairs
 
 
-class _Guess:
+class Guess:
     """What sample moments say of one group's entries."""
 
-    def __init__(self, form: MomentsForm, g: int, at: NDArray[np.int64], mean: Floats, cov: Floats) -> None:
-        s = form.structure
+    def __init__(self, s: Structure, g: int, at: NDArray[np.int64], mean: Floats, cov: Floats) -> None:
         t = s.order
         self.place = np.full(t, -1, dtype=np.int64)  # of a variable among the observed ones
         self.place[s.observed] = np.arange(s.observed.size)

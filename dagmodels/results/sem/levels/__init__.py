@@ -1,0 +1,1 @@
+"""Structural models of two levels: a fit from moments of clusters under lavaan's names."""
