@@ -229,9 +229,11 @@ class StructuralModel(Graph):
             faults.append(
                 ModelError(told, hint="leave `ordered` and thresholds out to treat them as numbers")
             )
-        own = [n for n in self.dag.nodes.values() if provenance.cluster in n.plates]
-        if provenance.cluster is not None and not any(n.kind == "stochastic" for n in own):
-            told = f"nothing varies between elements of '{provenance.cluster}': every variance there is zero"
+        cluster = provenance.cluster
+        if cluster is not None and not any(
+            n.kind == "stochastic" and cluster in n.plates for n in self.dag.nodes.values()
+        ):
+            told = f"nothing varies between elements of '{cluster}': every variance there is zero"
             faults.append(ModelError(told, hint="free one at level 2, or write the model without levels"))
         raise_all(faults, "the model")
 
