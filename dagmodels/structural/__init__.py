@@ -32,7 +32,9 @@ def sem(model: str, data: Any = None, **options: Any) -> SemFit:
     data : any frame, a dict of columns, or the path of a data file.
     options : lavaan's arguments, dots as underscores: `std_lv`, `meanstructure`, `orthogonal`, `fixed_x`,
         `group` (a column's name), `group_equal`, `group_partial`, `missing` ("listwise" or "fiml"),
-        `information` ("expected" or "observed"), `estimator` ("ML", "MLM", "MLMV", "MLMVS", "MLR"),
+        `information` ("expected" or "observed"), `estimator` ("ML", "MLM", "MLMV", "MLMVS", "MLR"; "ULS",
+        "GLS", "WLS", "DWLS", "WLSM", "WLSMV", "WLSMVS", "ULSM", "ULSMV", "ULSMVS"), `ordered` (names, or
+        True), `parameterization` ("delta" or "theta"),
         `se` ("standard", "robust", "robust.sem", "robust.huber.white", "robust.cluster"), `cluster` (a
         column's name), `test` ("standard", "satorra.bentler", "scaled.shifted", "mean.var.adjusted",
         "yuan.bentler", "yuan.bentler.mplus"), `auto_fix_first`, ...;

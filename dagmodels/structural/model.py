@@ -209,7 +209,11 @@ class StructuralModel(Graph):
 
     def plan(self, data: Any = None, method: str = "auto", **options: Any) -> Plan:
         """Which backend `fit` would use, in which form, and why; print it."""
-        ours = {"form": "moments"} if self.dag is self.reading.dag else {}
+        ours: dict[str, Any] = {}
+        if self.dag is self.reading.dag:
+            ours["form"] = "moments"
+            if self.settings.choice.weighting:
+                ours["estimator"] = self.settings.choice.weighting
         return super().plan(data, method, **{**ours, **options})
 
     def fit_quietly(
@@ -271,8 +275,9 @@ class StructuralModel(Graph):
     def _refuse(self) -> None:
         """What is read and drawn, but has no estimator."""
         cluster, faults = self.reading.provenance.cluster, []
-        own = [n for n in self.dag.nodes.values() if cluster in n.plates]
-        if cluster is not None and not any(n.kind == "stochastic" for n in own):
+        if cluster is not None and not any(
+            n.kind == "stochastic" and cluster in n.plates for n in self.dag.nodes.values()
+        ):
             told = f"nothing varies between elements of '{cluster}': every variance there is zero"
             faults.append(ModelError(told, hint="free one at level 2, or write the model without levels"))
         raise_all(faults, "the model")

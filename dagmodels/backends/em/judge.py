@@ -25,6 +25,10 @@ def judge(facts: Facts) -> Verdict:
     if choice.form != "moments":
         told = f"it takes the moments form alone, and this is fitted by the field: {choice.why}"
         return Verdict("em", accepts=False, because=(f"{told} (form='moments' asks for moments)",))
+    squares = str(facts.options.get("estimator", "ML"))
+    if found.cuts or squares != "ML":
+        told = f"'{found.cuts[0].name}' is ordered" if found.cuts else f"estimator='{squares}' is asked for"
+        return Verdict("em", accepts=False, because=(f"it maximises likelihoods of moments, and {told}",))
     latent = [n for n in found.nodes if not dag.nodes[n].observed]
     outer = [
         n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes

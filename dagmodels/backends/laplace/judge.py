@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.laws import GAUSSIAN
@@ -38,12 +39,20 @@ CUMULATIVE = frozenset({
 
 FORMS = ("field", "moments")
 
+# least squares by their weights
+SQUARES = {
+    "ULS": "unweighted least squares",
+    "GLS": "generalised least squares",
+    "WLS": "weighted least squares",
+    "DWLS": "diagonally weighted least squares",
+}
+
 
 def judge(facts: Facts) -> Verdict:
     """The verdict with reasons that name nodes."""
     dag, choice = facts.graph, facts.form
     if choice.form == "moments":
-        return moments_verdict(dag, choice.why)
+        return moments_verdict(dag, choice.why, facts.options)
     found = roles(dag, facts.problem)
     key = ("laplace verdict", id(found))  # the roles of a graph are kept as long as it is
     if key not in dag.memo:
@@ -55,36 +64,50 @@ def judge(facts: Facts) -> Verdict:
     return replace(verdict, because=(*verdict.because, *told), cost=cost(facts.problem, found))
 
 
-def moments_verdict(dag: Dag, why: str) -> Verdict:
-    """The answer for a graph that is to be fitted from moments; why : of the form."""
+def moments_verdict(dag: Dag, why: str, options: Mapping[str, Any]) -> Verdict:
+    """The answer for a graph that is to be fitted from moments; why : of the form. options : the user's."""
     found = exchangeable(dag)
     if isinstance(found, NoUnit):
         return Verdict("laplace", accepts=False, because=found.because)
-    latent = [n for n in found.nodes if not dag.nodes[n].observed]
+    behind = [c.response for c in found.cuts]
+    latent = [n for n in found.nodes if not dag.nodes[n].observed and n not in behind]
     outer = [
         n.name for n in dag.nodes.values() if n.role in ("latent", "parameter") and n.name not in found.nodes
     ]
-    prior = any(dag.nodes[n].kind == "stochastic" for n in outer)
-    what = "mode of the posterior" if prior else "maximum likelihood (ML)"
+    estimator = str(options.get("estimator", "DWLS" if found.cuts else "ML"))
     within = f", by {_names(found.groups)}" if found.groups else ""
     own = f" with its elements of '{found.inner}'" if found.inner else ""
     moments = "means and covariances at both levels" if found.inner else "means and covariances"
+    what = "a number of the means and covariances"
+    if found.cuts:
+        moments, what = "thresholds and polychoric correlations", "a number of the thresholds and correlations"
+        if any(dag.nodes[n].observed for n in found.nodes):
+            moments, what = f"{moments}, beside means and variances", f"{what}, means and variances"
+    seen = [n for n in found.nodes if dag.nodes[n].observed] + [c.name for c in found.cuts]
     return Verdict(
         "laplace",
         accepts=True,
-        exact=True,
+        exact=estimator == "ML",
         because=(
             f"every '{found.plate}'{own} is an independent draw of one linear Gaussian law{within}: "
-            f"{_names(n for n in found.nodes if dag.nodes[n].observed)} enter by their {moments}",
+            f"{_names(seen)} enter by their {moments}",
             f"form: moments, because {why}",
         ),
-        method=f"exact {what} from moments",
+        method=_moments_method(dag, outer, estimator, moments),
         roles=(
             *(Role(n, "integrated", "Gaussian and linear") for n in latent),
-            *(Role(n, "outer", "a number of the means and covariances") for n in outer),
+            *(Role(c.response, "integrated", f"'{c.name}' is this, cut at thresholds") for c in found.cuts),
+            *(Role(n, "outer", what) for n in outer),
         ),
         rewrites=(Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}"),),
     )
+
+
+def _moments_method(dag: Dag, outer: list[str], estimator: str, moments: str) -> str:
+    if estimator != "ML":
+        return f"{SQUARES.get(estimator, estimator)} ({estimator}) of {moments}"
+    prior = any(dag.nodes[n].kind == "stochastic" for n in outer)
+    return f"exact {'mode of the posterior' if prior else 'maximum likelihood (ML)'} from moments"
 
 
 def _verdict(dag: Dag, found: Roles) -> Verdict:
