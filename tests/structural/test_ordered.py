@@ -31,6 +31,15 @@ def thirds(pupils):
     return cut(pupils, [0.33, 0.67], "linear")
 
 
+def test_the_plan_says_what_is_done(thirds):
+    told = str(dm.cfa(FACTORS, thirds, ordered=ITEMS).plan)
+    assert (
+        "method: diagonally weighted least squares (DWLS) of thresholds and polychoric correlations" in told
+    )
+    assert "'x1', 'x2', 'x3'" in told
+    assert "'em' cannot: it maximises likelihoods of moments, and 'x1' is ordered" in told
+
+
 def test_tests_are_as_published(thirds):
     """p values of the standard and the scaled test, cfa(..., estimator = "WLSMV"): package semTests, article
     "Categorical and mixed-indicator models" (lavaan's statistics); seven digits."""

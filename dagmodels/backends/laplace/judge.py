@@ -76,30 +76,28 @@ def moments_verdict(dag: Dag, why: str, options: Mapping[str, Any]) -> Verdict:
     ]
     estimator = str(options.get("estimator", "DWLS" if found.cuts else "ML"))
     within = f", by {_names(found.groups)}" if found.groups else ""
-    own = f" with its elements of '{found.inner}'" if found.inner else ""
-    moments = "means and covariances at both levels" if found.inner else "means and covariances"
-    what = "a number of the means and covariances"
-    if found.cuts:
-        moments, what = "thresholds and polychoric correlations", "a number of the thresholds and correlations"
-        if any(dag.nodes[n].observed for n in found.nodes):
-            moments, what = f"{moments}, beside means and variances", f"{what}, means and variances"
+    own, both = (f" with its elements of '{found.inner}'", " at both levels") if found.inner else ("", "")
     seen = [n for n in found.nodes if dag.nodes[n].observed] + [c.name for c in found.cuts]
+    moments = "means and covariances"
+    if found.cuts:
+        numbers = ", means and variances" if len(seen) > len(behind) else ""
+        moments = f"thresholds and polychoric correlations{numbers}"
     return Verdict(
         "laplace",
         accepts=True,
-        exact=estimator == "ML",
+        exact=not found.cuts,
         because=(
             f"every '{found.plate}'{own} is an independent draw of one linear Gaussian law{within}: "
-            f"{_names(seen)} enter by their {moments}",
+            f"{_names(seen)} enter by their {moments}{both}",
             f"form: moments, because {why}",
         ),
         method=_moments_method(dag, outer, estimator, moments),
         roles=(
             *(Role(n, "integrated", "Gaussian and linear") for n in latent),
-            *(Role(c.response, "integrated", f"'{c.name}' is this, cut at thresholds") for c in found.cuts),
-            *(Role(n, "outer", what) for n in outer),
+            *(Role(n, "integrated", "cut at thresholds, which give the categories") for n in behind),
+            *(Role(n, "outer", f"a number of the {moments}") for n in outer),
         ),
-        rewrites=(Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}"),),
+        rewrites=(Rewrite("compress", f"all elements of '{found.plate}' enter through {moments}{both}"),),
     )
 
 
