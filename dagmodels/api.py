@@ -38,10 +38,11 @@ def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
     Parameters
     ----------
     source : a path, or the text of a model.
-    format : "dag", "json", "formula", "lavaan", ...; guessed from the file's ending or the text's beginning
-        when None.
+    format : "dag", "json", "formula", "lavaan", "bugs"; guessed from the file's ending or the text's
+        beginning when None.
     options : of the format. "formula" needs `data` and takes the arguments of `lmer` and `glmer`; "lavaan"
-        takes those of `sem` and `model_type` ("sem", "cfa", "growth", "lavaan").
+        takes those of `sem` and `model_type` ("sem", "cfa", "growth", "lavaan"); "bugs" takes `data` and
+        `inits`: dicts of arrays, or names of JSON or R dump files.
 
     Raises
     ------
@@ -55,7 +56,13 @@ def read(source: PathLike, format: str | None = None, **options: Any) -> Graph:
         from dagmodels.structural import read_file
 
         return read_file(source, **options)
+    from dagmodels.readers import is_format
     from dagmodels.readers import read as read_dag
+
+    if format == "bugs" or (format is None and is_format("bugs", source)):
+        from dagmodels.bugs import read_file as read_bugs
+
+        return read_bugs(source, **options)
 
     _refuse_formula(source, format)
     if options:

@@ -16,7 +16,7 @@ INVERSE = {"log": "exp", "logit": "ilogit", "probit": "phi", "cloglog": "icloglo
 
 
 def with_block(program: sx.Program, data: Arrays, source: Source) -> Arrays:
-    """The data, and the arrays that the data block makes of them; the order of its statements means nothing."""
+    """The data, and the arrays that the data block makes of them, in whatever order it is written."""
     known = dict(data)
     waiting = list(flat(program.data))
     for relation in list(waiting):

@@ -37,8 +37,8 @@ def arrays(given: object, what: str, base: Path | None = None) -> Arrays:
 
     Parameters
     ----------
-    given : a dict of numbers, lists and arrays (None and NaN are missing), or the name of a file: JSON, else R's
-        dump.
+    given : a dict of numbers, lists and arrays (None and NaN are missing), or the name of a file: JSON, else
+        R's dump.
     what : of messages, such as "data".
     base : folder of relative names.
 

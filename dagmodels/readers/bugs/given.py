@@ -15,8 +15,8 @@ from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph import statement as st
 from dagmodels.graph.dag import Dag
 from dagmodels.readers.bugs.dump import Arrays
+from dagmodels.readers.bugs.scope import Parts
 from dagmodels.readers.bugs.spaces import Space
-from dagmodels.readers.bugs.trees import Parts
 
 Floats = NDArray[np.float64]
 
@@ -27,9 +27,9 @@ def binding(parts: Parts, dag: Dag) -> dict[str, Any]:
     values: dict[str, Floats] = {}
     for name, node in dag.nodes.items():
         if name in parts.made:
-            array = parts.made[name].array
-            if array is not None:
-                values[name] = array
+            made = parts.made[name]
+            if made.array is not None:
+                values[name] = np.nan_to_num(made.array, nan=0.0 if made.values_in is None else 1.0)
         elif node.kind == "covariate":
             own = name if name in names.known else name.removesuffix(".value")
             values[name] = shaped(parts, own, names.known[own])
@@ -111,12 +111,19 @@ def _start(parts: Parts, name: str, array: Floats, dag: Dag, faults: list[ModelE
     wanted = _shape(parts, name)
     if array.shape == (1,) and wanted == ():
         array = array.reshape(())
-    if array.ndim != len(wanted) or any(a != w for a, w in zip(array.shape, wanted, strict=True) if w is not None):
+    if array.ndim != len(wanted) or any(
+        a != w for a, w in zip(array.shape, wanted, strict=True) if w is not None
+    ):
         told = " x ".join("?" if w is None else str(w) for w in wanted) or "one number"
-        fault(f"have the shape {array.shape}, not {told}", "rows of JSON arrays are inner lists; fill up with null")
+        fault(
+            f"have the shape {array.shape}, not {told}",
+            "rows of JSON arrays are inner lists; fill up with null",
+        )
         return None
     given = shaped(parts, name, array)
-    if not np.isnan(given).all() and not any(isinstance(s, st.Stochastic) for s in dag.nodes[name].statements):
+    if not np.isnan(given).all() and not any(
+        isinstance(s, st.Stochastic) for s in dag.nodes[name].statements
+    ):
         fault("are for a definition", "only nodes with a distribution start somewhere")
         return None
     known = parts.names.known.get(name) if name in parts.names.data else None

@@ -1,4 +1,4 @@
-"""Distributions of JAGS in the families here, by one table: precisions stay precisions where a family takes them."""
+"""Distributions of JAGS in the families here, by one table; precisions stay what they are."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from dataclasses import replace
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
 from dagmodels.readers.bugs import syntax as sx
-from dagmodels.readers.bugs.trees import Scope, Unsayable, literal
+from dagmodels.readers.bugs.scope import Scope, Unsayable
+from dagmodels.readers.bugs.trees import translated
 
-Trees = tuple[ex.Expression, ...]
-Made = tuple[str, dict[str, ex.Expression]]
+X = ex.Expression
+Law = tuple[str, dict[str, X]]
+Make = Callable[[], Law] | Callable[[X], Law] | Callable[[X, X], Law] | Callable[[X, X, X], Law]
 
 
 def _root(precision: ex.Expression) -> ex.Expression:
@@ -27,7 +29,7 @@ def _scale(shape: ex.Expression, rate: ex.Expression) -> ex.Expression:
     return ex.Binary("**", rate, ex.Unary("-", _over(ex.Number(1), shape)))
 
 
-SCALAR: Mapping[str, tuple[str, Callable[..., Made]]] = {
+SCALAR: Mapping[str, tuple[str, Make]] = {
     "dnorm": ("mu, tau", lambda m, t: ("Normal", {"mu": m, "tau": t})),
     "dlnorm": ("mu, tau", lambda m, t: ("LogNormal", {"mu": m, "tau": t})),
     "dt": ("mu, tau, k", lambda m, t, k: ("StudentT", {"nu": k, "mu": m, "sigma": _root(t)})),
@@ -56,8 +58,14 @@ VECTOR: Mapping[str, str] = {
     "dmnorm.vcov": "mu[], V[, ]",
     "dwish": "R[, ], k",
 }
-SYNONYMS = {"dbinom": "dbin", "ddirich": "ddirch", "dweibull": "dweib", "dchisq": "dchisqr"}
-SYNONYMS |= {"dnegbinom": "dnegbin", "dbetabinom": "dbetabin"}
+SYNONYMS = {
+    "dbinom": "dbin",
+    "dbetabinom": "dbetabin",
+    "dchisq": "dchisqr",
+    "ddirich": "ddirch",
+    "dnegbinom": "dnegbin",
+    "dweibull": "dweib",
+}
 ABSENT = {
     "dhyper": "there is no hypergeometric family here; condition on a total by dbin of two groups",
     "dsum": "a sum that is observed is no node of its own here; write one of the terms as the rest",
@@ -118,7 +126,7 @@ def _scalar(family: str, draw: sx.Draw, scope: Scope) -> st.Distribution:
     if family == "dinterval" and _is_vector(draw.arguments[1], scope):
         told = f"dinterval has several limits, {sx.text(draw.arguments[1])}"
         raise Unsayable(told, draw.at, "write one dinterval with one limit for each")
-    name, arguments = make(*map(scope.tree, draw.arguments))
+    name, arguments = make(*[translated(scope, a) for a in draw.arguments])
     return st.Distribution(name, tuple(arguments.items()))
 
 
@@ -133,7 +141,11 @@ def _vector(family: str, draw: sx.Draw, scope: Scope, event: tuple[str, ...]) ->
     if not event:
         told = f"{draw.family} is a law of {'matrices' if family == 'dwish' else 'vectors'}"
         at = draw.target.at
-        raise Unsayable(f"{told}, and {sx.text(draw.target)} is one number", at, f"write {draw.target.name}[] ~ {family}(...)")
+        raise Unsayable(
+            f"{told}, and {sx.text(draw.target)} is one number",
+            at,
+            f"write {draw.target.name}[] ~ {family}(...)",
+        )
     spaces = scope.parts.spaces
     space = spaces.dims(draw.target.name)[-1]
     vector = replace(scope, whole=(event[-1],))
@@ -141,15 +153,17 @@ def _vector(family: str, draw: sx.Draw, scope: Scope, event: tuple[str, ...]) ->
     matrix = replace(scope, whole=square)
     first, *rest = draw.arguments
     if family == "ddirch":
-        return st.Distribution("Dirichlet", (("a", vector.tree(first)),))
+        return st.Distribution("Dirichlet", (("a", translated(vector, first)),))
     if family == "dmulti":
         weights = _weights(draw, first, vector, event[-1])
-        return st.Distribution("Multinomial", (("n", scope.tree(rest[0])), ("p", weights)))
+        return st.Distribution("Multinomial", (("n", translated(scope, rest[0])), ("p", weights)))
     if family == "dwish":
-        inverse = ex.Call("inverse", (matrix.tree(first),))
-        return st.Distribution("Wishart", (("nu", scope.tree(rest[0])), ("V", inverse)))
+        inverse = ex.Call("inverse", (translated(matrix, first),))
+        return st.Distribution("Wishart", (("nu", translated(scope, rest[0])), ("V", inverse)))
     key = "tau" if family == "dmnorm" else "cov"
-    return st.Distribution("MvNormal", (("mu", vector.tree(first)), (key, matrix.tree(rest[0]))))
+    return st.Distribution(
+        "MvNormal", (("mu", translated(vector, first)), (key, translated(matrix, rest[0])))
+    )
 
 
 def _weights(draw: sx.Draw, tree: sx.Expr, scope: Scope, plate: str | None) -> ex.Expression:
@@ -162,7 +176,7 @@ def _weights(draw: sx.Draw, tree: sx.Expr, scope: Scope, plate: str | None) -> e
     if plate is None:
         plate = scope.free(space)
     own = replace(scope, whole=(plate,))
-    found = own.tree(tree)
+    found = translated(own, tree)
     names = scope.names
     if names.drawn(tree.name, "ddirch") or names.drawn(tree.name, "ddirich"):
         return found
@@ -182,10 +196,10 @@ def _bounded(draw: sx.Draw, bounds: sx.Bounds, found: st.Distribution, scope: Sc
             hint = "write T(,) for truncation, or dinterval for censoring"
             raise Unsayable(told, bounds.at, hint)
     ends = [("lower", bounds.low), ("upper", bounds.high)]
-    given = tuple((key, scope.tree(e)) for key, e in ends if e is not None)
+    given = tuple((key, translated(scope, e)) for key, e in ends if e is not None)
     if not given:
         return found
     return st.Distribution("Truncated", (("distribution", found), *given))
 
 
-__all__ = ["ABSENT", "SCALAR", "SYNONYMS", "VECTOR", "law", "literal"]
+__all__ = ["ABSENT", "SCALAR", "SYNONYMS", "VECTOR", "law"]

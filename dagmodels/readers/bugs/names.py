@@ -82,13 +82,19 @@ class Names:
                 else:
                     picked = places(index, self.known, rows, None, name)
             except NotFixed as error:
-                self.source.fault(f"The index of '{name}' is not known: {error}.", "it follows from data", error.at)
+                self.source.fault(
+                    f"The index of '{name}' is not known: {error}.", "it follows from data", error.at
+                )
                 continue
             if np.size(picked):
                 ends.append(int(np.max(picked)) + 1)
         if ends:
             return max(ends)
         return self.declared[name][axis] if name in self.declared else None
+
+    def stand_in(self, number: int) -> int:
+        """A size for what only data tell, where there are none."""
+        return _TRIAL[number % len(_TRIAL)] if self.trial else 0
 
     def similar(self, name: str) -> str | None:
         near = difflib.get_close_matches(name, [n for n in self.ndim if n != name], n=1)
@@ -105,6 +111,7 @@ def names(program: sx.Program, known: Arrays | None, source: Source) -> Names:
     targets = {r.target.name for r in flat_relations}
     if known is None:
         _trial(found, flat_relations, program, targets)
+        source.done()
     _dimensions(found, flat_relations, program)
     normal = [_normal(r, found) for r in flat_relations]
     used = {v.name for r in normal for v in _every(r)} - {v for r in normal for v in r.variables}
@@ -128,17 +135,27 @@ def _links(relations: Iterable[Relation], source: Source) -> None:
         if relation.target.indices is None and not relation.loops:
             if name in scalars:
                 line = source.place(scalars[name].at)[0]
-                source.fault(f"'{name}' is defined twice; it is already on line {line}.", "leave one", relation.at)
+                source.fault(
+                    f"'{name}' is defined twice; it is already on line {line}.", "leave one", relation.at
+                )
             scalars[name] = relation
 
 
 def _trial(found: Names, relations: Iterable[Relation], program: sx.Program, targets: set[str]) -> None:
     """Stand-ins for the bounds of loops."""
-    bounds = {v.name for r in relations for loop in r.loops for e in (loop.low, loop.high) for v in sx.variables(e)}
+    bounds = {
+        v.name for r in relations for loop in r.loops for e in (loop.low, loop.high) for v in sx.variables(e)
+    }
     bounds |= {v.name for d in program.declarations for e in d.dims for v in sx.variables(e)}
     variables = {v for r in relations for v in r.variables}
     for k, name in enumerate(sorted(bounds - targets - variables)):
         found.known[name] = np.array(float(_TRIAL[k % len(_TRIAL)]))
+    for relation in relations:
+        for loop in relation.loops:
+            for var in (v for e in (loop.low, loop.high) for v in sx.variables(e)):
+                if var.indices is not None or var.name in targets:
+                    told = f"The loop over {loop.variable} needs the data: its bound is {sx.text(loop.high)}."
+                    found.source.fault(told, "pass data= to read", loop.at)
     if program.data:
         told, at = "A data block needs its data.", program.data[0].at
         found.source.fault(told, "pass data= to read", at)
@@ -155,7 +172,9 @@ def _dimensions(found: Names, relations: Iterable[Relation], program: sx.Program
                 continue
             first = indexed.setdefault(var.name, var)
             if len(var.indices) != len(first.indices or ()):
-                told = f"'{var.name}' has {len(first.indices or ())} indices elsewhere, and {len(var.indices)} here."
+                told = (
+                    f"'{var.name}' has {len(first.indices or ())} indices elsewhere, {len(var.indices)} here."
+                )
                 source.fault(told, "give it the same number everywhere", var.at)
     for name, array in found.known.items():
         if array.shape == (1,) and name in bare and name not in indexed:
@@ -165,14 +184,18 @@ def _dimensions(found: Names, relations: Iterable[Relation], program: sx.Program
         try:
             dims = tuple(int(number(e, found.known, {})) for e in declaration.dims)
         except NotFixed as error:
-            source.fault(f"The size of '{declaration.name}' is not known: {error}.", "it follows from data", error.at)
+            source.fault(
+                f"The size of '{declaration.name}' is not known: {error}.", "it follows from data", error.at
+            )
             continue
         found.declared[declaration.name] = dims
         found.ndim.setdefault(declaration.name, len(dims))
     for name, var in indexed.items():
         own = found.ndim.setdefault(name, len(var.indices or ()))
         if own != len(var.indices or ()) and not (found.trial and own == 0):
-            told = f"'{name}' has {own} dimension{'s' * (own != 1)}, and {len(var.indices or ())} indices here."
+            told = (
+                f"'{name}' has {own} dimension{'s' * (own != 1)}, and {len(var.indices or ())} indices here."
+            )
             source.fault(told, "rows of JSON arrays are inner lists", var.at)
         found.ndim[name] = len(var.indices or ())
     for name in bare:
@@ -185,7 +208,9 @@ def _every(relation: Relation) -> Iterable[sx.Var]:
 
 
 def _in_bounds(relations: Iterable[Relation]) -> set[str]:
-    return {v.name for r in relations for loop in r.loops for e in (loop.low, loop.high) for v in sx.variables(e)}
+    return {
+        v.name for r in relations for loop in r.loops for e in (loop.low, loop.high) for v in sx.variables(e)
+    }
 
 
 def _structural(relations: Iterable[Relation]) -> set[str]:

@@ -33,7 +33,10 @@ def _special(name: str) -> Callable[..., Any]:
 
 
 ELEMENTWISE: Mapping[str, Callable[..., Any]] = {
-    **{n: getattr(np, n) for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "trunc")},
+    **{
+        n: getattr(np, n)
+        for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "trunc")
+    },
     **{f"arc{n}": getattr(np, f"arc{n}") for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "abs": np.abs,
     "pow": np.power,

@@ -1,4 +1,4 @@
-"""Tokens -> syntax tree, by recursive descent; after a slip the next statement is read, so that all are told."""
+"""Tokens -> syntax tree, by recursive descent; after a slip the next statement is read: all are told."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ class _Parser:
         found: list[sx.Statement] = []
         while not self.take("}"):
             if self.now.kind == "end":
-                self.source.fault("The bracket { is never closed.", "write } at the end of the block", opened.at)
+                self.source.fault(
+                    "The bracket { is never closed.", "write } at the end of the block", opened.at
+                )
                 break
             if self.take(";"):
                 continue
@@ -120,7 +122,9 @@ class _Parser:
         if start.text == "for":
             return self.loop()
         if start.kind != "name":
-            self.slip(f"A statement cannot begin with {_shown(start)}", "write name ~ dist(...) or name <- ...")
+            self.slip(
+                f"A statement cannot begin with {_shown(start)}", "write name ~ dist(...) or name <- ..."
+            )
         follows = self.tokens[self.i + 1]
         if start.text in LINKS and follows.text == "(":
             return self.linked(start)
@@ -247,7 +251,10 @@ class _Parser:
             self.need(")", "after the expression in brackets")
             return inner
         if token.kind != "name" or token.text in ("for", "in"):
-            self.slip(f"Here should be a number, a name or a function, not {_shown(token)}", "complete the expression")
+            self.slip(
+                f"Here should be a number, a name or a function, not {_shown(token)}",
+                "complete the expression",
+            )
         if self.tokens[self.i + 1].text != "(":
             return self.variable()
         self.next()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dagmodels.graph.dag import Dag
-from dagmodels.readers.bugs.trees import Parts
+from dagmodels.readers.bugs.scope import Parts
 
 
 @dataclass(frozen=True, slots=True)

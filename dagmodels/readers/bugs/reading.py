@@ -22,11 +22,12 @@ from dagmodels.readers.bugs.dump import Arrays, arrays
 from dagmodels.readers.bugs.given import binding, shaped, starts
 from dagmodels.readers.bugs.names import Names, names
 from dagmodels.readers.bugs.parse import parse
+from dagmodels.readers.bugs.plates import spaces
 from dagmodels.readers.bugs.provenance import Provenance, provenance
-from dagmodels.readers.bugs.spaces import Spaces, spaces
+from dagmodels.readers.bugs.scope import Parts, Unsayable
+from dagmodels.readers.bugs.spaces import Spaces
 from dagmodels.readers.bugs.statements import elements, statements
 from dagmodels.readers.bugs.tokens import WHERE, Source
-from dagmodels.readers.bugs.trees import Parts, Unsayable
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -59,17 +60,17 @@ def read(
     Parameters
     ----------
     text : the model's text.
-    data : a dict of numbers, lists and arrays, or the name of a JSON or R dump file. They decide which nodes are
-        observed, and give bounds of loops their numbers. Without data the graph has plates without sizes, and
-        nodes that nothing depends on are observed.
+    data : a dict of numbers, lists and arrays, or the name of a JSON or R dump file. They decide which nodes
+        are observed, and give bounds of loops their numbers. Without data the graph has plates without sizes,
+        and nodes that nothing depends on are observed.
     inits : initial values in the same forms, or a list of them, one a chain.
     name : of the model.
     source : the text's file, for messages; data and inits are looked for beside it too.
 
     Raises
     ------
-    ModelErrors : slips of the text, what the language of graphs cannot say, data that do not fit; each with line,
-        column and a hint.
+    ModelErrors : slips of the text, what the language of graphs cannot say, data that do not fit; each with
+        line, column and a hint.
     """
     where = Source(text, source)
     program = parse(where)
@@ -120,7 +121,8 @@ def _all(parts: Parts, source: Source) -> list[st.Statement]:
         try:
             found += statements(parts, name)
         except Unsayable as error:
-            source.fault(f"{error}.", error.hint, error.at, name)
+            more = "; with data= sizes are known" if parts.names.trial else ""
+            source.fault(f"{error}.", error.hint + more, error.at, name)
         _not_data(parts, name, source)
     source.done()
     return found
@@ -145,7 +147,7 @@ def _build(name: str, parts: Parts, said: list[st.Statement], source: Source) ->
     """The checked graph; what it refuses is told at the places of the BUGS text."""
     covariates: list[st.Statement] = []
     for given in sorted(parts.given):
-        covariates.append(st.Covariate(_called(parts, given), parts.plates(given)))
+        covariates.append(st.Covariate(parts.called(given), parts.plates(given)))
     for given in sorted(parts.pointing):
         values = parts.spaces.values(given)
         if values is not None:
@@ -175,11 +177,6 @@ def _with_sums(said: st.Statement, parts: Parts) -> st.Statement:
         return said
     known = {s.expression: ex.Reference(s.head.name, ()) for s in parts.sums.values()}
     return replace(said, expression=ex.rebuild(said.expression, lambda t: known.get(t, t)))
-
-
-def _called(parts: Parts, name: str) -> str:
-    taken = name in parts.pointing or any(name == s.name for s in parts.spaces.every())
-    return f"{name}.value" if taken else name
 
 
 def plates_of(sets: Spaces, said: list[st.Statement]) -> list[Plate]:

@@ -8,52 +8,24 @@ Whether the statements give every element the relation that the text gives it is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
-from dagmodels.graph.dag import expressions
 from dagmodels.graph.plate import Place
 from dagmodels.readers.bugs import syntax as sx
+from dagmodels.readers.bugs.arrange import Piece, Said, arranged, element
+from dagmodels.readers.bugs.indices import full, level
 from dagmodels.readers.bugs.laws import law
 from dagmodels.readers.bugs.numbers import NotFixed, places
 from dagmodels.readers.bugs.parse import LINKS
 from dagmodels.readers.bugs.relations import Ints, Relation, plain, unrolled
+from dagmodels.readers.bugs.scope import Made, Parts, Scope, Unsayable
 from dagmodels.readers.bugs.spaces import Space
-from dagmodels.readers.bugs.trees import Parts, Scope, Unsayable
+from dagmodels.readers.bugs.trees import translated
 
 MAX_ELEMENTS = 200  # of a relation that is written out
-
-Said = st.Stochastic | st.Deterministic
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Piece:
-    """A relation's statement, and the elements (flat places, C order) that the relation defines."""
-
-    said: Said
-    elements: Ints
-    relation: Relation
-
-    @property
-    def slots(self) -> tuple[st.Slot, ...]:
-        return self.said.head.slots
-
-    @property
-    def named(self) -> int:
-        """How many levels the head names."""
-        return sum(s.label is not None or s.first > 0 for s in self.slots)
-
-    def moved(self, slots: Sequence[st.Slot]) -> Piece:
-        """The piece with other slots."""
-        head = st.Head(self.said.head.name, tuple(slots))
-        return Piece(replace(self.said, head=head), self.elements, self.relation)
-
-    @property
-    def right(self) -> object:
-        return self.said.distribution if isinstance(self.said, st.Stochastic) else self.said.expression
 
 
 def statements(parts: Parts, name: str) -> list[st.Statement]:
@@ -70,9 +42,9 @@ def statements(parts: Parts, name: str) -> list[st.Statement]:
             failed = error
             pieces += _written_out(parts, relation, shape, error)
     pieces += _data_alone(parts, name, pieces, shape)
-    chosen = _arranged(pieces, shape, parts, name)
+    chosen = arranged(pieces, shape, parts, name)
     if chosen is None:
-        chosen = _arranged(_split(parts, pieces, shape), shape, parts, name)
+        chosen = arranged(_split(parts, pieces, shape), shape, parts, name)
     if chosen is None:
         raise failed or Unsayable(f"The statements of '{name}' cannot be said by levels", relations[0].at)
     return _constant(parts, name, shape, chosen)
@@ -90,7 +62,7 @@ def piece(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Piece:
         inside = values.name if values is not None else None
         said: Said = st.Stochastic(head, found, _observed(parts, head.name), inside, place=place)
     else:
-        tree = scope.tree(statement.value)
+        tree = translated(scope, statement.value)
         if statement.link is not None:
             tree = ex.Call(LINKS[statement.link], (tree,))
         said = st.Deterministic(head, tree, place=place)
@@ -126,8 +98,12 @@ def _head(parts: Parts, relation: Relation) -> tuple[list[st.Slot], Scope, tuple
         space, plate = dims[axis], plates[axis]
         picked = plain(index, variables)
         if isinstance(index, sx.Whole | sx.Span):
-            if isinstance(index, sx.Span) and not Scope(parts, relation, {}, {})._full(index, space):
-                raise Unsayable(f"{sx.text(target)} is a part of '{target.name}'", target.at, "define all of it, or single elements")
+            if isinstance(index, sx.Span) and not full(Scope(parts, relation, {}, {}), index, space):
+                raise Unsayable(
+                    f"{sx.text(target)} is a part of '{target.name}'",
+                    target.at,
+                    "define all of it, or single elements",
+                )
             slots.append(st.Slot(plate))
             whole.append(plate)
         elif picked is not None:
@@ -137,7 +113,7 @@ def _head(parts: Parts, relation: Relation) -> tuple[list[st.Slot], Scope, tuple
             slots.append(st.Slot(plate))
         elif not {v.name for v in sx.variables(index)} & set(variables):
             scope = Scope(parts, relation, {}, {})
-            slots.append(st.Slot(plate, scope._level(index, space, target)))
+            slots.append(st.Slot(plate, level(scope, index, space, target)))
         elif len(dims) == 1:
             slots.append(st.Slot(plate))
         else:
@@ -145,7 +121,9 @@ def _head(parts: Parts, relation: Relation) -> tuple[list[st.Slot], Scope, tuple
     draws = isinstance(relation.statement, sx.Draw)
     outer = plates[: len(plates) - len(whole)] if draws else plates
     if draws and tuple(plates[len(outer) :]) != tuple(whole):
-        raise Unsayable(f"{sx.text(target)} takes no last dimension whole", target.at, "put the empty indices last")
+        raise Unsayable(
+            f"{sx.text(target)} takes no last dimension whole", target.at, "put the empty indices last"
+        )
     bound = {p: s for p, s in zip(plates, dims, strict=True) if p in outer}
     for space in dims:
         for parent, _ in space.parents.values():
@@ -195,7 +173,11 @@ def elements(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Ints:
         for index, size in zip(target.indices or (), shape, strict=True):
             got = np.asarray(places(index, names.known, relation.rows, size, target.name))
             wide = isinstance(index, sx.Whole | sx.Span)
-            picks.append(np.broadcast_to(got, (relation.n, got.size)) if wide else np.broadcast_to(got, (relation.n,))[:, None])
+            picks.append(
+                np.broadcast_to(got, (relation.n, got.size))
+                if wide
+                else np.broadcast_to(got, (relation.n,))[:, None]
+            )
     except NotFixed as error:
         raise Unsayable(str(error), error.at, "check the bounds and the data") from None
     flat = np.zeros((relation.n, 1), dtype=np.int64)
@@ -212,7 +194,9 @@ def _once(parts: Parts, relations: Sequence[Relation], shape: tuple[int, ...]) -
     for k, relation in enumerate(relations):
         cells = elements(parts, relation, shape)
         if len(np.unique(cells)) < len(cells):
-            left = [v for v in relation.variables if not any(x.name == v for x in sx.variables(relation.target))]
+            left = [
+                v for v in relation.variables if not any(x.name == v for x in sx.variables(relation.target))
+            ]
             why = f", once for each {left[0]}" if left else ""
             told = f"{sx.text(relation.target)} is defined more than once{why}"
             raise Unsayable(told, relation.at, "index it by its loop variables")
@@ -242,115 +226,29 @@ def _split(parts: Parts, pieces: Sequence[Piece], shape: tuple[int, ...]) -> lis
 
 
 def _data_alone(parts: Parts, name: str, pieces: Sequence[Piece], shape: tuple[int, ...]) -> list[Piece]:
-    """Elements that the data give and no relation defines: numbers, or where others are drawn, observed."""
+    """Elements that the data give and no relation defines are covariates."""
     names = parts.names
-    if names.trial or name not in names.data or not shape or name in parts.spaces.pairs:
+    if not shape or name in parts.spaces.pairs or (name not in names.data and not names.trial):
         return []
-    values = names.known[name].reshape(-1)
+    values = np.zeros(int(np.prod(shape))) if names.trial else names.known[name].reshape(-1)
     owned = np.zeros(values.size, dtype=bool)
     for p in pieces:
         owned[p.elements] = True
     alone = np.flatnonzero(~owned & ~np.isnan(values))
     if not alone.size:
         return []
-    if alone.size > MAX_ELEMENTS:
-        told = f"{alone.size} elements of '{name}' are in the data and no relation defines them"
+    if alone.size > MAX_ELEMENTS or (names.trial and alone.size > 1):
+        told = f"{alone.size} elements of '{name}' are defined by no relation"
         raise Unsayable(told, pieces[0].relation.at, "define them, or leave them out of the array")
     plates, found = parts.plates(name), []
-    drawn = any(isinstance(p.said, st.Stochastic) for p in pieces)
     for place in alone.tolist():
         labels = [int(k) + 1 for k in np.unravel_index(place, shape)]
         head = st.Head(name, tuple(st.Slot(p, k) for p, k in zip(plates, labels, strict=True)))
-        said: Said = st.Stochastic(head, st.Distribution("Flat"), _observed(parts, name))
-        if not drawn:
-            said = st.Deterministic(head, ex.as_expression(float(values[place])))
+        shown = element(name, place, shape)
+        parts.made[shown] = Made((), (), None if names.trial else np.asarray(values[place]))
+        said = st.Deterministic(head, ex.Reference(shown, ()))
         found.append(Piece(said, np.array([place]), pieces[0].relation))
     return found
-
-
-def _arranged(
-    pieces: Sequence[Piece], shape: tuple[int, ...], parts: Parts, name: str
-) -> list[Piece] | None:
-    """The pieces with a general one among them, if the language then reads them as the text does."""
-    found = list(pieces)
-    total = int(np.prod(shape)) if shape else 1
-    covered = np.zeros(total, dtype=bool)
-    for p in found:
-        covered[p.elements] = True
-    if not covered.all():
-        place = int(np.flatnonzero(~covered)[0])
-        told = f"'{element(name, place, shape)}' is not defined"
-        raise Unsayable(told, pieces[0].relation.at, "define every element, or make the array smaller")
-    found = _first(found)
-    if all(p.named for p in found):
-        general = min(found, key=_generality)
-        found[found.index(general)] = general.moved([st.Slot(s.plate) for s in general.slots])
-    owner = np.full(total, -1)
-    rank = np.full(total, -1)
-    for k in sorted(range(len(found)), key=lambda k: found[k].named):
-        cells = _reached(found[k], shape, parts.spaces.dims(name))
-        tied = cells[(rank[cells] == found[k].named)]
-        if any(found[int(o)].right != found[k].right for o in np.unique(owner[tied])):
-            return None
-        owner[cells], rank[cells] = k, found[k].named
-    for k, p in enumerate(found):
-        if any(found[int(o)].right != p.right for o in np.unique(owner[p.elements]) if o != k):
-            return None
-    return found
-
-
-def _generality(p: Piece) -> tuple[object, ...]:
-    labels = tuple(s.label if isinstance(s.label, int) else s.first for s in p.slots)
-    return (any(s.first for s in p.slots), p.named, isinstance(p.said, st.Deterministic), labels)
-
-
-def _first(pieces: list[Piece]) -> list[Piece]:
-    """Where a statement looks back, the levels before its first element are the first ones."""
-    lags: dict[str, int] = {}
-    for p in pieces:
-        for tree in expressions(p.said):
-            for reference in ex.references(tree):
-                for index in reference.indices or ():
-                    if isinstance(index, ex.LagIndex):
-                        lags[index.plate] = max(lags.get(index.plate, 0), index.lag)
-    found = list(pieces)
-    for plate, lag in lags.items():
-        low = {k: p for k, p in enumerate(found) if any(s.plate == plate and _early(s, lag) for s in p.slots)}
-        if len(low) > 1 and any(p.right != next(iter(low.values())).right for p in low.values()):
-            raise Unsayable(f"the first {lag} elements of '{pieces[0].said.head.name}' have different laws", pieces[0].relation.at)
-        for number, (k, p) in enumerate(low.items()):
-            slots = [st.Slot(plate, first=lag) if s.plate == plate else s for s in p.slots]
-            if number == 0:
-                cells = np.concatenate([q.elements for q in low.values()])
-                found[k] = Piece(p.moved(slots).said, np.sort(cells), p.relation)
-        found = [p for k, p in enumerate(found) if k not in low or k == next(iter(low))]
-    return found
-
-
-def _early(slot: st.Slot, lag: int) -> bool:
-    return isinstance(slot.label, int) and slot.label <= lag
-
-
-def _reached(p: Piece, shape: tuple[int, ...], dims: Sequence[Space]) -> Ints:
-    """Flat places that the language gives a statement before more special ones take theirs."""
-    if not shape:
-        return np.zeros(1, dtype=np.int64)
-    axes: list[Ints] = []
-    for slot, size, space in zip(p.slots, shape, dims, strict=True):
-        if isinstance(slot.label, int):
-            axes.append(np.array([slot.label - 1]))
-        elif slot.first and space.pairs is not None:
-            axes.append(np.flatnonzero(space.pairs[:, 1] <= slot.first))
-        else:
-            axes.append(np.arange(slot.first or size))
-    return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), shape).reshape(-1)
-
-
-def element(name: str, place: int, shape: tuple[int, ...]) -> str:
-    """An element as BUGS writes it."""
-    if not shape:
-        return name
-    return f"{name}[{','.join(str(int(k) + 1) for k in np.unravel_index(place, shape))}]"
 
 
 def _constant(parts: Parts, name: str, shape: tuple[int, ...], pieces: Sequence[Piece]) -> list[st.Statement]:
@@ -361,7 +259,11 @@ def _constant(parts: Parts, name: str, shape: tuple[int, ...], pieces: Sequence[
         array = np.zeros(int(np.prod(shape)))
         for p, value in zip(pieces, values, strict=True):
             array[p.elements] = value
-        place = min((p.said.place for p in pieces if p.said.place is not None), key=lambda x: (x.line, x.column), default=None)
+        place = min(
+            (p.said.place for p in pieces if p.said.place is not None),
+            key=lambda x: (x.line, x.column),
+            default=None,
+        )
         return [st.Constant(name, parts.plates(name), _nested(array.reshape(shape)), place=place)]
     return [p.said for p in pieces]
 
