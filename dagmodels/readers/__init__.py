@@ -48,7 +48,7 @@ FORMATS = (
         "bugs",
         (".bug", ".bugs", ".jags"),
         "dagmodels.readers.bugs:from_text",
-        re.compile(r"(?:var\s[^;{}]*;\s*)?(?:data|model)\s*\{"),
+        re.compile(r"var\s+[^\W\d]|(?:data|model)\s*\{"),
     ),
 )
 

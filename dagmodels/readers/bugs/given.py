@@ -49,7 +49,7 @@ def binding(parts: Parts, dag: Dag) -> dict[str, Any]:
 
 def _unused(parts: Parts, dag: Dag, name: str) -> bool:
     """Data that the text does not use at all; what bounds loops is used."""
-    return name not in dag.nodes and name not in parts.names.given and name not in parts.names.ndim
+    return name not in dag.nodes and name not in parts.names.used
 
 
 def _table(space: Space, dag: Dag, values: Mapping[str, Floats]) -> dict[str, Any]:

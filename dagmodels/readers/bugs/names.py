@@ -26,6 +26,7 @@ class Names:
     given : names without relation: data.
     known : numbers of the data, of the data block, and of definitions that follow from these and are needed.
     data : names of `known` that are data (the data block's included).
+    used : every name in the text, the data block's included.
     trial : there are no data; bounds are stand-ins, and nothing else is known.
     """
 
@@ -36,6 +37,7 @@ class Names:
     data: frozenset[str] = frozenset()
     ndim: dict[str, int] = field(default_factory=dict)
     declared: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    used: frozenset[str] = frozenset()
     trial: bool = False
     _extents: dict[tuple[str, int], int | None] = field(default_factory=dict)
 
@@ -106,6 +108,7 @@ def names(program: sx.Program, known: Arrays | None, source: Source) -> Names:
     found = Names(source, trial=known is None, known=dict(known or {}))
     found.data = frozenset(found.known)
     flat_relations = list(flat(program.model))
+    found.used = _words(program)
     check_loops(flat_relations, source)
     _links(flat_relations, source)
     targets = {r.target.name for r in flat_relations}
@@ -125,6 +128,15 @@ def names(program: sx.Program, known: Arrays | None, source: Source) -> Names:
         if done is not None:
             found.relations.setdefault(done.target.name, []).append(_based(done))
     return found
+
+
+def _words(program: sx.Program) -> frozenset[str]:
+    """Every name in a program."""
+    relations = [*flat(program.data), *flat(program.model)]
+    trees: list[sx.Index | sx.Statement] = [r.statement for r in relations]
+    trees += [loop for r in relations for loop in r.loops]
+    trees += [e for d in program.declarations for e in d.dims]
+    return frozenset(v.name for t in trees for v in sx.variables(t))
 
 
 def _links(relations: Iterable[Relation], source: Source) -> None:

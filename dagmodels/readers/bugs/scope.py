@@ -26,7 +26,8 @@ class Unsayable(Exception):
 class Made:
     """A covariate that the text does not name: numbers that follow from the data.
 
-    array : None without data; NaN at elements that no relation uses. values_in : the set of which they are elements, else None.
+    array : None without data; NaN at elements that no relation uses.
+    values_in : the set of which they are elements, else None.
     """
 
     spaces: tuple[Space, ...]

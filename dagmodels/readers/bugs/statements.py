@@ -42,12 +42,15 @@ def statements(parts: Parts, name: str) -> list[st.Statement]:
             failed = error
             pieces += _written_out(parts, relation, shape, error)
     pieces += _data_alone(parts, name, pieces, shape)
-    chosen = arranged(pieces, shape, parts, name)
-    if chosen is None:
-        chosen = arranged(_split(parts, pieces, shape), shape, parts, name)
-    if chosen is None:
-        raise failed or Unsayable(f"The statements of '{name}' cannot be said by levels", relations[0].at)
-    return _constant(parts, name, shape, chosen)
+    for whole in (len(pieces), 1, 0):
+        try:
+            chosen = arranged(_split(parts, pieces, shape, whole), shape, parts, name)
+        except Unsayable as error:
+            failed = failed or error
+            continue
+        if chosen is not None:
+            return _constant(parts, name, shape, chosen)
+    raise failed or Unsayable(f"The statements of '{name}' cannot be said by levels", relations[0].at)
 
 
 def piece(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Piece:
@@ -213,11 +216,11 @@ def _written_out(parts: Parts, relation: Relation, shape: tuple[int, ...], why: 
     return [piece(parts, single, shape) for single in unrolled(relation)]
 
 
-def _split(parts: Parts, pieces: Sequence[Piece], shape: tuple[int, ...]) -> list[Piece]:
-    """All but the largest piece written out."""
+def _split(parts: Parts, pieces: Sequence[Piece], shape: tuple[int, ...], whole: int) -> list[Piece]:
+    """The largest `whole` pieces as they are, the others written out."""
     ranked = sorted(pieces, key=lambda p: (p.named, -p.elements.size, sx.text(p.relation.target)))
-    found = [ranked[0]]
-    for rest in ranked[1:]:
+    found = ranked[:whole]
+    for rest in ranked[whole:]:
         if rest.relation.loops and rest.relation.n <= MAX_ELEMENTS and not parts.names.trial:
             found += [piece(parts, single, shape) for single in unrolled(rest.relation)]
         else:
@@ -247,7 +250,7 @@ def _data_alone(parts: Parts, name: str, pieces: Sequence[Piece], shape: tuple[i
         shown = element(name, place, shape)
         parts.made[shown] = Made((), (), None if names.trial else np.asarray(values[place]))
         said = st.Deterministic(head, ex.Reference(shown, ()))
-        found.append(Piece(said, np.array([place]), pieces[0].relation))
+        found.append(Piece(said, np.array([place]), Relation(pieces[0].relation.statement)))
     return found
 
 

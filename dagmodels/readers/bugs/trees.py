@@ -65,10 +65,13 @@ def translated(scope: Scope, tree: sx.Index) -> ex.Expression:
     """The expression as a tree; what follows from data alone and has no words becomes a covariate."""
     try:
         return _tree(scope, tree)
-    except Unsayable:
+    except Unsayable as error:
         if isinstance(tree, sx.Whole | sx.Span) or not scope.names.fixed(tree, scope.relation.variables):
             raise
-        return made(scope, tree)
+        try:
+            return made(scope, tree)
+        except Unsayable:  # the data do not tell either
+            raise error from None
 
 
 def _truth(scope: Scope, tree: sx.Expr) -> ex.Expression:

@@ -129,6 +129,7 @@ class Uses:
             return
         for axis, index in enumerate(var.indices or ()):
             key: Key = ("dim", var.name, axis)
+            self.found.join(key, key)
             picked = plain(index, relation.variables)
             if isinstance(index, sx.Span):
                 self.span(key, index)
@@ -138,8 +139,6 @@ class Uses:
                     self.found.join(key, loop_key(relation, picked[0]))
             elif isinstance(index, sx.Var) and self.points(index):
                 self.found.join(("values", index.name), key)
-            else:
-                self.found.join(key, key)
 
     def points(self, index: sx.Var) -> bool:
         """Whether an index is a node whose values are elements: drawn by dcat, or an array of the data."""
@@ -151,8 +150,6 @@ class Uses:
         starts = isinstance(index.low, sx.Num) and index.low.value == 1
         if starts and (own is None or own == self._number(index.high)):
             self.found.join(key, ("range", sx.text(index.high)))
-        else:
-            self.found.join(key, key)
 
     def _number(self, tree: sx.Expr) -> int | None:
 
