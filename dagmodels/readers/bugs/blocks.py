@@ -109,6 +109,8 @@ def _assign(relation: Relation, known: Arrays) -> None:
         loops = {v: int(c[k]) for v, c in relation.rows.items()}
         computed = number(value, known, loops)
         if indices is None:
+            if computed.shape not in ((), array.shape):
+                raise NotFixed(f"'{name}' is given {computed.size} numbers for {array.size}", statement.at)
             array[...] = computed
             continue
         if len(indices) != array.ndim:
@@ -116,6 +118,8 @@ def _assign(relation: Relation, known: Arrays) -> None:
         picks = [places(i, known, loops, n, name) for i, n in zip(indices, array.shape, strict=True)]
         cells = np.ix_(*([p] if np.ndim(p) == 0 else p for p in picks))
         shape = [len(p) for p in picks if np.ndim(p)]
+        if computed.ndim and computed.size != int(np.prod(shape)):
+            raise NotFixed(f"'{name}' is given {computed.size} numbers at one place", statement.at)
         block = np.broadcast_to(computed.reshape(shape) if computed.ndim else computed, shape)
         array[cells] = block.reshape(array[cells].shape)
 

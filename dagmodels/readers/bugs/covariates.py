@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ def made(scope: Scope, tree: sx.Index, values_in: Space | None = None) -> ex.Ref
     own = [scope.loops.get(v) for v in used]
     if scope.pair is not None and any(v in scope.pair[1:3] for v in used):
         own = [(scope.pair[3], scope.pair[0])]
+    elif any(o is None for o in own) and scope.element is not None:
+        own = [(scope.element[1], scope.element[0])]
     elif any(o is None for o in own):
         told = f"{sx.text(tree)} has no plate"
         raise Unsayable(told, tree.at, "index an array by the loop variable")
@@ -29,15 +32,15 @@ def made(scope: Scope, tree: sx.Index, values_in: Space | None = None) -> ex.Ref
     if values_in is None and isinstance(tree, sx.Var) and tree.name in scope.loops:
         space, plate = scope.loops[tree.name]
         return numbers_of(scope, space, plate)
-    name = _made_name(tree, used, plates)
+    name = _made_name(tree, used, plates, own=scope.loops.get(used[0]) in places if used else False)
     name = f"{name} in {values_in.name}" if values_in is not None else name
     array = None if scope.names.trial else _values(scope, tree, places, values_in)
-    before = scope.parts.made.get(name)
-    if (
-        before is not None and before.array is not None and array is not None
-    ):  # of another relation's elements
-        array = np.where(np.isnan(array), before.array, array)
-    scope.parts.made[name] = Made(tuple(s for s, _ in places), plates, array, values_in)
+    new = Made(tuple(s for s, _ in places), plates, array, values_in)
+    stem, count = name, 1
+    while not _agree(scope.parts.made.get(name), new):
+        count += 1
+        name = f"{stem} ({count})"
+    scope.parts.made[name] = _merged(scope.parts.made.get(name), new)
     return ex.Reference(name, tuple(ex.PlateIndex(p) for p in plates))
 
 
@@ -57,6 +60,9 @@ def _values(
     array = np.full(tuple(s.size for s, _ in places), np.nan)
     if scope.pair is not None and places[0][0] is scope.pair[3]:
         array[_pair_places(scope)] = found
+        return array
+    if scope.element is not None and len(places) == 1 and places[0][1] == scope.element[0]:
+        array[scope.element[2]] = found
         return array
     by_plate = {p: v for v, (_, p) in scope.loops.items()}
     array[tuple(relation.rows[by_plate[p]] - 1 for _, p in places)] = found
@@ -81,11 +87,11 @@ def numbers_of(scope: Scope, space: Space, plate: str) -> ex.Reference:
     return ex.Reference(name, (ex.PlateIndex(plate),))
 
 
-def _made_name(tree: sx.Expr, used: list[str], plates: tuple[str, ...]) -> str:
+def _made_name(tree: sx.Expr, used: list[str], plates: tuple[str, ...], own: bool) -> str:
     """The expression's text, plates in place of loop variables where that reads well."""
     if isinstance(tree, sx.Var) and tree.indices is None and used:
-        return f"{plates[0]}.index"
-    if len(used) != len(plates) or any(" " in p for p in plates):
+        return f"{plates[0]}.index" if own else f"{tree.name} of {plates[0]}"
+    if not own or len(used) != len(plates) or any(" " in p for p in plates):
         return f"{sx.text(tree)} of {', '.join(plates)}" if plates else sx.text(tree)
     return sx.text(_renamed(tree, {v: sx.Var(p) for v, p in zip(used, plates, strict=True)}))
 
@@ -106,3 +112,22 @@ def _renamed(tree: sx.Expr, words: Mapping[str, sx.Var]) -> sx.Expr:
             return sx.Fn(name, tuple(_renamed(a, words) for a in arguments), at)
         case _:
             return tree
+
+
+def _agree(old: Made | None, new: Made) -> bool:
+    """Whether two covariates of one name are one: the same plates, the same numbers where both have some."""
+    if old is None:
+        return True
+    if old.plates != new.plates or old.values_in is not new.values_in:
+        return False
+    if old.array is None or new.array is None:
+        return True
+    both = ~np.isnan(old.array) & ~np.isnan(new.array)
+    return bool(np.array_equal(old.array[both], new.array[both]))
+
+
+def _merged(old: Made | None, new: Made) -> Made:
+    """What two relations use of one covariate."""
+    if old is None or old.array is None or new.array is None:
+        return new
+    return replace(new, array=np.where(np.isnan(new.array), old.array, new.array))

@@ -73,7 +73,10 @@ def one_index(scope: Scope, index: sx.Index, space: Space, var: sx.Var) -> ex.In
 
 def level(scope: Scope, index: sx.Index, space: Space, var: sx.Var) -> int:
     try:
-        value = float(number(index, scope.names.known, {}))
+        found = number(index, scope.names.known, {})
+        if found.ndim:
+            raise NotFixed("it is not one number", index.at)
+        value = float(found)
     except NotFixed as error:
         raise Unsayable(
             f"the index {sx.text(index)} is not known: {error}", index.at, "give it in the data"

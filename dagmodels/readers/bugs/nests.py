@@ -97,6 +97,8 @@ def nest(found: Spaces, relation: Relation) -> None:
     places = _target_places(found.names, relation)
     if places is None or len(np.unique(places)) != relation.n or relation.n != dims[0].size:
         return
+    if places.size and places.max() >= dims[0].size:
+        return
     for variable in outer:
         if variable not in _alone(relation, found):
             continue
@@ -108,12 +110,15 @@ def nest(found: Spaces, relation: Relation) -> None:
 
 
 def _target_places(names: Names, relation: Relation) -> Ints | None:
-
+    """The elements that a relation on one dimension defines; None where they are not known or wrong."""
+    index = (relation.target.indices or (sx.Whole(),))[0]
+    if isinstance(index, sx.Whole | sx.Span):
+        return None
     try:
-        index = (relation.target.indices or ())[0]
-        return along(index, names.known, relation.rows, relation.n).astype(np.int64) - 1  # type: ignore[arg-type]
+        found = along(index, names.known, relation.rows, relation.n).astype(np.int64) - 1
     except NotFixed:
         return None
+    return found if found.size == 0 or found.min() >= 0 else None
 
 
 def _alone(relation: Relation, found: Spaces) -> set[str]:

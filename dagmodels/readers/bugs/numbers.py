@@ -174,11 +174,20 @@ def whole(tree: sx.Index, known: Values, loops: Loops) -> NDArray[np.int64]:
 
 def along(tree: sx.Expr, known: Values, rows: Mapping[str, NDArray[np.int64]], n: int) -> NDArray[np.float64]:
     """A number for each of `n` rows, loop variables being given for each."""
-    if any(isinstance(t, sx.Whole | sx.Span) for t in sx.walk(tree)) or any(
-        isinstance(t, sx.Fn) and t.name in WHOLE for t in sx.walk(tree)
-    ):
+    if any(_wide(t, known, rows) for t in sx.walk(tree)):
         each = [number(tree, known, {v: int(c[k]) for v, c in rows.items()}) for k in range(n)]
         if any(np.ndim(v) for v in each):
             raise NotFixed(f"{sx.text(tree)} is no single number", tree.at)
         return np.array([float(v) for v in each])
     return np.broadcast_to(number(tree, known, rows), (n,))
+
+
+def _wide(tree: object, known: Values, rows: Mapping[str, NDArray[np.int64]]) -> bool:
+    """Whether a tree holds whole vectors, so that it is computed row by row."""
+    match tree:
+        case sx.Var(name, None):
+            return name not in rows and name in known and known[name].ndim > 0
+        case sx.Fn(name):
+            return name in WHOLE
+        case _:
+            return isinstance(tree, sx.Whole | sx.Span)

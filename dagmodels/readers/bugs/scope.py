@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dagmodels.graph import statement as st
 from dagmodels.readers.bugs.names import Names
-from dagmodels.readers.bugs.relations import Relation
+from dagmodels.readers.bugs.relations import Ints, Relation
 from dagmodels.readers.bugs.spaces import Space, Spaces
 
 
@@ -76,6 +76,7 @@ class Scope:
     bound : sets by the names of the plates that are bound; `head` those of the statement's head, in order.
     whole : plates that stand for empty indices, in order.
     pair : the plate of a nested pair of loops, its two variables, and its set.
+    element : the head's only plate, its set, and the place there of each row of the relation.
     """
 
     parts: Parts
@@ -85,6 +86,7 @@ class Scope:
     head: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     pair: tuple[str, str, str, Space] | None = None
+    element: tuple[str, Space, Ints] | None = None
 
     @property
     def names(self) -> Names:

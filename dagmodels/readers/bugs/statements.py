@@ -30,7 +30,9 @@ MAX_ELEMENTS = 200  # of a relation that is written out
 
 def statements(parts: Parts, name: str) -> list[st.Statement]:
     """All statements of one node. Raises Unsayable for what the language cannot say."""
-    relations = parts.names.relations[name]
+    relations = [r for r in parts.names.relations[name] if r.n]
+    if not relations:  # all its loops are empty
+        return []
     shape = tuple(s.size for s in parts.spaces.dims(name))
     _once(parts, relations, shape)
     pieces: list[Piece] = []
@@ -128,13 +130,19 @@ def _head(parts: Parts, relation: Relation) -> tuple[list[st.Slot], Scope, tuple
             f"{sx.text(target)} takes no last dimension whole", target.at, "put the empty indices last"
         )
     bound = {p: s for p, s in zip(plates, dims, strict=True) if p in outer}
+    cells = elements(parts, relation, tuple(d.size for d in dims))
     for space in dims:
-        for parent, _ in space.parents.values():
+        for parent, codes in space.parents.values():
             for variable in variables:
-                if variable not in loops and parts.spaces.loop(relation, variable) is parent:
+                if variable in loops or parts.spaces.loop(relation, variable) is not parent:
+                    continue
+                if np.array_equal(codes[cells], relation.rows[variable] - 1):
                     loops[variable] = (parent, parent.name)
             bound.setdefault(parent.name, parent)
-    scope = Scope(parts, relation, loops, bound, plates, () if draws else tuple(whole))
+    element = None
+    if len(dims) == 1 and not whole and len(cells) == relation.n:
+        element = (plates[0], dims[0], cells)
+    scope = Scope(parts, relation, loops, bound, plates, () if draws else tuple(whole), None, element)
     return slots, scope, tuple(whole) if draws else ()
 
 
@@ -171,10 +179,13 @@ def elements(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Ints:
         width = int(space.pairs[:, 1].max()) + 1
         keys = space.pairs[:, 0] * width + space.pairs[:, 1]
         return np.searchsorted(keys, columns[0] * width + columns[1])
-    picks = []
+    if not relation.n:
+        return np.zeros(0, dtype=np.int64)
+    picks: list[Ints] = []
     try:
         for index, size in zip(target.indices or (), shape, strict=True):
-            got = np.asarray(places(index, names.known, relation.rows, size, target.name))
+            picked = places(index, names.known, relation.rows, size, target.name)
+            got = np.asarray(picked, dtype=np.int64)
             wide = isinstance(index, sx.Whole | sx.Span)
             picks.append(
                 np.broadcast_to(got, (relation.n, got.size))
@@ -218,7 +229,7 @@ def _written_out(parts: Parts, relation: Relation, shape: tuple[int, ...], why: 
 
 def _split(parts: Parts, pieces: Sequence[Piece], shape: tuple[int, ...], whole: int) -> list[Piece]:
     """The largest `whole` pieces as they are, the others written out."""
-    ranked = sorted(pieces, key=lambda p: (p.named, -p.elements.size, sx.text(p.relation.target)))
+    ranked = sorted(pieces, key=lambda p: (p.named, -p.elements.size, tuple(p.elements[:1])))
     found = ranked[:whole]
     for rest in ranked[whole:]:
         if rest.relation.loops and rest.relation.n <= MAX_ELEMENTS and not parts.names.trial:

@@ -76,6 +76,18 @@ CASES = (
         {"N": 3, "off": [1, 3, 4, 7], "y": [1, 2, 0, 3, 5, 1]},
     ),
     Case(
+        "two memberships",
+        """model {
+          for (i in 1:N) {
+            theta[i] ~ dnorm(0, 1)
+            for (j in off[i]:(off[i+1]-1)) { y[j] ~ dnorm(theta[i] + b*i, 2) }
+            for (j in cut[i]:(cut[i+1]-1)) { x[j] ~ dnorm(theta[i]*y[j] + i*j, 1) }
+          }
+          b ~ dnorm(0, 1)
+        }""",
+        {"N": 3, "off": [1, 3, 4, 7], "cut": [1, 2, 5, 7], "y": [1, 2, 0, 3, 5, 1], "x": [1, 2, 3, 1, 2, 3]},
+    ),
+    Case(
         "membership",
         """model {
           for (i in 1:n) { y[i] ~ dnorm(a[county[i]] + b[x[i] + 1] + c*county[i], tau) }

@@ -11,6 +11,7 @@ from dagmodels.graph.printing import text
 from dagmodels.readers.bugs import Reading, read
 from dagmodels.readers.dag import from_text
 from tests.readers.bugs.cases import CASES, Case
+from tests.readers.bugs.classic import CLASSIC
 from tests.readers.bugs.density import drawn, log_density
 from tests.readers.bugs.oracle import Oracle
 
@@ -48,7 +49,7 @@ def check(text_: str, data: Any, reading: Reading, start: Any, seed: int) -> Non
             np.testing.assert_allclose(own.reshape(-1), want, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [*CASES, *CLASSIC], ids=lambda c: c.name)
 def test_the_density_is_that_of_the_text(case: Case) -> None:
     reading = read(case.text, case.data, case.inits)
     assert from_text(text(reading.dag)) == reading.dag

@@ -10,11 +10,12 @@ from dagmodels.readers.bugs import read
 from dagmodels.readers.bugs.parse import parse
 from dagmodels.readers.bugs.tokens import Source
 from tests.readers.bugs.cases import CASES, Case
+from tests.readers.bugs.classic import CLASSIC
 from tests.readers.bugs.references import MODELS, Model
 from tests.readers.bugs.writing import shuffled
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", [*CASES, *CLASSIC], ids=lambda c: c.name)
 def test_permuted_statements_give_the_same_graph(case: Case) -> None:
     first = read(case.text, case.data, case.inits)
     program = parse(Source(case.text))
