@@ -111,7 +111,8 @@ class BugsModel(Graph):
             other = self.with_data(data, inits)
             return other.fit_quietly(None, method, seed, check, **options)
         if self.inits and (method == "gibbs" or (self.given[1] is not None and method != "auto")):
-            options["inits"] = self.inits if len(self.inits) > 1 else self.inits[0]
+            first, *others = self.inits
+            options["inits"] = [first, *others] if others else first
         return super().fit_quietly(self.data_or_file(), method, seed, check, **options)
 
     def simulate(

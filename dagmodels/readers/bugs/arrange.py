@@ -119,7 +119,7 @@ def _reached(p: Piece, shape: tuple[int, ...], dims: Sequence[Space]) -> Ints:
         elif slot.first and space.pairs is not None:
             axes.append(np.flatnonzero(space.pairs[:, 1] <= slot.first))
         else:
-            axes.append(np.arange(slot.first or size))
+            axes.append(np.arange(min(slot.first or size, size)))
     return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), shape).reshape(-1)
 
 

@@ -93,7 +93,7 @@ def starts(
         for name, array in chain.items():
             if name.startswith(".RNG."):
                 notes[f"'{name}' of the initial values is JAGS' own and is not used"] = None
-            elif name not in parts.names.relations:
+            elif name not in parts.names.relations or name not in dag.nodes:
                 notes[f"'{name}' of the initial values is no node of the model"] = None
             else:
                 made = _start(parts, name, array, dag, faults)

@@ -58,6 +58,10 @@ def one_index(scope: Scope, index: sx.Index, space: Space, var: sx.Var) -> ex.In
         own, plate = scope.loops[picked[0]]
         if own is space and picked[1] <= 0:
             if picked[1]:
+                rows = relation.rows.get(picked[0])
+                if rows is not None and rows.size and int(rows.min()) + picked[1] < 1:
+                    told = f"{sx.text(index)} goes down to {int(rows.min()) + picked[1]}"
+                    raise Unsayable(told, index.at, "begin the loop later: indices count from 1")
                 own.ordered = True
                 return ex.LagIndex(plate, -picked[1])
             return ex.PlateIndex(plate)

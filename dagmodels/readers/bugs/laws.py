@@ -63,6 +63,7 @@ SYNONYMS = {
     "dbetabinom": "dbetabin",
     "dchisq": "dchisqr",
     "ddirich": "ddirch",
+    "dmultinom": "dmulti",
     "dnegbinom": "dnegbin",
     "dweibull": "dweib",
 }

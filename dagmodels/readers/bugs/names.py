@@ -88,7 +88,10 @@ class Names:
                     f"The index of '{name}' is not known: {error}.", "it follows from data", error.at
                 )
                 continue
-            if np.size(picked):
+            if np.size(picked) and int(np.min(picked)) < 0:
+                told = f"{sx.text(relation.target)} has the index {int(np.min(picked)) + 1}."
+                self.source.fault(told, "indices count from 1", index.at)
+            elif np.size(picked):
                 ends.append(int(np.max(picked)) + 1)
         if ends:
             return max(ends)

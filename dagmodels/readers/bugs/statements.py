@@ -155,7 +155,7 @@ def _pair_slot(
         told = f"'{target.name}' has rows of different lengths, and {sx.text(target)} is a single element"
         raise Unsayable(told, target.at, "index it by the two variables of its loops")
     if second is None:
-        index = (target.indices or ())[1]
+        index = (target.indices or (sx.Whole(),))[-1]
         if isinstance(index, sx.Num) and index.value == 1:
             space.ordered = True
             return st.Slot(plate, first=1), (plate, first[0], "", space)
@@ -187,6 +187,8 @@ def elements(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Ints:
             picked = places(index, names.known, relation.rows, size, target.name)
             got = np.asarray(picked, dtype=np.int64)
             wide = isinstance(index, sx.Whole | sx.Span)
+            if not wide and got.shape not in ((), (relation.n,)):
+                raise NotFixed(f"{sx.text(index)} is not one number", index.at)
             picks.append(
                 np.broadcast_to(got, (relation.n, got.size))
                 if wide

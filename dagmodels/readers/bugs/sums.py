@@ -39,6 +39,19 @@ def reductions(scope: Scope, call: sx.Fn) -> ex.Expression:
     return _chain(call.name, parts)
 
 
+def deviation(scope: Scope, body: sx.Expr, at: int) -> ex.Expression:
+    """The standard deviation of a vector, with n - 1 as R has it."""
+    own = vectors(body)
+    if not own:
+        raise Unsayable("sd needs a vector", at, "write sd(x[])")
+    square = sx.Op("^", sx.Op("-", body, sx.Fn("mean", (body,), at), at), sx.Num(2.0), at)
+    total = reduce(scope, "sum", square, at)
+    if not isinstance(total, ex.Reduction):
+        raise Unsayable("sd over a part of a vector", at, "give the part a node of its own")
+    count = ex.Reduction("sum", ex.Number(1), total.plates)
+    return ex.Call("sqrt", (ex.Binary("/", total, ex.Binary("-", count, ex.Number(1))),))
+
+
 def reduce(scope: Scope, kind: str, body: sx.Expr, at: int) -> ex.Expression:
     """A sum, product or mean over the elements of the vectors in an expression."""
     from dagmodels.readers.bugs.trees import translated

@@ -10,7 +10,7 @@ from dagmodels.readers.bugs.covariates import made, numbers_of
 from dagmodels.readers.bugs.indices import computed_index, level, reference
 from dagmodels.readers.bugs.scope import Scope, Unsayable
 from dagmodels.readers.bugs.spaces import REDUCING, Space
-from dagmodels.readers.bugs.sums import product, reduce, reductions
+from dagmodels.readers.bugs.sums import deviation, product, reduce, reductions
 
 FUNCTIONS = {
     **{n: n for n in ("exp", "log", "sqrt", "abs", "logit", "probit", "cloglog", "icloglog")},
@@ -132,6 +132,8 @@ def _function(scope: Scope, call: sx.Fn) -> ex.Expression:
         return ex.Binary(">=", translated(scope, arguments[0]), ex.Number(0))
     if name == "inprod" and len(arguments) == 2:
         return reduce(scope, "sum", sx.Op("*", arguments[0], arguments[1], call.at), call.at)
+    if name == "sd" and len(arguments) == 1:
+        return deviation(scope, arguments[0], call.at)
     if name in REDUCING:
         return reductions(scope, call)
     if name == "inverse" and len(arguments) == 1 and isinstance(arguments[0], sx.Var):

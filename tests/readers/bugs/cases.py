@@ -173,7 +173,7 @@ CASES = (
           for (i in 1:N) { x[i] ~ dnorm(m + mean(w[1:2]), exp(-inprod(u[], v[i,]))) }
           for (i in 1:3) { w[i] ~ dexp(1) }
           for (k in 1:2) { u[k] ~ dnorm(0, 1) }
-          d <- max(w[]) - min(w[1], w[2])
+          d <- max(w[]) - min(w[1], w[2]); s <- sd(w[])*sd(x[] - m); q[1] <- sd(v[1,]); q[2] <- sd(u[])
           m ~ dt(0, 0.5, 4)
         }""",
         {"N": 2, "x": [1, 2], "v": [[1, 2], [0, 1]]},

@@ -22,7 +22,8 @@ Element = tuple[str, tuple[int, ...]]
 
 FUNCTIONS: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "pow": lambda a, b: a**b,
-    "sum": lambda *a: sum(np.sum(x) for x in a), "mean": np.mean, "prod": np.prod, "length": np.size,
+    "sum": lambda *a: sum(np.sum(x) for x in a), "mean": np.mean,
+    "sd": lambda x: np.std(x, ddof=1), "prod": np.prod, "length": np.size,
     "max": lambda *a: max(np.max(x) for x in a), "min": lambda *a: min(np.min(x) for x in a),
     "inprod": lambda a, b: float(np.dot(a, b)), "step": lambda x: float(x >= 0),
     "equals": lambda a, b: float(a == b), "ifelse": lambda c, a, b: a if c else b,

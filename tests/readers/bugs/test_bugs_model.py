@@ -12,6 +12,7 @@ import dagmodels as dm
 from dagmodels.bugs import BugsModel
 from tests.readers.bugs.references import FOLDER
 
+pytestmark = pytest.mark.filterwarnings("ignore::dagmodels.FitWarning")
 TEXT = "model { for (i in 1:N) { y[i] ~ dnorm(mu, tau) } mu ~ dnorm(0, 0.01); tau ~ dgamma(2, 2) }"
 DATA = {"N": 5, "y": [1.0, 2.0, 0.5, 1.5, 1.0]}
 RAGGED = """model {

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import re
 from typing import Any
 
 import pytest
 
 import dagmodels as dm
 from dagmodels.readers.bugs import read
+from tests.readers.bugs.cases import CASES
+from tests.readers.bugs.classic import CLASSIC
 
 SLIPS: tuple[tuple[str, Any, int, int, str, str], ...] = (
     ("model {\n  x ~ dnorm(0, 1\n  y <- 3\n}", None, 3, 3, "')' is missing", "write )"),
@@ -146,3 +150,26 @@ def test_what_needs_data_says_so() -> None:
 def test_elements_without_relation_are_named() -> None:
     text = "model { for (i in 2:N) { x[i] ~ dnorm(x[i-1], 1) } }"
     assert "'x[1]' is not defined" in told(text, {"N": 4})
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_damaged_texts_are_refused_in_words(seed: int) -> None:
+    """Words of a text left out, doubled or exchanged, data taken away: a graph, or errors of ours."""
+    rng = random.Random(seed)
+    for _ in range(40):
+        case = rng.choice([*CASES, *CLASSIC])
+        words = re.findall(r"\s+|[\w.]+|<-|.", case.text)
+        for _ in range(rng.randrange(1, 4)):
+            at, other = rng.randrange(len(words)), rng.randrange(len(words))
+            words[at] = rng.choice(["", words[other], words[at] + words[other]])
+        data = {k: v for k, v in case.data.items() if rng.random() < 0.95}
+        found = errors("".join(words), data if rng.random() < 0.8 else None, case.inits)
+        assert all(isinstance(e, dm.ModelError) and e.message for e in found)
+
+
+def errors(text: str, data: Any, inits: Any) -> tuple[Exception, ...]:
+    try:
+        read(text, data, inits)
+    except dm.ModelErrors as told:
+        return told.exceptions
+    return ()
