@@ -104,6 +104,9 @@ def _pair_index(scope: Scope, var: sx.Var) -> ex.Index:
     if scope.pair is not None and len(var.indices or ()) == 2:
         plate, outer, inner, space = scope.pair
         first, second = (plain(i, scope.relation.variables) for i in var.indices or ())
+        row = not inner and isinstance((var.indices or (sx.Whole(),))[-1], sx.Span)
+        if row and scope.parts.spaces.dim(var.name, 0) is space and first == (outer, 0):
+            return ex.PlateIndex(plate)
         if scope.parts.spaces.dim(var.name, 0) is space and first == (outer, 0) and second is not None:
             if second == (inner, 0):
                 return ex.PlateIndex(plate)

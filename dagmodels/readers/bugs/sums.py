@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.indices import full, reference
-from dagmodels.readers.bugs.numbers import NotFixed, number
-from dagmodels.readers.bugs.relations import Relation
+from dagmodels.readers.bugs.numbers import NotFixed, along, number
+from dagmodels.readers.bugs.relations import Relation, plain
 from dagmodels.readers.bugs.scope import Scope, Unsayable
 from dagmodels.readers.bugs.spaces import REDUCING, Space
 
@@ -92,8 +94,33 @@ def _dim_of(scope: Scope, var: sx.Var, index: sx.Index) -> Space:
 
 
 def _reduce_pairs(scope: Scope, kind: str, body: sx.Expr, var: sx.Var, at: int) -> ex.Expression:
-    told = f"{sx.text(var)} has rows of different lengths"
-    raise Unsayable(told, at, f"{kind} needs a rectangular array; give the data one element a row")
+    """Over a row, `sum(y[i, 1:n[i]])`: the elements of the nested plate that belong to an outer one."""
+    from dagmodels.readers.bugs.trees import translated
+
+    space = scope.parts.spaces.dim(var.name, 0)
+    first, second = var.indices or (sx.Whole(), sx.Whole())
+    picked = plain(first, scope.relation.variables)
+    outer = scope.loops.get(picked[0]) if picked is not None and picked[1] == 0 else None
+    inside = outer is not None and id(outer[0]) in space.parents and space.name not in scope.bound
+    if picked is None or not inside or not _row(scope, second, picked[0], space):
+        told = f"{sx.text(var)} is no row of '{var.name}', whose rows have different lengths"
+        raise Unsayable(told, at, f"write {kind}({var.name}[i, 1:n[i]]) in the loop over i")
+    pair = (space.name, picked[0], "", space)
+    inner = replace(scope, bound={**scope.bound, space.name: space}, pair=pair)
+    return ex.Reduction(kind, translated(inner, body), (space.name,))
+
+
+def _row(scope: Scope, index: sx.Index, outer: str, space: Space) -> bool:
+    """Whether a range is the whole row of each outer element."""
+    if not isinstance(index, sx.Span) or space.pairs is None:
+        return False
+    relation = scope.relation
+    try:
+        low, high = (along(e, scope.names.known, relation.rows, relation.n) for e in (index.low, index.high))
+    except NotFixed:
+        return False
+    counts = np.bincount(space.pairs[:, 0], minlength=int(relation.rows[outer].max(initial=0)) + 1)
+    return bool((low == 1).all() and (high == counts[relation.rows[outer]]).all())
 
 
 def _outside(scope: Scope, kind: str, body: sx.Expr, at: int) -> ex.Expression:

@@ -43,6 +43,7 @@ CASES = (
           for (i in 1:N) {
             theta[i] ~ dnorm(mu, 1)
             for (j in 1:n[i]) { y[i,j] ~ dnorm(theta[i] + b*x[j], tau) }
+            m[i] <- mean(y[i,1:n[i]]); s[i] <- sum(y[i,1:n[i]]*y[i,1:n[i]])/n[i]
           }
           mu ~ dnorm(0, 1); b ~ dnorm(0, 1); tau ~ dgamma(2, 1)
         }""",
