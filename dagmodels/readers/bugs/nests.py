@@ -88,6 +88,8 @@ def nest(found: Spaces, relation: Relation) -> None:
             if picked is None or space.pairs is None or (axis == 1 and picked[0] not in alone):
                 continue
             parent = found.loop(relation, picked[0])
+            if not found.holds(parent):
+                continue
             parent.size = max(parent.size, int(space.pairs[:, axis].max()))
             space.parents.setdefault(id(parent), (parent, space.pairs[:, axis] - 1))
         return

@@ -86,6 +86,11 @@ class Spaces:
             found[id(space)] = space
         return list(found.values())
 
+    def holds(self, space: Space) -> bool:
+        """Whether a set is more than one loop's: some array or a named range has it."""
+        kinds = {k[0] for k in self._up if self.space_of(k) is space}
+        return bool(kinds & {"dim", "range"})
+
     # -- union-find
 
     def join(self, one: Key, other: Key) -> None:

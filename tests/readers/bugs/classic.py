@@ -115,4 +115,55 @@ CLASSIC = (
         w[i] <- sum(x[])/N + equals(i, 2)*x[i] } }""",
         {"N": 3, "y": 1},
     ),
+    Case(
+        "partial cat",
+        """model { for (i in 1:N) { T[i] ~ dcat(P[]); y[i] ~ dnorm(m[T[i]], 1); z[i] <- m[T[i]];
+        for (k in 1:2) { U[i,k] ~ dcat(Q[k,]) } } P[1:3] ~ ddirch(a[]);
+        for (k in 1:3) { m[k] ~ dnorm(0,1); a[k] <- 1 } }""",
+        {
+            "N": 4,
+            "T": [1, NA, 3, NA],
+            "y": [1, 2, 3, 2],
+            "U": [[1, 2], [NA, 1], [2, 2], [1, NA]],
+            "Q": [[0.3, 0.7], [0.6, 0.4]],
+        },
+        {"T": [NA, 2, NA, 1], "U": [[NA, NA], [2, NA], [NA, NA], [NA, 1]]},
+    ),
+    Case(
+        "ragged mu",
+        """model { for (i in 1:N) { for (j in 1:n[i]) { y[i,j] ~ dpois(mu[i,j]);
+        log(mu[i,j]) <- a[i] + b*x[i,j] + e[i,j]; e[i,j] ~ dnorm(0, tau) } a[i] ~ dnorm(0,1) }
+        b ~ dnorm(0,1); tau ~ dgamma(2,1) }""",
+        {"N": 2, "n": [1, 2], "x": [[1, NA], [0, 1]], "y": [[2, NA], [1, NA]]},
+        {"y": [[NA, NA], [NA, 3]]},
+    ),
+    Case(
+        "triangle",
+        """model { for (i in 2:N) { for (j in 1:(i-1)) { d[i,j] <- abs(x[i]-x[j]);
+        y[i,j] ~ dnorm(d[i,j], 1) } } for (i in 1:N) { x[i] ~ dnorm(0,1) } }""",
+        {"N": 3, "y": [[NA, NA, NA], [1, NA, NA], [2, 1, NA]]},
+    ),
+    Case(
+        "three",
+        """model { for (i in 1:2) { for (j in 1:3) { for (k in 1:2) { y[i,j,k] ~ dnorm(a[i] + b[j] +
+        c[k] + d[j,k], 1) } } } for (i in 1:2) { a[i] ~ dnorm(0,1); c[i] ~ dnorm(1,1) }
+        for (j in 1:3) { b[j] ~ dnorm(0,1); for (k in 1:2) { d[j,k] ~ dnorm(0,1) } }
+        t <- sum(y[1,,]) - sum(d[,2]) + prod(y[,2,1]) }""",
+        {"y": [[[1, 2], [3, 4], [5, 6]], [[1, 2], [3, 4], [NA, 6]]]},
+    ),
+    Case(
+        "school",
+        """model { for (j in 1:J) { y[j] ~ dnorm(theta[j], prec[j]); theta[j] <- mu + tau*eta[j];
+        eta[j] ~ dnorm(0,1); prec[j] <- pow(s[j], -2) } mu ~ dnorm(0, 0.04);
+        tau ~ dt(0, 0.04, 1) T(0,); best <- equals(theta[1], max(theta[])) }""",
+        {"J": 3, "y": [28, 8, -3], "s": [15, 10, 16]},
+    ),
+    Case(
+        "mixed bounds",
+        """model { for (i in 1:N) { x[i] ~ dunif(lo[i], hi) T(lo[i]+0.1, hi-0.1);
+        y[i] ~ dbin(p[g[i],2], 5) } for (k in 1:2) { for (m in 1:2) { p[k,m] ~ dbeta(1,1) } }
+        hi <- 10 + w; w ~ dexp(1);
+        for (i in 1:N) { q[i] <- ifelse(x[i] > 5 && y[i] >= 2 || x[i] < 3, 1, -1) } }""",
+        {"N": 3, "lo": [0, 1, 2], "y": [1, 2, 3], "g": [2, 1, 2]},
+    ),
 )

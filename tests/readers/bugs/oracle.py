@@ -174,6 +174,7 @@ class Oracle:
                     "^": lambda: a**b, "%*%": lambda: a @ b, "==": lambda: float(a == b),
                     "!=": lambda: float(a != b), "<": lambda: float(a < b), ">": lambda: float(a > b),
                     "<=": lambda: float(a <= b), ">=": lambda: float(a >= b),
+                    "&&": lambda: float(bool(a) and bool(b)), "||": lambda: float(bool(a) or bool(b)),
                 }[op]()  # fmt: skip
             case sx.Fn(name, arguments):
                 return FUNCTIONS[name](*(self.number(a, loops) for a in arguments))

@@ -45,7 +45,8 @@ def check(text_: str, data: Any, reading: Reading, start: Any, seed: int) -> Non
     for name in reading.provenance.nodes:
         if nodes[name].kind == "deterministic":
             own = everything[name]
-            want = [oracle.value(name, tuple(k + 1 for k in place)) for place in np.ndindex(*own.shape)]
+            places = [tuple(k + 1 for k in place) for place in np.ndindex(*own.shape)]
+            want = [oracle.value(name, e) for e in reading.provenance.pairs.get(name, places)]
             np.testing.assert_allclose(own.reshape(-1), want, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
