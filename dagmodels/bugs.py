@@ -91,12 +91,20 @@ class BugsModel(Graph):
         return self.reading.provenance
 
     def with_data(self, data: Any = None, inits: Any = None) -> Self:
-        """The model that the text makes with other data or initial values; itself where there are none."""
+        """The model that the text makes with other data or initial values; itself where there are none.
+
+        A graph that was changed since keeps its changes: only its data and initial values are new.
+        """
         if data is None and inits is None:
             return self
         own = self.given
         chosen = (own[0] if data is None else data, own[1] if inits is None else inits)
-        return type(self).made(self.text, *chosen, self.name, self.source)
+        made = type(self).made(self.text, *chosen, self.name, self.source)
+        if self.dag is self.reading.dag:
+            return made
+        kept = self.copy()
+        kept.given, kept.reading = made.given, made.reading
+        return kept
 
     def fit_quietly(
         self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 
@@ -118,3 +119,11 @@ def test_copies_go_on_alone() -> None:
     assert "extra" in other.dag.nodes
     assert "extra" not in g.dag.nodes
     assert "extra" in other.fit().estimates["name"].tolist()
+    assert "extra" in other.fit({"N": 2, "y": [1, 2]}).estimates["name"].tolist()
+
+
+def test_models_survive_pickling() -> None:
+    g = dm.read(RAGGED, data={"N": 2, "n": [1, 2], "y": [[1, None], [3, 4]]}, inits={"mu": 1})
+    again = pickle.loads(pickle.dumps(g))
+    assert again.dag == g.dag
+    assert str(again.check()) == str(g.check())
