@@ -35,6 +35,7 @@ def made(scope: Scope, tree: sx.Index, values_in: Space | None = None) -> ex.Ref
     name = _made_name(tree, used, plates, own=scope.loops.get(used[0]) in places if used else False)
     name = f"{name} in {values_in.name}" if values_in is not None else name
     array = None if scope.names.trial else _values(scope, tree, places, values_in)
+    name = scope.parts.fresh(name)
     new = Made(tuple(s for s, _ in places), plates, array, values_in)
     stem, count = name, 1
     while not _agree(scope.parts.made.get(name), new):
@@ -81,7 +82,7 @@ def _pair_places(scope: Scope) -> NDArray[np.int64]:
 
 def numbers_of(scope: Scope, space: Space, plate: str) -> ex.Reference:
     """The numbers 1, 2, ... of a set's elements."""
-    name = f"{space.name}.index"
+    name = scope.parts.fresh(f"{space.name}.index")
     array = None if scope.names.trial else np.arange(1.0, space.size + 1)
     scope.parts.made[name] = Made((space,), (space.name,), array)
     return ex.Reference(name, (ex.PlateIndex(plate),))

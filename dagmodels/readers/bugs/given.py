@@ -25,13 +25,14 @@ def binding(parts: Parts, dag: Dag) -> dict[str, Any]:
     """What `bind` takes."""
     names = parts.names
     values: dict[str, Floats] = {}
+    called = {parts.called(n): n for n in parts.given}
     for name, node in dag.nodes.items():
         if name in parts.made:
             made = parts.made[name]
             if made.array is not None:
                 values[name] = np.nan_to_num(made.array, nan=0.0 if made.values_in is None else 1.0)
         elif node.kind == "covariate":
-            own = name if name in names.known else name.removesuffix(".value")
+            own = called.get(name, name)
             values[name] = shaped(parts, own, names.known[own])
         elif node.observed:
             values[name] = shaped(parts, name, names.known[name])

@@ -111,6 +111,9 @@ def name_plates(found: Spaces) -> None:
         candidates = [*words, *own, *sized, *others, *(f"plate.{k}" for k in range(1, 1000))]
         space.name = next(c for c in candidates if c not in taken and c not in RESERVED)
         taken.add(space.name)
+    every = {*taken, *found.names.used}
+    for space in each:
+        space.taken = every
 
 
 def _rank(key: Key) -> tuple[int, str]:

@@ -65,7 +65,16 @@ class Parts:
     def called(self, name: str) -> str:
         """What a name is called in the graph: data that also index, or name a plate, have a second name."""
         plate = any(name == s.name for s in self.spaces.every())
-        return f"{name}.value" if name in self.names.given and (name in self.pointing or plate) else name
+        if name in self.names.given and (name in self.pointing or plate):
+            return self.fresh(f"{name}.value")
+        return name
+
+    def fresh(self, name: str) -> str:
+        """A name for a covariate that neither the text nor a plate has."""
+        taken = {*self.names.used, *(s.name for s in self.spaces.every())}
+        while name in taken:
+            name += "_"
+        return name
 
 
 @dataclass(frozen=True, eq=False)

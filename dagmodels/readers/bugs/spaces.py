@@ -27,7 +27,7 @@ class Space:
     pairs : for a set of pairs, its elements (outer, inner) in order, counted from 1.
     parents : the sets that it lies in, with each element's place there.
     variables : loop variables that range over it; bounds : how the upper bounds of their loops are written.
-    others : further names that would do.
+    others : further names that would do; taken : those of the text and of all plates.
     """
 
     size: int
@@ -40,15 +40,19 @@ class Space:
     others: set[str] = field(default_factory=set)
     bounds: set[str] = field(default_factory=set)
     aliases: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
 
     def alias(self, number: int) -> str:
         """The plate's name (0), or that of an alias (1, 2, ...)."""
         if number == 0:
             return self.name
-        name = f"{self.name}{'.' * self.name[-1].isdigit()}{number + 1}"
-        if name not in self.aliases:
+        while len(self.aliases) < number:
+            name = f"{self.name}{'.' * self.name[-1].isdigit()}{len(self.aliases) + 2}"
+            while name in self.taken:
+                name += "_"
+            self.taken.add(name)
             self.aliases.append(name)
-        return name
+        return self.aliases[number - 1]
 
 
 @dataclass(eq=False)

@@ -100,6 +100,15 @@ CASES = (
         {"n": 5, "J": 3, "county": [1, 1, 2, 3, 3], "x": [0, 1, 1, 0, 1], "y": [1, 2, 3, 2, 1]},
     ),
     Case(
+        "names that the reader would take",
+        """model {
+          for (i in 1:N) { for (j in 1:N) { D[i,j] <- x[i]*x[j]*N.value*i } ; x[i] ~ dnorm(N2[g[i]], N) }
+          for (k in 1:2) { N2[k] ~ dnorm(N.index + g[1], 1) }
+          N.value ~ dexp(1); N.index <- N.value + 1; g.value <- 2; y ~ dnorm(g.value + sum(D[,]), 1)
+        }""",
+        {"N": 3, "g": [1, 2, 2], "y": 2},
+    ),
+    Case(
         "multivariate normal",
         """model {
           for (i in 1:N) {

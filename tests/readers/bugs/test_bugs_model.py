@@ -127,3 +127,9 @@ def test_models_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(g))
     assert again.dag == g.dag
     assert str(again.check()) == str(g.check())
+
+
+def test_initial_values_are_for_what_draws() -> None:
+    """A backend that needs none does not get them."""
+    g = dm.read(TEXT, data=DATA, inits={"mu": 1, "tau": 1})
+    assert g.fit(method="laplace").estimates.equals(g.fit().estimates)
