@@ -8,7 +8,7 @@ import numpy as np
 
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.dump import Arrays
-from dagmodels.readers.bugs.numbers import NotFixed, number, places
+from dagmodels.readers.bugs.numbers import NotFixed, along, number, places
 from dagmodels.readers.bugs.relations import Relation, counted, flat
 from dagmodels.readers.bugs.tokens import Source
 
@@ -85,14 +85,16 @@ def _shape(
         return np.shape(number(relations[0].statement.value, known, {}))
     shape: list[int] = []
     for axis in range(len(relations[0].target.indices or ())):
-        ends = []
+        ends: list[int] = []
         for relation in relations:
             index = (relation.target.indices or ())[axis]
             if isinstance(index, sx.Whole):
                 raise NotFixed(f"the size of '{name}' is not known; declare it: var {name}[...]", index.at)
-            for k in range(relation.n):
-                picked = places(index, known, {v: int(c[k]) for v, c in relation.rows.items()}, None, name)
-                ends.append(int(np.max(picked)) + 1)
+            last = index.high if isinstance(index, sx.Span) else index
+            if relation.n:
+                ends.append(int(along(last, known, relation.rows, relation.n).max()))
+            if ends and ends[-1] < 1:
+                raise NotFixed(f"'{name}' has the index {ends[-1]}", index.at)
         shape.append(max(ends, default=0))
     return tuple(shape)
 
@@ -105,6 +107,14 @@ def _assign(relation: Relation, known: Arrays) -> None:
     if statement.link is not None:
         value = sx.Fn(INVERSE[statement.link], (value,), statement.at)
     array = known[name]
+    if indices is not None and len(indices) != array.ndim:
+        raise NotFixed(f"'{name}' has {array.ndim} dimensions, not {len(indices)}", statement.target.at)
+    if relation.loops and _elementwise(relation, value):
+        picks = [
+            places(i, known, relation.rows, n, name) for i, n in zip(indices or (), array.shape, strict=True)
+        ]
+        array[tuple(picks)] = along(value, known, relation.rows, relation.n)
+        return
     for k in range(relation.n):
         loops = {v: int(c[k]) for v, c in relation.rows.items()}
         computed = number(value, known, loops)
@@ -113,8 +123,6 @@ def _assign(relation: Relation, known: Arrays) -> None:
                 raise NotFixed(f"'{name}' is given {computed.size} numbers for {array.size}", statement.at)
             array[...] = computed
             continue
-        if len(indices) != array.ndim:
-            raise NotFixed(f"'{name}' has {array.ndim} dimensions, not {len(indices)}", statement.target.at)
         picks = [places(i, known, loops, n, name) for i, n in zip(indices, array.shape, strict=True)]
         cells = np.ix_(*([p] if np.ndim(p) == 0 else p for p in picks))
         shape = [len(p) for p in picks if np.ndim(p)]
@@ -122,6 +130,14 @@ def _assign(relation: Relation, known: Arrays) -> None:
             raise NotFixed(f"'{name}' is given {computed.size} numbers at one place", statement.at)
         block = np.broadcast_to(computed.reshape(shape) if computed.ndim else computed, shape)
         array[cells] = block.reshape(array[cells].shape)
+
+
+def _elementwise(relation: Relation, value: sx.Expr) -> bool:
+    """Whether all rows may be computed at once: no ranges, and no element that follows from another."""
+    target, trees = relation.target, [*sx.walk(value), *sx.walk(relation.target)]
+    ranges = any(isinstance(t, sx.Whole | sx.Span) for t in trees)
+    own = any(v.name == target.name for v in sx.variables(value))
+    return not ranges and not own and target.indices is not None and relation.n > 0
 
 
 def computed(

@@ -153,6 +153,8 @@ def places(index: sx.Index, known: Values, loops: Loops, n: int | None, name: st
             return list(range(n))
         case sx.Span(low, high):
             first, last = (whole(e, known, loops) for e in (low, high))
+            if first.ndim or last.ndim:
+                raise NotFixed(f"the range {sx.text(index)} of '{name}' is not one for all", index.at)
             found: Any = list(range(int(first) - 1, int(last)))
         case _:
             found = whole(index, known, loops) - 1
