@@ -39,11 +39,11 @@ def read(source: PathLike, data: Any = None, *, format: str | None = None, **opt
     Parameters
     ----------
     source : a path, or the text of a model.
-    data : of the formats "formula", which needs them, and "lavaan"; other models take theirs in `fit`.
-    format : "dag", "json", "formula", "lavaan", ...; guessed from the file's ending or the text's beginning
-        when None.
+    data : of the formats "formula", which needs them, "lavaan" and "bugs"; other models take theirs in `fit`.
+    format : "dag", "json", "formula", "lavaan", "bugs"; None guesses from the file's ending or the text.
     options : of the format. "formula" takes the arguments of `lmer` and `glmer`, "lavaan" those of `sem` and
-        `model_type` ("sem", "cfa", "growth", "lavaan").
+        `model_type` ("sem", "cfa", "growth", "lavaan"); "bugs" takes `inits`. Data and initial values of
+        "bugs" are dicts of arrays, or names of JSON or R dump files.
 
     Raises
     ------
@@ -57,8 +57,13 @@ def read(source: PathLike, data: Any = None, *, format: str | None = None, **opt
         from dagmodels.structural import read_file
 
         return read_file(source, data, **options)
+    from dagmodels.readers import is_format
     from dagmodels.readers import read as read_dag
 
+    if format == "bugs" or (format is None and is_format("bugs", source)):
+        from dagmodels.bugs import read_file as read_bugs
+
+        return read_bugs(source, data, **options)
     _refuse_formula(source, format)
     if data is not None:
         _refuse_data(data)

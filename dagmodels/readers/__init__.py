@@ -44,9 +44,15 @@ class Format:
 FORMATS = (
     Format("dag", (".dag",), "dagmodels.readers.dag:from_text", re.compile(r"model[ \t]+[^\s{]")),
     Format("json", (".json",), "dagmodels.readers.json:from_json", re.compile(r"\{\s*\"")),
+    Format(
+        "bugs",
+        (".bug", ".bugs", ".jags"),
+        "dagmodels.readers.bugs:from_text",
+        re.compile(r"var\s+[^\W\d]|(?:data|model)\s*\{"),
+    ),
 )
 
-_BLANK = re.compile(r"\ufeff?(?:\s|#[^\n]*(?:\n|\Z))*")
+_BLANK = re.compile(r"\ufeff?(?:\s|#[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 MAX_BYTES = 64_000_000
 MAX_PATH = 4096  # characters; no system has longer paths
 
@@ -68,6 +74,24 @@ def read(source: Source, format: str | None = None) -> Dag:
     text, path = _content(source, format)
     found = _format(format, text, path)
     return found.load()(text, str(path) if path is not None else None)
+
+
+def is_format(name: str, source: object) -> bool:
+    """Whether a file's ending or a text's beginning says that a source has this format."""
+    found = next(f for f in FORMATS if f.name == name)
+    if is_text(source):
+        assert isinstance(source, str)
+        assert found.begins is not None
+        return found.begins.match(_BLANK.sub("", source, count=1)) is not None
+    return isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(found.endings)
+
+
+def is_text(source: object) -> bool:
+    """Whether a source is the text of a model, not a path."""
+    if not isinstance(source, str):
+        return False
+    begin = _BLANK.sub("", source, count=1)
+    return "\n" in source or any(f.begins and f.begins.match(begin) for f in FORMATS)
 
 
 def read_file(path: Path) -> str:
@@ -105,9 +129,8 @@ def _content(source: Source, format: str | None) -> tuple[str, Path | None]:
             "pass a str or Path",
             None,
         )
-    begin = _BLANK.sub("", source, count=1)
-    bracket = format == "json" and begin[:1] in ("[", "{")
-    if "\n" in source or bracket or any(f.begins and f.begins.match(begin) for f in FORMATS):
+    bracket = format == "json" and _BLANK.sub("", source, count=1)[:1] in ("[", "{")
+    if is_text(source) or bracket:
         return source, None
     if not source.strip():
         _refuse("The text is empty.", "write `model` and a name as its first line", None)
@@ -159,4 +182,4 @@ def _refuse(message: str, hint: str, source: str | None, line: int | None = None
     raise_all([ModelError(message, hint=hint, line=line)], source or "the model's source")
 
 
-__all__ = ["FORMATS", "Format", "read", "read_file"]
+__all__ = ["FORMATS", "Format", "is_format", "is_text", "read", "read_file"]

@@ -1,0 +1,124 @@
+"""The index sets of a text: found, sized, nested, named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dagmodels.graph.names import RESERVED
+from dagmodels.readers.bugs import syntax as sx
+from dagmodels.readers.bugs.names import Names
+from dagmodels.readers.bugs.nests import finish, nest
+from dagmodels.readers.bugs.relations import Relation, plain
+from dagmodels.readers.bugs.spaces import Key, Spaces, loop_key
+from dagmodels.readers.bugs.uses import Uses, extent_of
+
+_WORD = re.compile(r"[^\W\d]\w*(?:\.\w+)*\Z")
+
+
+def spaces(names: Names) -> Spaces:
+    """The index sets of a text, named; faults are left in `names.source`."""
+    found = Spaces(names)
+    relations = sorted(names.all(), key=lambda r: r.target.name)
+    _cut_data(names, relations)
+    for relation in relations:
+        _find_pairs(found, relation)
+    for relation in relations:
+        _loops(found, relation)
+    for relation in relations:
+        Uses(found, relation).all()
+    finish(found)
+    for relation in relations:
+        nest(found, relation)
+    name_plates(found)
+    return found
+
+
+def _cut_data(names: Names, relations: Iterable[Relation]) -> None:
+    """Data longer than every loop over them are cut, where nothing uses them whole."""
+    ends: dict[tuple[str, int], set[int | None]] = {}
+    for relation in relations:
+        for var in sx.variables(relation.statement):
+            if var.name not in names.given or var.name not in names.data:
+                continue
+            for axis, index in enumerate(var.indices or ()):
+                found = plain(index, relation.variables)
+                end = None
+                if found is not None and found[1] == 0:
+                    rows = relation.rows[found[0]]
+                    end = int(rows.max()) if rows.size else None
+                ends.setdefault((var.name, axis), set()).add(end)
+    for (name, axis), group in ends.items():
+        size = names.extent(name, axis)
+        if len(group) == 1 and size is not None:
+            (end,) = group
+            if end is not None and end < size:
+                names.cut(name, axis, end)
+
+
+def _find_pairs(found: Spaces, relation: Relation) -> None:
+    """Arrays that a ragged pair of loops indexes as `y[i, j]`."""
+    for inner, size in zip(relation.loops, relation.ranges, strict=True):
+        if size is not None or relation.n == 0:
+            continue
+        outer = {v.name for e in (inner.low, inner.high) for v in sx.variables(e)} & set(relation.variables)
+        for var in sx.variables(relation.statement):
+            picked = [plain(i, relation.variables) for i in var.indices or ()]
+            if len(picked) == 2 and all(picked):
+                (first, k), (second, _) = picked[0] or ("", 0), picked[1] or ("", 0)
+                if first in outer and k == 0 and second == inner.variable:
+                    found.pairs[var.name] = min(f"{first}.{second}", found.pairs.get(var.name, "~"))
+
+
+def _loops(found: Spaces, relation: Relation) -> None:
+    """Loops and the dimensions of their target; loops over one range that begins with 1."""
+    target = relation.target
+    if target.name in found.pairs:
+        for loop, size in zip(relation.loops, relation.ranges, strict=True):
+            if size is not None and size[0] == 1 and not _text_loops(loop, relation):
+                found.join(loop_key(relation, loop.variable), ("range", sx.text(loop.high)))
+        return
+    for axis, index in enumerate(target.indices or ()):
+        picked = plain(index, relation.variables)
+        if picked is not None:
+            found.join(loop_key(relation, picked[0]), ("dim", target.name, axis))
+    for loop, size in zip(relation.loops, relation.ranges, strict=True):
+        if size is not None and not _text_loops(loop, relation):
+            end = extent_of(found, relation, loop.variable)
+            if size[0] == 1 if end is None else end == size[1]:
+                found.join(loop_key(relation, loop.variable), ("range", sx.text(loop.high)))
+
+
+def _text_loops(loop: sx.Loop, relation: Relation) -> bool:
+    return any(v.name in relation.variables for v in sx.variables(loop.high))
+
+
+def name_plates(found: Spaces) -> None:
+    """A name for each set: its bound's, else its loop variable's; never that of a node."""
+    taken = set(found.names.ndim) - {b for s in found.every() for b in s.bounds}
+    taken |= set(found.names.relations) | {n for n in found.names.given if found.names.ndim.get(n)}
+    order = sorted(found.members().items(), key=lambda m: sorted(map(_rank, m[1])))
+    each = [found.space_of(root) for root, _ in order]
+    counts: dict[str, int] = {}
+    for space in each:
+        for variable in space.variables:
+            counts[variable] = counts.get(variable, 0) + 1
+    for space in each:
+        words = sorted(space.bounds, key=lambda b: (not _WORD.match(b), b))
+        own = sorted(v for v in space.variables if counts[v] == 1)
+        sized = [f"{v}.{space.size}" for v in [*sorted(space.variables), "dim"]] if space.stated else []
+        others = sorted(space.others, key=lambda o: (not o.endswith(".index"), o))
+        candidates = [*words, *own, *sized, *others, *(f"plate.{k}" for k in range(1, 1000))]
+        space.name = next(c for c in candidates if c not in taken and c not in RESERVED)
+        taken.add(space.name)
+    every = {*taken, *found.names.used}
+    for space in each:
+        space.taken = every
+
+
+def _rank(key: Key) -> tuple[int, str]:
+    """Sorts keys without regard to the order of statements."""
+    kind = str(key[0])
+    if kind == "loop":
+        return (9, str(key[2]))
+    return ({"range": 0, "dim": 1, "pair": 2}.get(kind, 3), " ".join(map(str, key[1:])))
