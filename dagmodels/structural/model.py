@@ -259,8 +259,9 @@ class StructuralModel(Graph):
     def _refuse(self) -> None:
         """What is read and drawn, but has no estimator."""
         cluster, faults = self.reading.provenance.cluster, []
-        own = [n for n in self.dag.nodes.values() if cluster in n.plates]
-        if cluster is not None and not any(n.kind == "stochastic" for n in own):
+        if cluster is not None and not any(
+            n.kind == "stochastic" and cluster in n.plates for n in self.dag.nodes.values()
+        ):
             told = f"nothing varies between elements of '{cluster}': every variance there is zero"
             faults.append(ModelError(told, hint="free one at level 2, or write the model without levels"))
         raise_all(faults, "the model")

@@ -126,6 +126,8 @@ def moved(at: Positions, solution: MomentsSolution) -> Positions:
 def _held(r: SemRow, swapped: dict[str, str], naming: SemNaming) -> bool:
     """A number that an indicator does not have itself because it carries its latent variable's law: the
     loading of one, its residual variance, and whichever of the two means is fixed."""
+    if not swapped:
+        return False
     lhs, rhs = naming.node(r.lhs, r.level), naming.node(r.rhs, r.level)
     if r.op == "=~":
         return swapped.get(lhs) == rhs
