@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.moments.fit import verdict
-from dagmodels.backends.laplace.moments.start import starting_point
 from dagmodels.errors import FitError
+from dagmodels.fits.moments.certificate import verdict
+from dagmodels.fits.moments.start import starting_point
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.expected_moments import augmentation, expected
 from dagmodels.numerics.scoring import certified, score

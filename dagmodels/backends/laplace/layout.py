@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.defined import quantities
 from dagmodels.backends.laplace.edges import set_edges
-from dagmodels.backends.laplace.report import Unknowns, estimate, symmetric
+from dagmodels.backends.laplace.report import estimate, symmetric
+from dagmodels.fits.defined import quantities
+from dagmodels.fits.unknowns import Unknowns
 
 if TYPE_CHECKING:
     from dagmodels.backends.laplace.fit import Solution

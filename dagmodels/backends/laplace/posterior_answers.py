@@ -25,8 +25,9 @@ from dagmodels.backends.laplace.posterior_outer import (
     of_function,
 )
 from dagmodels.backends.laplace.posterior_scale import ABOVE, BELOW, BETWEEN, LOG, PLAIN, LogPosterior
-from dagmodels.backends.laplace.report import Unknowns, is_coefficient
+from dagmodels.backends.laplace.report import is_coefficient
 from dagmodels.errors import FitError
+from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.results.curves import Curve, Marginal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,26 +13,15 @@ from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.expected import Expected
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.fits.forecast import Forecast
 from dagmodels.forms.scales import values_and_slopes
 
 if TYPE_CHECKING:
     from dagmodels.backends.laplace.fit import Solution
-    from dagmodels.backends.laplace.new_rows import NewRows
-    from dagmodels.backends.laplace.report import Floats, Unknowns
+    from dagmodels.fits.new_rows import NewRows
+    from dagmodels.fits.unknowns import Floats, Unknowns
 
     Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-
-
-class Forecast(NamedTuple):
-    """Expected values with their uncertainty, given the outer unknowns (scales and the like).
-
-    mean : expected values. sd : their standard deviations, from latents and coefficients.
-    sd_new : standard deviations of new observations: sd and the noise around the mean.
-    """
-
-    mean: Floats
-    sd: Floats
-    sd_new: Floats
 
 
 def predictor(solution: Solution, unknowns: Unknowns, means: Floats) -> Predictions:
@@ -108,7 +97,7 @@ class Predictions:
         return Forecast(mean, spread, np.hypot(spread, expected.noise(name, places)))
 
     def _new(self, new: Any) -> tuple[NewRows | None, dict[str, Floats], Problem]:
-        from dagmodels.backends.laplace.new_rows import NewRows
+        from dagmodels.fits.new_rows import NewRows
 
         rows = NewRows(self.problem, new)
         graph = self.problem.graph

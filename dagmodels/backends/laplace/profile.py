@@ -15,9 +15,8 @@ likelihoods of different coefficients do not compare.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from dagmodels.backends.laplace.fit import Solution, solve
 from dagmodels.backends.laplace.layout import Layout, layout
 from dagmodels.backends.laplace.objective import Objective, Space
 from dagmodels.backends.laplace.report import is_coefficient
+from dagmodels.fits.profile import EDGE, STIFF, Point, Profile, limits_of, node_of
 from dagmodels.forms.build_field import HELD, build_field
 from dagmodels.forms.field import Evaluator
 from dagmodels.forms.mode import ModeEvaluator
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from dagmodels.forms.quadrature import QuadratureEvaluator
 
 Floats = NDArray[np.float64]
-STIFF = 10.0  # c in units of the profile's own curvature
-EDGE = 1e5  # the same where an edge of the domain is looked at
-CLOSE = 1e-5  # of zeta, relative to what is wanted
-MOST_POINTS = 40
 
 
 def refusal(solution: Solution, target: Target) -> str | None:
@@ -96,104 +92,6 @@ def maximum_likelihood(solution: Solution) -> Solution:
 
 def _all_flat(statements: Sequence[object]) -> bool:
     return all(isinstance(s, Stochastic) and s.distribution.family == "Flat" for s in statements)
-
-
-def node_of(name: str) -> str:
-    """The node of an estimate."""
-    return re.split(r"[\[]", name, maxsplit=1)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """Of a profile: the value reached, and the signed root of the criterion's rise."""
-
-    value: float
-    zeta: float
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Profile:
-    """One estimate's profile.
-
-    value, se : at the optimum, a first guess of the spread (at an edge too).
-    lower, upper : the domain. at : from a value wanted (and whether an edge is looked at) to a point near it;
-        points must be asked for outwards from the optimum.
-    restart : forgets where the last point was.
-    inverse : from the scale that is profiled to that of the estimate.
-    """
-
-    value: float
-    se: float
-    lower: float
-    upper: float
-    at: Callable[[float, bool], Point]
-    restart: Callable[[], None]
-    inverse: Callable[[float], float]
-
-
-def limits_of(profile: Profile, z: float) -> Limits:
-    """Both limits; an edge of the domain where the criterion has not risen enough there."""
-    if not np.isfinite(profile.value):
-        return Limits(np.nan, np.nan)
-    ends, points = [], [(profile.value, 0.0)]
-    for side in (-1.0, 1.0):
-        profile.restart()
-        end, met = _end(profile, z, side)
-        ends.append(profile.inverse(end))
-        points.extend((p.value, p.zeta) for p in met)
-    points.sort()
-    return Limits(*ends, tuple(profile.inverse(v) for v, _ in points), tuple(d for _, d in points))
-
-
-def _end(profile: Profile, z: float, side: float) -> tuple[float, list[Point]]:
-    """Where side * zeta reaches z."""
-    edge = profile.lower if side < 0 else profile.upper
-    near, far = Point(profile.value, 0.0), None
-    if profile.value == edge:
-        return edge, []
-    guess = profile.value + side * z * profile.se
-    at_edge = False
-    met: list[Point] = []
-    for _ in range(MOST_POINTS):
-        if far is None and side * (guess - edge) >= 0:  # the first look beyond an edge is at the edge
-            if at_edge:
-                return edge, met
-            at_edge = True
-            point = profile.at(edge, True)
-            met.append(point)
-            if abs(point.zeta) < z:
-                return edge, met
-            far = point
-            profile.restart()
-        else:
-            point = profile.at(guess, False)
-            met.append(point)
-            if abs(abs(point.zeta) - z) < CLOSE * z:
-                return point.value, met
-            if not np.isfinite(point.zeta):
-                guess = 0.5 * (near.value + guess)
-                continue
-            if abs(point.zeta) > z:
-                if far is None or side * (point.value - far.value) < 0:
-                    far = point
-            elif side * (point.value - near.value) > 0:
-                near = point
-            elif far is None:
-                return np.nan, met  # no further progress: the criterion is flat in this direction
-        guess = _next(profile, near, far, z, side, met)
-    return np.nan, met
-
-
-def _next(profile: Profile, near: Point, far: Point | None, z: float, side: float, met: list[Point]) -> float:
-    """The next value: along the chord of the last two points, inside the bracket where there is one."""
-    if far is None:
-        slope = max((abs(near.zeta)) / max(abs(near.value - profile.value), 1e-300), 1e-3 / profile.se)
-        step = (z - abs(near.zeta)) / slope
-        return near.value + side * min(1.05 * step, 2.0 * max(abs(near.value - profile.value), profile.se))
-    share = (z - abs(near.zeta)) / max(abs(far.zeta) - abs(near.zeta), 1e-300)
-    if len(met) > 6 and len(met) % 3 == 0:
-        share = 0.5  # chords that creep from one side
-    return near.value + float(np.clip(share, 0.01, 0.99)) * (far.value - near.value)
 
 
 # -- functions of the outer unknowns ---------------------------------------------------------------

@@ -22,7 +22,7 @@ from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Covariance, Distribution, Stochastic
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.new_rows import NewRows
+    from dagmodels.fits.new_rows import NewRows
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.general import IDENTITY
 from dagmodels.backends.laplace.closed import conditional_law
-from dagmodels.backends.laplace.defined import defined, root
 from dagmodels.backends.laplace.edges import ZERO, below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.modes import departures, modes
 from dagmodels.backends.laplace.restricted import measure, method
+from dagmodels.fits.defined import defined, root
+from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.covariance import covariance_slopes
@@ -32,23 +32,6 @@ if TYPE_CHECKING:
     from dagmodels.plugin import Plan
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Unknowns:
-    """Everything estimated, as one vector: elements of the block that are coefficients, then outer values.
-
-    names, nodes, what : by entry ("integrated", "profiled" or "maximised").
-    value, covariance : estimates and their sampling covariance (coefficients given the outer unknowns).
-    places : where each node's entries lie, by flat place.
-    """
-
-    names: list[str]
-    nodes: list[str]
-    what: list[str]
-    value: Floats
-    covariance: Floats
-    places: dict[str, NDArray[np.int64]]
 
 
 def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit:

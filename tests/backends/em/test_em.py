@@ -186,6 +186,13 @@ def test_what_em_refuses():
         dm.read(text).fit({"y": [1.0, 2.0, 4.0]}, method="em")
 
 
+def test_influence_is_laplaces():
+    fit = dm.read("specs/replicates.dag").fit(method="em")
+    assert fit.backend == fit.again.backend == "em"
+    with pytest.raises(dm.FitError, match="method='laplace' has them"):
+        fit.leverage()
+
+
 def test_laplace_stays_the_first_choice():
     plan = dm.read("specs/abilities.dag").plan()
     assert plan.backend == "laplace"

@@ -1,1 +1,1 @@
-"""Maximum likelihood from the moments of exchangeable units: start, fit, report."""
+"""Fits from the moments of exchangeable units by Newton's steps; what they share with others is in `fits`."""

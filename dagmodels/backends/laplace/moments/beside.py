@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.laplace.fit import Solution, solve
+from dagmodels.backends.laplace.influence import FieldInfluence
 from dagmodels.backends.laplace.judge import refusals
 from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.moments import MomentsSolution
 
+if TYPE_CHECKING:
+    from dagmodels.results.refitting import Influence
+
 APART = 1e-6  # of minus twice the log likelihoods of the two forms
+
+
+def influence(solution: MomentsSolution) -> Influence:
+    """Of the field at the same optimum."""
+    return FieldInfluence(beside_field(solution))
 
 
 def beside_field(solution: MomentsSolution) -> Solution:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.unit import Unit, unit
-from dagmodels.backends.laplace.new_rows import NewRows
-from dagmodels.backends.laplace.predict import Forecast
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.fits.forecast import Forecast
+from dagmodels.fits.new_rows import NewRows
 from dagmodels.forms.build_moments import template_of
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.moments import MomentsSolution, Template

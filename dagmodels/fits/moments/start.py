@@ -81,7 +81,7 @@ def _solved(form: MomentsForm, x: Floats, target: Floats) -> Floats:
 def _entries(form: MomentsForm) -> Floats:
     """The value wanted of every entry."""
     if isinstance(form, LevelsForm):
-        from dagmodels.backends.laplace.moments.start_levels import level_entries
+        from dagmodels.fits.moments.start_levels import level_entries
 
         return level_entries(form)
     s = form.structure

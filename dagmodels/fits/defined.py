@@ -15,8 +15,8 @@ from dagmodels.numerics.tape import Recorder, Tape
 from dagmodels.results.limits import wald
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.report import Floats, Unknowns
     from dagmodels.bind.problem import Problem
+    from dagmodels.fits.unknowns import Floats, Unknowns
 
     Given = Callable[[str, NDArray[np.int64]], Floats]
 

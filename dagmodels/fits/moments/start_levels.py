@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.moments.start import Guess, fill
+from dagmodels.fits.moments.start import Guess, fill
 from dagmodels.forms.levels import LevelsForm, starting_moments
 from dagmodels.numerics.moments import PATH, Structure
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.defined import defined, root
-from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
-from dagmodels.backends.laplace.moments.layout import Places
-from dagmodels.backends.laplace.moments.predict import MomentsPredictions
-from dagmodels.backends.laplace.moments.refit import MomentsAgain
-from dagmodels.backends.laplace.report import Unknowns
+from dagmodels.fits.defined import defined, root
+from dagmodels.fits.moments.errors import STANDARD, Errors
+from dagmodels.fits.moments.layout import Places
+from dagmodels.fits.moments.predict import MomentsPredictions
+from dagmodels.fits.moments.refit import MomentsAgain
+from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.triangle import inverse_of_regular
@@ -22,21 +23,28 @@ from dagmodels.results.limits import wald
 
 if TYPE_CHECKING:
     from dagmodels.plugin import Plan
+    from dagmodels.results.refitting import Influence
 
 Floats = NDArray[np.float64]
 STEP = 1e-4  # of differences of what is linear in a coefficient, or nearly, in standard errors
 
 
-def report(solution: MomentsSolution, plan: Plan | None, *, expected: bool, errors: Errors = STANDARD) -> Fit:
-    """The fit that users see; standard errors by the expected or the observed information."""
+def report(
+    solution: MomentsSolution, plan: Plan | None, backend: str, *, expected: bool, errors: Errors = STANDARD,
+    influence: Callable[[MomentsSolution], Influence] | None = None,
+) -> Fit:  # fmt: skip
+    """The fit that users see; standard errors by the expected or the observed information.
+
+    influence : what the backend has for influence of units, None where it has nothing.
+    """
     with np.errstate(all="ignore"):
-        return _report(solution, plan, expected, errors)
+        return _report(solution, MomentsAgain(solution, plan, backend, expected, errors, influence))
 
 
-def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors: Errors) -> Fit:
-    form, optimum = solution.form, solution.optimum
+def _report(solution: MomentsSolution, again: MomentsAgain) -> Fit:
+    form, optimum, errors = solution.form, solution.optimum, again.errors
     dag = form.problem.graph
-    inner = coordinate_covariance(solution, expected=expected, errors=errors)
+    inner = coordinate_covariance(solution, expected=again.expected, errors=errors)
     w = form.workspace(optimum.x)
     unknowns = estimates(solution, inner, w)
 
@@ -53,7 +61,7 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
     boundary = tuple(_boundary(solution, unknowns))
     return Fit(
         graph=dag,
-        backend="laplace",
+        backend=again.backend,
         method=form.method if not prior else "posterior mode from moments",
         exact=True,
         converged=solution.converged,
@@ -73,12 +81,12 @@ def _report(solution: MomentsSolution, plan: Plan | None, expected: bool, errors
         },
         boundary=boundary,
         warnings=tuple(_warnings(solution, boundary, prior)),
-        plan=plan,
+        plan=again.plan,
         predictor=_predictions(solution, inner, errors) if form.alone else None,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
-        again=MomentsAgain(solution, plan, expected, errors) if form.alone else None,
+        again=again if form.alone else None,
         coordinate_covariance=inner,
         plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
     )

@@ -1,6 +1,6 @@
 """Profile likelihood limits of fits from moments.
 
-As in `backends.laplace.profile`, every minimiser of f(x) + c (h(x) - t)^2 lies on the profile of h, so that t
+As with the field, every minimiser of f(x) + c (h(x) - t)^2 lies on the profile of h, so that t
 is moved until the criterion has risen as far as wanted. Gradient and Hessian are exact here, so that a point
 takes a few damped Newton steps.
 """
@@ -13,8 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.moments.layout import Places
-from dagmodels.backends.laplace.profile import EDGE, STIFF, Point, Profile, limits_of, node_of
+from dagmodels.fits.moments.layout import Places
+from dagmodels.fits.profile import EDGE, STIFF, Point, Profile, limits_of, node_of
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.scoring import score
 from dagmodels.results.refitting import Limits, Target

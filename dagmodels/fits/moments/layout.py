@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.defined import quantities
-from dagmodels.backends.laplace.report import Unknowns
+from dagmodels.fits.defined import quantities
+from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.moments.errors import STANDARD, Errors
-from dagmodels.backends.laplace.moments.fit import minimised, solve, verdict
-from dagmodels.backends.laplace.moments.layout import Layout
 from dagmodels.errors import FitError
+from dagmodels.fits.moments.certificate import verdict
+from dagmodels.fits.moments.errors import STANDARD, Errors
+from dagmodels.fits.moments.layout import Layout
+from dagmodels.fits.moments.solve import minimised, solve
 from dagmodels.forms.moment_samples import drawn_values, with_sample, with_values
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.moments import Sample
@@ -29,12 +30,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MomentsAgain:
-    """See `results.refitting.Again`."""
+    """See `results.refitting.Again`.
+
+    beside : what the backend has for influence, None where it has nothing.
+    """
 
     solution: MomentsSolution
     plan: Plan | None
+    backend: str
     expected: bool
     errors: Errors = STANDARD
+    beside: Callable[[MomentsSolution], Influence] | None = None
 
     def refitter(self, simulator: Callable[..., Any] | None = None) -> MomentsRefitter:
         """A new one; it draws by itself."""
@@ -42,20 +48,25 @@ class MomentsAgain:
 
     def refuses(self, target: Target) -> str | None:
         """Why an estimate has no profile."""
-        from dagmodels.backends.laplace.moments.profile import refusal
+        from dagmodels.fits.moments.profile import refusal
 
         return refusal(self.solution, target)
 
     def influence(self) -> Influence:
-        """Of the field at the same optimum (`beside`)."""
-        from dagmodels.backends.laplace.influence import FieldInfluence
-        from dagmodels.backends.laplace.moments.beside import beside_field
+        """Of every unit.
 
-        return FieldInfluence(beside_field(self.solution))
+        Raises
+        ------
+        FitError : the backend has none.
+        """
+        if self.beside is None:
+            told = f"the '{self.backend}' backend has no closed forms of influence"
+            raise FitError(f"{told}; method='laplace' has them")
+        return self.beside(self.solution)
 
     def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
         """See `profile`."""
-        from dagmodels.backends.laplace.moments.profile import profiles
+        from dagmodels.fits.moments.profile import profiles
 
         return profiles(self.solution, targets, level)
 
@@ -147,7 +158,7 @@ class MomentsRefitter:
 
     def reported(self, form: MomentsForm) -> Fit:
         """The whole fit of the same variables with other statistics."""
-        from dagmodels.backends.laplace.moments.report import report
+        from dagmodels.fits.moments.report import report
 
         problem, values = form.problem, dict(form.problem.values)
         for name in self.shapes if form.values.size else ():
@@ -155,7 +166,10 @@ class MomentsRefitter:
         problem = replace(problem, values=values)
         found = self._solve(replace(form, problem=problem))
         errors = self.again.errors if found.form.values.size else STANDARD  # sums alone have no sandwich
-        fit = report(found, self.again.plan, expected=self.again.expected, errors=errors)
+        again = self.again
+        fit = report(
+            found, again.plan, again.backend, expected=again.expected, errors=errors, influence=again.beside
+        )
         return replace(fit, simulator=self.simulator)
 
     def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:

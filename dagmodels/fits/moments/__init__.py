@@ -1,0 +1,1 @@
+"""Fits from the moments of exchangeable units, whichever backend searches: start, certificate, report."""
