@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.implied import Implied, Space
 from dagmodels.forms.moments import Criterion, MomentsForm
-from dagmodels.numerics.moments import Moments, Structure
+from dagmodels.numerics.moments import Moments, Sample, Structure
 from dagmodels.numerics.weights import Weights
 
 Floats = NDArray[np.float64]
@@ -39,15 +39,34 @@ class LeastSquaresForm(MomentsForm):
 
     inner : the structure that statistics are implied by: given the covariates where slopes are on some.
     space : what the statistics are. parts : of each group. weighting : "ULS", "GLS", "DWLS" or "WLS".
+    sampling : how Gamma is estimated, as of `build_least_squares.Weighting`.
     """
 
     inner: Structure = None  # type: ignore[assignment]  # always given
     space: Space = None  # type: ignore[assignment]
     parts: tuple[Part, ...] = ()
     weighting: str = "DWLS"
+    sampling: str = ""
 
     def at(self, x: Floats) -> LeastSquares:
         return LeastSquares(self, x)
+
+    def with_sample(self, sample: Sample) -> LeastSquaresForm:
+        """The form of other means and covariances, these divided by n - 1.
+
+        Raises
+        ------
+        FitError : weights or errors that take the rows.
+        """
+        from dagmodels.forms.build_least_squares import of_sample
+
+        return of_sample(self, sample)
+
+    def with_values(self, values: Floats) -> LeastSquaresForm:
+        """The form of other rows in the same groups; raises as `build_least_squares`."""
+        from dagmodels.forms.build_least_squares import of_values
+
+        return of_values(self, values)
 
     @property
     def method(self) -> str:

@@ -215,6 +215,18 @@ class MomentsForm:
         """The criterion at x."""
         return Criterion(self, x)
 
+    def with_sample(self, sample: Sample) -> MomentsForm:
+        """The same form with other statistics; raises as `moment_samples.with_sample`."""
+        from dagmodels.forms.moment_samples import with_sample
+
+        return with_sample(self, sample)
+
+    def with_values(self, values: Floats) -> MomentsForm:
+        """The same form with other rows in the same groups, (units, p), nan where missing."""
+        from dagmodels.forms.moment_samples import with_values
+
+        return with_values(self, values)
+
     @property
     def method(self) -> str:
         """What the criterion is, for people."""

@@ -204,7 +204,11 @@ class SemFit(Fit):
         return responses(self, new, outcomes, given)
 
     def fitted(self) -> dict[str, Any]:
-        """Moments that the model implies: `cov`, and `mean` where it has means; by group of several."""
+        """Moments that the model implies: `cov`, and `mean` where it has means; by group of several.
+
+        Of ordered variables thresholds `th`, and correlations of latent responses in `cov`; where there are
+        covariates all given them, as `res_cov`, `res_th`, `res_int` and `res_slopes`.
+        """
         from dagmodels.results.sem.residuals import implied
 
         return implied(self)
@@ -264,7 +268,7 @@ class SemFit(Fit):
         *,
         kind: str = "nonparametric",
     ) -> SemBootstrap:
-        """Bootstrap of the table's rows, from sufficient statistics alone.
+        """Bootstrap of the table's rows, from sufficient statistics alone where the fit is by likelihood.
 
         Parameters
         ----------
@@ -272,8 +276,9 @@ class SemFit(Fit):
         statistic : None for estimates (defined ones too), "std_lv" or "std_all" for standardised ones, or a
             function from a fit to a number, numbers or a dict of them, which takes whole fits.
         executor : any of `concurrent.futures`.
-        kind : "nonparametric" (rows drawn again within groups), "parametric" (units drawn from the fit), or
-            "bollen.stine" (rows turned so that the model holds, for the test: `pvalue`).
+        kind : "nonparametric" (rows drawn again within groups), "parametric" (units drawn from the fit; an
+            ordered variable is a Normal latent response, cut at its thresholds), or "bollen.stine" (rows
+            of numbers turned so that the model holds, for the test: `pvalue`).
 
         Refits that fail, and draws that are not admissible, are counted and told.
         """

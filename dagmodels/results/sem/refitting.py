@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
-from dagmodels.forms.moment_samples import with_sample
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.results.refitting import Refitted, Refitter
 from dagmodels.results.sem.definitions import Definitions
@@ -42,6 +41,8 @@ class Inner(Refitter, Protocol):
 
     def solve(self, sample: Sample) -> MomentsSolution: ...
 
+    def solve_form(self, form: MomentsForm) -> MomentsSolution: ...
+
     def solve_responses(self, y: Any) -> MomentsSolution: ...
 
     def reported(self, form: MomentsForm) -> Fit: ...
@@ -70,6 +71,10 @@ class SemRefitter:
         """The optimum for other statistics of the same variables."""
         return self.inner.solve(sample)
 
+    def solve_form(self, form: MomentsForm) -> MomentsSolution:
+        """The optimum of the same form with other data."""
+        return self.inner.solve_form(form)
+
     def rows(self, solution: MomentsSolution, what: str = "estimate") -> Floats:
         """The table's column `what` ("estimate", "std_lv" or "std_all") at a solution of this model."""
         at = moved(self.of.at, solution)
@@ -91,7 +96,11 @@ class SemRefitter:
 
     def with_sample(self, sample: Sample) -> SemFit:
         """The whole fit for other statistics."""
-        return self.named(self.inner.reported(with_sample(self.of.solution.form, sample)))
+        return self.with_form(self.of.solution.form.with_sample(sample))
+
+    def with_form(self, form: MomentsForm) -> SemFit:
+        """The whole fit of the same form with other data."""
+        return self.named(self.inner.reported(form))
 
     def refit(self, y: Any) -> Refitted:
         """Estimates for other responses in the same rows."""
