@@ -412,17 +412,20 @@ def _columns(
     se[[i for i, r in enumerate(rows) if not r.free]] = 0.0  # what the model leaves is no estimate
     raw = {name: i for i, name in enumerate(inner.estimate_columns["name"])}
     for i, r in enumerate(rows):
-        if r.op == ":=":
+        if r.op == ":=" and r.node in raw:  # a constant is no estimate, see below
             place = raw[r.node]
             value[i] = inner.estimate_columns["estimate"][place]
             se[i] = inner.estimate_columns["se"][place]
+    definitions = Definitions(naming, inner.graph)
+    for place, number in zip(definitions.rows, definitions.at(value).tolist(), strict=True):
+        if rows[place].node not in raw:
+            value[place], se[place] = number, 0.0
     with np.errstate(all="ignore"):
         z = np.where(se > 0, value / se, np.nan)
     lower, upper = wald(value, se)
     std_lv, _ = standardized(inner.moments, at, latent_only=True)  # type: ignore[arg-type]
     std_all, _ = standardized(inner.moments, at, latent_only=False)  # type: ignore[arg-type]
-    if any(r.op == ":=" for r in rows):
-        definitions = Definitions(naming, inner.graph)
+    if definitions.rows:
         for column in (std_lv, std_all):
             column[definitions.rows] = definitions.at(column)
     return {

@@ -58,7 +58,9 @@ class SemRefitter:
         self.inner = cast(Inner, fit.inner.again.refitter(fit.simulator))
         rows = fit.naming.rows
         place = {name: i for i, name in enumerate(self.inner.names)}
-        self._defined = np.array([i for i, r in enumerate(rows) if r.op == ":="], dtype=np.int64)
+        defined = [i for i, r in enumerate(rows) if r.op == ":="]
+        self._defined = np.array([i for i in defined if rows[i].node in place], dtype=np.int64)
+        self._constant = np.array([i for i in defined if rows[i].node not in place], dtype=np.int64)
         self._sources = np.array([place[rows[i].node] for i in self._defined], dtype=np.int64)
         self._definitions = Definitions(fit.naming, fit.graph)
 
@@ -80,10 +82,12 @@ class SemRefitter:
         at = moved(self.of.at, solution)
         if what in STANDARDIZED:
             value = standardized(solution, at, latent_only=what == "std_lv")[0]
-            if self._defined.size:
-                value[self._defined] = self._definitions.at(value)
+            if self._definitions.rows:
+                value[self._definitions.rows] = self._definitions.at(value)
             return value
         value = at.value.copy()
+        if self._constant.size:
+            value[self._constant] = np.asarray(self.of.estimate_columns["estimate"])[self._constant]
         if self._defined.size:
             value[self._defined] = self.inner.layout.values(solution.at.x)[self._sources]
         return value
