@@ -102,6 +102,19 @@ class Template:
         return places, which
 
     @cached_property
+    def bending(self) -> Ints:
+        """Coordinates in which entries, or the prior, may have second derivatives: those that entries which are
+        no plain coordinates hang on, seen at a random point, where no derivative vanishes by chance."""
+        if self.prior_places.size:
+            return np.arange(self.x_places.size)
+        w = self.tape.initial.copy()
+        w[self.x_places] = np.random.default_rng(1).uniform(0.3, 0.7, self.x_places.size)
+        with np.errstate(all="ignore"):
+            self.tape.forward(w)
+            slopes = self.place_slopes(w, self.indirect[0])
+        return np.flatnonzero((slopes != 0).any(axis=0))
+
+    @cached_property
     def constant_jacobian(self) -> Floats:
         """The part of the entries' derivatives that does not change."""
         found = np.zeros((self.source.size, self.x_places.size))
@@ -313,8 +326,8 @@ class Criterion:
     def _bent(self, weights: Floats) -> Floats:
         """Hessian in the coordinates of the entries' sum with these weights, and of the prior."""
         form, t, k = self.form, self.template, self.x.size
-        found = np.empty((k, k))
-        for i in range(k):
+        found = np.zeros((k, k))
+        for i in t.bending.tolist():
             h = STEP * max(1.0, abs(self.x[i]))
             sides = []
             for sign in (1.0, -1.0):
