@@ -272,6 +272,11 @@ def _check_categories(
     for name, k, column in zip(names, levels.tolist(), values.T, strict=True):
         if not k:
             continue
+        odd = column[(column != np.rint(column)) | (column < 0) | (column > k)]
+        if odd.size:
+            told = f"'{name}' has the value {odd[0]:g}, which is no category"
+            faults.append(ModelError(told, node=name, hint=f"categories are numbered from 0 to {k}"))
+            continue
         plate = problem.graph.nodes[name].values_in
         labels = problem.labels[plate] if plate else ()
         for g in range(groups):

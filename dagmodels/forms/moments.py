@@ -103,8 +103,11 @@ class Template:
 
     @cached_property
     def bending(self) -> Ints:
-        """Coordinates in which entries, or the prior, may have second derivatives: those that entries which are
-        no plain coordinates hang on, seen at a random point, where no derivative vanishes by chance."""
+        """Coordinates in which entries, or the prior, may have second derivatives.
+
+        Those that entries hang on which are no plain coordinates, seen at a random point, where no derivative
+        vanishes by chance.
+        """
         if self.prior_places.size:
             return np.arange(self.x_places.size)
         w = self.tape.initial.copy()

@@ -137,6 +137,16 @@ def test_an_empty_category_is_a_failed_draw(thirds):
     assert "refits failed" in found.report()
 
 
+@pytest.mark.parametrize("value", [7.0, -1.0, 0.5])
+def test_responses_that_are_no_categories(thirds, value):
+    refitter = dm.cfa(TWO, thirds, ordered=True).refitter()
+    y = {v: thirds[v].to_numpy() - 1.0 for v in ITEMS[:6]}
+    y["x2"][3] = value
+    with pytest.raises(ModelErrors) as caught:
+        refitter.refit(y)
+    assert f"'x2' has the value {value:g}, which is no category" in str(caught.value)
+
+
 def test_errors_by_bootstrap(thirds):
     fit = dm.cfa(FACTORS, thirds, ordered=ITEMS, se="bootstrap", bootstrap=40)
     plain = dm.cfa(FACTORS, thirds, ordered=ITEMS)

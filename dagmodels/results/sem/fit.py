@@ -197,7 +197,7 @@ class SemFit(Fit):
 
         new : rows; only `given` is needed of them. None for the rows fitted.
         given : names; None for the variables that nothing is said about (lavaan's "ov.x").
-        outcomes : names; None for all other observed variables.
+        outcomes : names; None for all other observed variables. Of ordered ones, means of latent responses.
         """
         from dagmodels.results.sem.scores import responses
 
