@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.unit import Unit
 from dagmodels.bind.problem import Problem
-from dagmodels.errors import ModelError, raise_all
+from dagmodels.errors import FitError, ModelError, raise_all
 from dagmodels.forms.build_moments import columns_of_units, covariates, template_of
 from dagmodels.forms.casewise import Centred
 from dagmodels.forms.implied import Space, ordered_space
@@ -51,7 +51,33 @@ def build_least_squares(problem: Problem, unit: Unit, weighting: Weighting) -> L
         positive definite.
     """
     template, group_of = template_of(problem, unit)
-    values = columns_of_units(problem, template)
+    return _of_rows(problem, template, group_of, columns_of_units(problem, template), weighting)
+
+
+def of_values(form: LeastSquaresForm, values: Floats) -> LeastSquaresForm:
+    """The form of other rows, (units, p), in the same groups; raises as `build_least_squares`."""
+    weighting = Weighting(form.weighting, form.sampling)
+    found = _of_rows(form.problem, form.template, form.group_of, values, weighting)
+    return replace(found, constraints=form.constraints)
+
+
+def of_sample(form: LeastSquaresForm, sample: Sample) -> LeastSquaresForm:
+    """The form of other means and covariances alone.
+
+    Raises
+    ------
+    FitError : weights or errors that take the rows.
+    """
+    if form.template.thresholds is not None or form.weighting in ("DWLS", "WLS") or form.sampling == FREE:
+        raise FitError(f"{form.method} takes rows: means and covariances do not tell its weights or errors")
+    weighting = Weighting(form.weighting, form.sampling)
+    found = from_covariances(form.problem, form.template, sample, weighting)
+    return replace(found, constraints=form.constraints)
+
+
+def _of_rows(
+    problem: Problem, template: Template, group_of: Ints, values: Floats, weighting: Weighting
+) -> LeastSquaresForm:
     names = [template.variables[v][0] for v in template.structure.observed.tolist()]
     where = f"the data for model '{problem.graph.name}'"
     gaps = np.isnan(values).any(axis=0)
@@ -111,6 +137,7 @@ def _with_moments(
     return LeastSquaresForm(
         problem, template, structure, sample, group_of, values, 0.0,
         inner=structure, space=space, parts=tuple(parts), weighting=weighting.kind,
+        sampling=weighting.gamma,
     )  # fmt: skip
 
 
@@ -149,6 +176,18 @@ def _moment_part(
         return Part(n, value, NormalTheory(inverse, mean, row, column), gamma)
     assert gamma is not None
     return Part(n, value, _weights(problem, gamma, n, weighting), gamma)
+
+
+def sampling_covariance(form: LeastSquaresForm, g: int) -> Floats:
+    """Gamma of a group, (q, q); of Normal data where the form keeps none."""
+    known = form.parts[g].gamma
+    if known is not None:
+        return known
+    normal = Weighting("ULS", NORMAL)
+    given, parts = form.template.given, form.space.parts
+    found = _moment_part(form.problem, parts, form.sample, g, None, given, normal).gamma
+    assert found is not None
+    return found
 
 
 def _fixed(cov: Floats, mean: Ints, row: Ints, column: Ints) -> Floats:
@@ -221,6 +260,7 @@ def _ordered(
     return LeastSquaresForm(
         problem, template, structure, sample, group_of, values, 0.0,
         inner=template.structure, space=space, parts=own, weighting=weighting.kind,
+        sampling=weighting.gamma,
     )  # fmt: skip
 
 
@@ -231,6 +271,11 @@ def _check_categories(
     groups = int(group_of.max()) + 1
     for name, k, column in zip(names, levels.tolist(), values.T, strict=True):
         if not k:
+            continue
+        odd = column[(column != np.rint(column)) | (column < 0) | (column > k)]
+        if odd.size:
+            told = f"'{name}' has the value {odd[0]:g}, which is no category"
+            faults.append(ModelError(told, node=name, hint=f"categories are numbered from 0 to {k}"))
             continue
         plate = problem.graph.nodes[name].values_in
         labels = problem.labels[plate] if plate else ()

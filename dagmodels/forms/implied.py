@@ -120,11 +120,43 @@ class Implied:
 
     def slopes(self) -> Floats:
         """Derivatives of the statistics in the group's entries, (q, e)."""
+        if not self.space.parts.ordered.any():
+            return self.raw_slopes
         found = self.factor[:, None] * self.raw_slopes
         logs = self.shrink[self.i]
         logs[self.pair] += self.shrink[self.j[self.pair]]
         logs[self.spread] = 0.0
         return found + self.value[:, None] * logs
+
+    @property
+    def plain(self) -> bool:
+        """Whether statistics are means and covariances alone."""
+        return not (self.space.parts.ordered.any() or self.slope.size)
+
+    def pulled(self, weights: Floats) -> Floats:
+        """D'w for the derivatives D in the group's entries and w (q,); of plain statistics."""
+        u, v, f, lift, _, _ = self._pairs
+        p = len(u)
+        level, spread = np.zeros(p), np.zeros((p, p))
+        level[self.i[self.level]] = weights[self.level]
+        i, j = self.i[self.pair], self.j[self.pair]
+        spread[i, j] = spread[j, i] = 0.5 * weights[self.pair]
+        own = self.i[self.spread]
+        spread[own, own] = weights[self.spread]
+        return 2.0 * f * np.sum(u * (spread @ v), axis=0) + lift * (level @ u)
+
+    def normal_information(self, inverse: Floats) -> Floats:
+        """D'V D, (e, e), V of `NormalTheory` with this inverse covariance matrix; of plain statistics.
+
+        Each derivative of the covariances is f (u v' + v u'), so that half the trace of its products with the
+        inverse is made of products of vectors.
+        """
+        u, v, f, lift, _, _ = self._pairs
+        a, b = inverse @ u, inverse @ v
+        cross = u.T @ b
+        level = u * lift
+        found = (f[:, None] * f) * ((u.T @ a) * (v.T @ b) + cross * cross.T)
+        return found + level.T @ (inverse @ level)
 
     def threshold_slopes(self) -> tuple[Ints, Ints, Floats]:
         """Statistics, the thresholds they are of, and their derivatives."""
@@ -137,6 +169,8 @@ class Implied:
 
         weights : (q,). jacobian : (e, k) of the group's entries. thresholds : (T, k).
         """
+        if not self.space.parts.ordered.any():  # nothing is scaled
+            return jacobian.T @ self._bent(weights, np.zeros(self.variance.size)) @ jacobian
         d = self.raw_slopes @ jacobian
         cut, slots, _ = self.threshold_slopes()
         d[cut] += thresholds[slots]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.implied import Implied, Space
 from dagmodels.forms.moments import Criterion, MomentsForm
-from dagmodels.numerics.moments import Moments, Structure
-from dagmodels.numerics.weights import Weights
+from dagmodels.numerics.moments import Moments, Sample, Structure
+from dagmodels.numerics.weights import NormalTheory, Weights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,15 +39,34 @@ class LeastSquaresForm(MomentsForm):
 
     inner : the structure that statistics are implied by: given the covariates where slopes are on some.
     space : what the statistics are. parts : of each group. weighting : "ULS", "GLS", "DWLS" or "WLS".
+    sampling : how Gamma is estimated, as of `build_least_squares.Weighting`.
     """
 
     inner: Structure = None  # type: ignore[assignment]  # always given
     space: Space = None  # type: ignore[assignment]
     parts: tuple[Part, ...] = ()
     weighting: str = "DWLS"
+    sampling: str = ""
 
     def at(self, x: Floats) -> LeastSquares:
         return LeastSquares(self, x)
+
+    def with_sample(self, sample: Sample) -> LeastSquaresForm:
+        """The form of other means and covariances, these divided by n - 1.
+
+        Raises
+        ------
+        FitError : weights or errors that take the rows.
+        """
+        from dagmodels.forms.build_least_squares import of_sample
+
+        return of_sample(self, sample)
+
+    def with_values(self, values: Floats) -> LeastSquaresForm:
+        """The form of other rows in the same groups; raises as `build_least_squares`."""
+        from dagmodels.forms.build_least_squares import of_values
+
+        return of_values(self, values)
 
     @property
     def method(self) -> str:
@@ -162,12 +181,16 @@ class LeastSquares(Criterion):
     def _gaps(self) -> list[tuple[Part, Floats]]:
         return [(p, p.value - i.value) for p, i in zip(self.form.parts, self.implied, strict=True)]
 
+    def _entries(self, g: int) -> Floats:
+        """Derivatives of a group's entries in the coordinates, (e, k)."""
+        return self.jacobian[self.form.inner.members[g]]
+
     @cached_property
     def slopes(self) -> tuple[Floats, ...]:
         """Derivatives of each group's implied statistics in the coordinates, (q, k)."""
         found = []
         for g, i in enumerate(self.implied):
-            j = i.slopes() @ self.jacobian[self.form.inner.members[g]]
+            j = i.slopes() @ self._entries(g)
             at, slots, by = i.threshold_slopes()
             j[at] += by[:, None] * self.threshold_jacobian[g, slots]
             found.append(j)
@@ -176,16 +199,27 @@ class LeastSquares(Criterion):
     @cached_property
     def gradient(self) -> Floats:  # type: ignore[override]
         found = np.zeros(self.x.size)
-        for (p, d), j in zip(self._gaps(), self.slopes, strict=True):
-            found -= 2.0 * (p.n - 1) * (j.T @ p.weights.times(d))
+        for g, ((p, d), i) in enumerate(zip(self._gaps(), self.implied, strict=True)):
+            pull = p.weights.times(d)
+            along = self._entries(g).T @ i.pulled(pull) if i.plain else self.slopes[g].T @ pull
+            found -= 2.0 * (p.n - 1) * along
         return found + self._prior_gradient() if self.template.prior_places.size else found
+
+    @cached_property
+    def _products(self) -> list[Floats]:
+        """J'V J of each group."""
+        found = []
+        for g, (p, i) in enumerate(zip(self.form.parts, self.implied, strict=True)):
+            if i.plain and isinstance(p.weights, NormalTheory):
+                along = self._entries(g)
+                found.append(along.T @ i.normal_information(p.weights.inverse) @ along)
+            else:
+                found.append(self.slopes[g].T @ p.weights.times(self.slopes[g]))
+        return found
 
     def _squares(self, counts: Floats) -> Floats:
         """Sum over groups of count J'V J."""
-        found = np.zeros((self.x.size, self.x.size))
-        for c, p, j in zip(counts.tolist(), self.form.parts, self.slopes, strict=True):
-            found += c * (j.T @ p.weights.times(j))
-        return found
+        return np.sum([c * a for c, a in zip(counts.tolist(), self._products, strict=True)], axis=0)
 
     def information(self) -> Floats:
         """Gauss and Newton's part of the Hessian."""
@@ -200,9 +234,8 @@ class LeastSquares(Criterion):
         bent = np.zeros(self.template.source.size)
         for g, ((p, d), i) in enumerate(zip(self._gaps(), self.implied, strict=True)):
             weights = -2.0 * (p.n - 1) * p.weights.times(d)
-            members = self.form.inner.members[g]
-            bent[members] = weights @ i.slopes()
-            found += i.curvature(weights, self.jacobian[members], self.threshold_jacobian[g])
+            bent[self.form.inner.members[g]] = i.pulled(weights) if i.plain else weights @ i.slopes()
+            found += i.curvature(weights, self._entries(g), self.threshold_jacobian[g])
         if self.template.indirect[0].size or self.template.prior_places.size:
             found = found + self._bent(bent)
         return 0.5 * (found + found.T)

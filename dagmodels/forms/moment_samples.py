@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
 from dagmodels.forms.build_moments import covariates, sample_of
 from dagmodels.forms.moments import MomentsForm, MomentsSolution, Template
 from dagmodels.numerics.moments import Sample
+
+if TYPE_CHECKING:
+    from dagmodels.forms.least_squares import LeastSquares
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -178,7 +183,12 @@ def _wishart_factor(p: int, freedom: int, rng: np.random.Generator) -> Floats:
 
 
 def drawn_values(solution: MomentsSolution, rng: np.random.Generator) -> Floats:
-    """(units, p) rows drawn from a fit: covariates as they are, nan where the data had none."""
+    """(units, p) rows drawn from a fit: covariates as they are, nan where the data had none.
+
+    Raises
+    ------
+    FitError : thresholds of an ordered variable that do not increase.
+    """
     form = solution.form
     o, moments, given = form.structure.observed, solution.at.moments, form.template.given
     values = form.values.copy()
@@ -192,7 +202,23 @@ def drawn_values(solution: MomentsSolution, rng: np.random.Generator) -> Floats:
         rest = np.linalg.cholesky(sigma[np.ix_(y, y)] - slope @ sigma[np.ix_(x, y)])
         level = mu[y] + (form.values[np.ix_(rows, x)] - mu[x]) @ slope.T
         values[np.ix_(rows, y)] = level + rng.standard_normal((rows.size, y.size)) @ rest.T
+        if form.template.thresholds is not None:
+            _cut(cast("LeastSquares", solution.at), g, rows, values)
     return np.where(np.isnan(form.values), np.nan, values)
+
+
+def _cut(at: LeastSquares, g: int, rows: Ints, values: Floats) -> None:
+    """Latent responses of a group's rows become the categories, from 0, that they lie in."""
+    form = at.form
+    t = form.template.thresholds
+    assert t is not None
+    for column, v in enumerate(form.structure.observed.tolist()):
+        own = np.flatnonzero(t.variable == v)
+        ends = at.thresholds[g, own[np.argsort(t.which[own])]]
+        if (np.diff(ends) < 0).any():
+            raise FitError(f"the thresholds of '{form.variables[v][0]}' do not increase: it cannot be drawn")
+        if own.size:
+            values[rows, column] = np.searchsorted(ends, values[rows, column])
 
 
 def _with_gaps(solution: MomentsSolution, rng: np.random.Generator) -> Sample:

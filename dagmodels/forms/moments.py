@@ -105,6 +105,22 @@ class Template:
         return places, which
 
     @cached_property
+    def bending(self) -> Ints:
+        """Coordinates in which entries, or the prior, may have second derivatives.
+
+        Those that entries hang on which are no plain coordinates, seen at a random point, where no derivative
+        vanishes by chance.
+        """
+        if self.prior_places.size:
+            return np.arange(self.x_places.size)
+        w = self.tape.initial.copy()
+        w[self.x_places] = np.random.default_rng(1).uniform(0.3, 0.7, self.x_places.size)
+        with np.errstate(all="ignore"):
+            self.tape.forward(w)
+            slopes = self.place_slopes(w, self.indirect[0])
+        return np.flatnonzero((slopes != 0).any(axis=0))
+
+    @cached_property
     def constant_jacobian(self) -> Floats:
         """The part of the entries' derivatives that does not change."""
         found = np.zeros((self.source.size, self.x_places.size))
@@ -229,6 +245,18 @@ class MomentsForm:
         """The criterion at x."""
         return Criterion(self, x)
 
+    def with_sample(self, sample: Sample) -> MomentsForm:
+        """The same form with other statistics; raises as `moment_samples.with_sample`."""
+        from dagmodels.forms.moment_samples import with_sample
+
+        return with_sample(self, sample)
+
+    def with_values(self, values: Floats) -> MomentsForm:
+        """The same form with other rows in the same groups, (units, p), nan where missing."""
+        from dagmodels.forms.moment_samples import with_values
+
+        return with_values(self, values)
+
     @property
     def observations(self) -> int:
         """The number of observed values, covariates apart."""
@@ -326,8 +354,8 @@ class Criterion:
     def _bent(self, weights: Floats) -> Floats:
         """Hessian in the coordinates of the entries' sum with these weights, and of the prior."""
         form, t, k = self.form, self.template, self.x.size
-        found = np.empty((k, k))
-        for i in range(k):
+        found = np.zeros((k, k))
+        for i in t.bending.tolist():
             h = STEP * max(1.0, abs(self.x[i]))
             sides = []
             for sign in (1.0, -1.0):

@@ -166,7 +166,7 @@ def _unit(
                 converged, message = again.converged, again.message
                 value = numbers(again, statistic)[1] if converged else np.zeros(0)
         except FAILURES as error:
-            failures.append((number, f"{type(error).__name__}: {error}"))
+            failures.append((number, reason(error)))
             continue
         if converged:
             values[row] = value
@@ -187,6 +187,13 @@ def numbers(fit: Fit, statistic: Callable[[Fit], Any] | None) -> tuple[tuple[str
     values = np.atleast_1d(np.asarray(found, dtype=np.float64)).reshape(-1)
     names = ("statistic",) if values.size == 1 else tuple(f"statistic[{i}]" for i in range(values.size))
     return names, values
+
+
+def reason(error: Exception) -> str:
+    """Why a refit failed, on one line."""
+    if isinstance(error, ModelErrors):
+        return "; ".join(str(e) for e in error.exceptions)
+    return f"{type(error).__name__}: {error}"
 
 
 def _over(what: Callable[..., Any], draws: Floats) -> Floats:

@@ -83,6 +83,9 @@ def _profile(fit: Fit, chosen: list[str], level: float, *, explicit: bool) -> Da
     if explicit and refused:
         name = next(iter(refused))
         raise FitError(f"'{name}' has no profile: {refused[name]}; method='boot' takes it")
+    if refused and len(refused) == len(targets):
+        reasons = "; ".join(dict.fromkeys(refused.values()))
+        raise FitError(f"no estimate has a profile: {reasons}; method='wald' or 'boot' takes them")
     targets = [t for t in targets if t.name not in refused]
     limits = fit.again.profile(targets, level)
     return DataFrame({

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagmodels.data.covariances import get_cov
 from dagmodels.errors import ModelError, raise_all
-from dagmodels.structural.model import StructuralModel, read_file, read_model
+from dagmodels.structural.model import StructuralModel, ordered_names, read_file, read_model
 
 if TYPE_CHECKING:
     from dagmodels.results.sem.fit import SemFit
@@ -72,7 +72,8 @@ def invariance(
     model, data, options : as of `cfa`; `group_partial` releases single parameters in all steps.
     group : name of the grouping column.
     steps : some of "configural" (the same form), "metric" (equal loadings), "scalar" (and intercepts) and
-        "strict" (and residual variances); None for all.
+        "strict" (and residual variances); None for all. With ordered variables "scalar" holds loadings and
+        thresholds together, and there is no "metric"; the theta parameterization is taken.
     model_type : "cfa", "sem" or "growth", whose defaults hold.
 
     Returns
@@ -80,32 +81,26 @@ def invariance(
     `print` shows the steps with chi-squares, their differences, CFI, RMSEA and SRMR; `.table` is that as a
     frame, `["metric"]` a step's fit, `.score_tests("scalar")` what each of its constraints costs.
     """
-    from dagmodels.results.sem.ladder import STEPS, Invariance
+    from dagmodels.results.sem.ladder import Invariance, ladder
 
-    chosen = list(STEPS) if steps is None else list(steps)
-    faults = [
-        ModelError(f"there is no step {s!r}", hint=f"there are {', '.join(STEPS)}")
-        for s in chosen
-        if s not in STEPS
-    ]
     if "group_equal" in options:
         hint = "each step says what is equal; group_partial=['x3~1'] releases single parameters"
-        faults.append(ModelError("group_equal has no place here", hint=hint))
-    if not chosen:
-        faults.append(ModelError("there are no steps", hint="steps=['configural', 'metric']"))
-    raise_all(faults, "the invariance ladder")
-    order = [s for s in STEPS if s in chosen]
+        raise_all([ModelError("group_equal has no place here", hint=hint)], "the invariance ladder")
+    ordered = bool(ordered_names(model, data, options.get("ordered")))
+    if ordered:
+        options = {"parameterization": "theta", **options}
+    held = ladder(steps, ordered=ordered, delta=options.get("parameterization") == "delta")
     fits = {}
-    for step in order:
+    for step, equal in held.items():
         own = dict(options)
-        if not STEPS[step]:
+        if not equal:
             own.pop("group_partial", None)
-        own.update(group=group, group_equal=list(STEPS[step]))
+        own.update(group=group, group_equal=list(equal))
         fits[step] = _model(model, model_type, data, own)
         if len(fits[step].naming.groups) < 2:
             told = f"the column '{group}' has one group only"
             raise_all([ModelError(told, hint="give data of several groups")], "the invariance ladder")
-    return Invariance(fits, {s: STEPS[s] for s in order})
+    return Invariance(fits, held)
 
 
 def _model(model: str, kind: str, data: Any, options: Mapping[str, Any]) -> SemFit:

@@ -131,6 +131,15 @@ def _variables(text: str) -> Variables:
     return variables((e.lhs, e.op, e.rhs) for e in parse(text) if isinstance(e, Element))
 
 
+def ordered_names(text: str, data: Any, ordered: Any = None) -> tuple[str, ...]:
+    """The ordered variables of a text with data: those with thresholds, and those that `ordered` names."""
+    if not isinstance(text, str):
+        return ()
+    levels = None if data is None else levels_of(frame_of(data), ordered, partial(_variables, text))
+    written = tuple(_variables(text).ordered) if _cut(text) else ()
+    return tuple(dict.fromkeys((*written, *(levels or ()))))
+
+
 def _cut(text: str) -> bool:
     """Whether a text has thresholds."""
     return "|" in text and bool(_variables(text).ordered)

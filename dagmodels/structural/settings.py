@@ -15,6 +15,8 @@ MISSING = {
     "listwise": "listwise", "listwise.deletion": "listwise", "fiml": "fiml", "ml": "fiml", "direct": "fiml",
 }  # fmt: skip
 
+FIML = "'listwise', or 'fiml' for full information"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -65,9 +67,9 @@ def settings(
 
     faults = []
     if missing not in MISSING:
-        faults.append(
-            ModelError(f"missing is {missing!r}", hint="'listwise', or 'fiml' for full information")
-        )
+        rows = "'listwise' leaves rows with gaps out"
+        hint = f"{rows}; 'fiml' uses them, of variables that are numbers" if ordered else FIML
+        faults.append(ModelError(f"missing is {missing!r}", hint=hint))
     way = MISSING.get(missing, "listwise")
     choice, more = choose(*robust, way, ordered, levels)
     raise_all([*faults, *more], "the options of the model")

@@ -451,3 +451,21 @@ def test_a_ladder_that_cannot_stand(pupils, change, told):
     with pytest.raises(dm.ModelErrors) as error:
         dm.invariance(FACTORS, pupils, **{"group": "school", **change})
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("estimator", ["ML", "GLS"])
+def test_defined_constants_stand_in_the_table(pupils, estimator):
+    """They are known: no standard error, the same in every draw, and may stand in definitions and tests."""
+    text = FACTORS.replace("x1 + x2", "x1 + a*x2") + "\nq := 1 + 0\nr := 2*q\ns := a*r"
+    fit = dm.cfa(text, pupils, estimator=estimator)
+    e = fit.estimates.set_index("name")
+    assert e.loc[["q", "r"], "estimate"].tolist() == [1.0, 2.0]
+    assert e.loc[["q", "r"], "se"].tolist() == [0.0, 0.0]
+    assert e.loc["s", "estimate"] == pytest.approx(2 * e.loc["a", "estimate"])
+    np.testing.assert_array_equal(fit.bootstrap(2).draws[:, -3:-1], [[1.0, 2.0]] * 2)
+    found = fit.standardized().tail(3)
+    np.testing.assert_allclose(found["estimate"].iloc[:2], [1.0, 2.0])
+    np.testing.assert_allclose(found["se"].iloc[:2], 0.0, atol=1e-12)
+    assert fit.wald_test("a == q")["stat"] == pytest.approx(
+        ((e.loc["s", "estimate"] / 2 - 1) / (e.loc["s", "se"] / 2)) ** 2
+    )

@@ -25,6 +25,8 @@ STEP = 1e-5  # of differences of exact first derivatives, in units of a coordina
 
 def refusal(solution: MomentsSolution, target: Target) -> str | None:
     """Why an estimate has no profile; None where it has one."""
+    if not solution.at.likelihood:
+        return "a fit by least squares has no likelihood"
     if solution.form.constraints is not None:
         return "the fit is held by constraints, under which likelihoods have no profiles yet"
     outer = {c.node for c in solution.form.coordinates}

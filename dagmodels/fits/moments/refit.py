@@ -15,7 +15,7 @@ from dagmodels.fits.moments.certificate import verdict
 from dagmodels.fits.moments.errors import STANDARD, Errors
 from dagmodels.fits.moments.layout import Layout
 from dagmodels.fits.moments.solve import minimised, solve
-from dagmodels.forms.moment_samples import drawn_values, with_sample, with_values
+from dagmodels.forms.moment_samples import drawn_values
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.moments import Sample
 from dagmodels.results.refitting import Limits, Refitted, Target, responses
@@ -99,9 +99,10 @@ class MomentsRefitter:
         ------
         FitError, FloatingPointError, LinAlgError : there is none.
         """
-        return self._solve(with_sample(self.solution.form, sample))
+        return self.solve_form(self.solution.form.with_sample(sample))
 
-    def _solve(self, form: MomentsForm) -> MomentsSolution:
+    def solve_form(self, form: MomentsForm) -> MomentsSolution:
+        """The optimum of the same form with other data; raises as `solve`."""
         began = time.process_time()
         old = self.solution.optimum
         count = 0
@@ -144,7 +145,7 @@ class MomentsRefitter:
 
     def solve_responses(self, y: Any) -> MomentsSolution:
         """The optimum for other responses."""
-        return self._solve(with_values(self.solution.form, self.values(y)))
+        return self.solve_form(self.solution.form.with_values(self.values(y)))
 
     def refit(self, y: Any) -> Refitted:
         """Estimates for other responses."""
@@ -154,7 +155,7 @@ class MomentsRefitter:
 
     def fit(self, y: Any) -> Fit:
         """The whole fit for other responses."""
-        return self.reported(with_values(self.solution.form, self.values(y)))
+        return self.reported(self.solution.form.with_values(self.values(y)))
 
     def reported(self, form: MomentsForm) -> Fit:
         """The whole fit of the same variables with other statistics."""
@@ -164,8 +165,9 @@ class MomentsRefitter:
         for name in self.shapes if form.values.size else ():
             values[name] = self._by_node(form.values)[name]
         problem = replace(problem, values=values)
-        found = self._solve(replace(form, problem=problem))
-        errors = self.again.errors if found.form.values.size else STANDARD  # sums alone have no sandwich
+        found = self.solve_form(replace(form, problem=problem))
+        sandwich = found.form.values.size or not found.at.likelihood  # which sums of likelihoods have not
+        errors = self.again.errors if sandwich else STANDARD
         again = self.again
         fit = report(
             found, again.plan, again.backend, expected=again.expected, errors=errors, influence=again.beside

@@ -27,7 +27,10 @@ _REFUSED = {
     "auto_efa": "exploratory blocks",
     "correlation": "correlation structures",
     "group_w_free": "free group weights",
+    "sampling_weights": "weights of rows",
+    "sampling_weights_normalization": "weights of rows",
 }
+_INSTEAD = {"sampling_weights": "leave it out, and give the model the covariates that the weights depend on"}
 _MOVED = {"group_label": "groups", "ngroups": "groups"}
 
 
@@ -118,7 +121,7 @@ def _made(start: Options, given: Mapping[str, Any]) -> Options:
         if name in _REFUSED:
             if value:
                 message = f"{key} is not read here: there are no {_REFUSED[name]} yet."
-                faults.append(ModelError(message, hint=f"leave {key} out"))
+                faults.append(ModelError(message, hint=_INSTEAD.get(name, f"leave {key} out")))
         elif name not in known or name == "model_type":
             faults.append(_unknown(key, list(known)))
         else:

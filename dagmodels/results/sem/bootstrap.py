@@ -1,4 +1,4 @@
-"""Bootstrap of structural models from sufficient statistics.
+"""Bootstrap of structural models from sufficient statistics, or of rows where the fit is by least squares.
 
 Rows drawn again, units drawn from the fit, or rows turned until the model holds.
 
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError, ModelError, raise_all
 from dagmodels.forms.moment_samples import Rows, rows_of, saturated, simulated
+from dagmodels.forms.square_samples import drawing, power
 from dagmodels.numerics.moments import Sample
-from dagmodels.results.bootstrap import FAILURES, UNIT, Bootstrap, faults_of, numbers
+from dagmodels.results.bootstrap import FAILURES, UNIT, Bootstrap, faults_of, numbers, reason
 from dagmodels.results.sem.refitting import STANDARDIZED, SemRefitter
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-    from dagmodels.forms.moments import MomentsSolution
+    from dagmodels.forms.moments import MomentsForm, MomentsSolution
     from dagmodels.results.sem.fit import SemFit
 
 Floats = NDArray[np.float64]
@@ -118,8 +119,8 @@ class SemBootstrap(Bootstrap):
     def _acceleration(self) -> Floats:
         if self.jackknife is None:
             raise FitError(
-                "'bca' needs the influence of single rows: bootstrap(kind='nonparametric') has it; kind='bc' "
-                "corrects the bias alone"
+                "'bca' needs the influence of single rows on estimates by maximum likelihood: "
+                "bootstrap(kind='nonparametric') of such a fit has it; kind='bc' corrects the bias alone"
             )
         u = self.jackknife()
         u = u - u.mean(axis=0)
@@ -158,12 +159,17 @@ def sem_bootstrap(
         faults.append(
             ModelError("Bollen and Stine's bootstrap needs complete rows", hint="kind='parametric'")
         )
+    elif kind == "bollen.stine" and form.template.thresholds is not None:
+        told = "Bollen and Stine's bootstrap turns rows of numbers, and there are ordered variables"
+        hint = "kind='parametric' draws from the model too; test='scaled.shifted' needs no draws"
+        faults.append(ModelError(told, hint=hint))
     raise_all(faults, "the bootstrap")
     names, estimates = _names(fit, statistic)
     units = [range(first, min(first + UNIT, draws)) for first in range(0, draws, UNIT)]
     work = partial(_unit, fit, int(seed), statistic, kind, estimates.size)
     done = list(map(work, units) if executor is None else executor.map(work, units))
-    rows = kind == "nonparametric" and not callable(statistic)
+    known = fit.solution.at.likelihood  # whose rows have scores
+    rows = kind == "nonparametric" and known and not callable(statistic)
     return SemBootstrap(
         names,
         estimates,
@@ -190,34 +196,39 @@ def _unit(
     fit: SemFit, seed: int, statistic: Statistic, kind: str, size: int, at: range
 ) -> tuple[Floats, Floats, list[tuple[int, str]], list[int]]:
     """Some of the draws, by number; the same wherever it runs."""
-    refitter, draw = SemRefitter(fit), _sampler(fit, kind)
+    refitter, draw = SemRefitter(fit), _drawing(fit, kind)
     values, chisq = np.full((len(at), size), np.nan), np.full(len(at), np.nan)
     failures: list[tuple[int, str]] = []
     improper: list[int] = []
     for row, number in enumerate(at):
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
         try:
-            sample = draw(rng)
-            if sample.complete:
-                free = saturated(sample)
-            found = refitter.solve(sample)
+            form = draw(rng)
+            free = _unrestricted(fit, form.sample)
+            found = refitter.solve_form(form)
             if not found.converged:
                 failures.append((number, found.message))
                 continue
-            values[row] = _value(refitter, found, sample, statistic)
-            if sample.complete:
-                chisq[row] = found.at.moments.value - free
+            values[row] = _value(refitter, found, form, statistic)
+            chisq[row] = (found.at.moments.value if found.at.likelihood else found.at.deviance) - free
         except FAILURES as error:
-            failures.append((number, f"{type(error).__name__}: {error}"))
+            failures.append((number, reason(error)))
             continue
         if not admissible(found):
             improper.append(number)
     return values, chisq, failures, improper
 
 
-def _value(refitter: SemRefitter, found: MomentsSolution, sample: Sample, statistic: Statistic) -> Floats:
+def _unrestricted(fit: SemFit, sample: Sample) -> float:
+    """What the criterion is for free moments, so that the rest is the test statistic; nan where unknown."""
+    if not fit.solution.at.likelihood:
+        return 0.0
+    return saturated(sample) if sample.complete else np.nan
+
+
+def _value(refitter: SemRefitter, found: MomentsSolution, form: MomentsForm, statistic: Statistic) -> Floats:
     if callable(statistic):
-        return numbers(refitter.with_sample(sample), cast(Any, statistic))[1]
+        return numbers(refitter.with_form(form), cast(Any, statistic))[1]
     return refitter.rows(found, statistic or "estimate")
 
 
@@ -228,6 +239,13 @@ def admissible(solution: MomentsSolution) -> bool:
         return False
     least = np.linalg.eigvalsh(p)[:, 0]
     return bool((least >= -1e-8 * np.abs(p).max(axis=(1, 2))).all())
+
+
+def _drawing(fit: SemFit, kind: str) -> Callable[[np.random.Generator], MomentsForm]:
+    if not fit.solution.at.likelihood:
+        return drawing(fit.solution, kind)
+    form, sample = fit.solution.form, _sampler(fit, kind)
+    return lambda rng: form.with_sample(sample(rng))
 
 
 def _sampler(fit: SemFit, kind: str) -> Callable[[np.random.Generator], Sample]:
@@ -248,7 +266,7 @@ def _turn(solution: MomentsSolution, rows: Rows) -> Callable[[Sample], Sample]:
     form, moments = solution.form, solution.at.moments
     o, sample = form.structure.observed, form.sample
     maps = [
-        _root(moments.covariance[g][np.ix_(o, o)], 0.5) @ _root(sample.cov[g], -0.5)
+        power(moments.covariance[g][np.ix_(o, o)], 0.5) @ power(sample.cov[g], -0.5)
         for g in range(form.structure.groups)
     ]
     centre = rows.centre
@@ -262,12 +280,6 @@ def _turn(solution: MomentsSolution, rows: Rows) -> Callable[[Sample], Sample]:
         return Sample(drawn.group, drawn.n, drawn.mask, np.stack(mean), np.stack(cov))
 
     return turn
-
-
-def _root(matrix: Floats, power: float) -> Floats:
-    """A power of a symmetric positive definite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * values**power) @ vectors.T
 
 
 def _influence(fit: SemFit, statistic: Statistic) -> Floats:

@@ -92,7 +92,7 @@ def choose(
         name = "WLSMV" if ordered else "ML"
     if name not in ESTIMATORS:
         faults.append(_unknown("estimator", estimator, tuple(ESTIMATORS)))
-        name = "ML"
+        name = "WLSMV" if ordered else "ML"
     errors, tested = ESTIMATORS[name]
     if ordered and name in ("ULS", "DWLS"):
         errors = "robust.sem"
@@ -173,7 +173,9 @@ def _square_conflicts(
         return found
     if missing == "fiml":
         told = f"estimator='{name}' takes complete rows"
-        found.append(ModelError(told, hint="missing='listwise', or estimator='MLR' for full information"))
+        numbers = "leave ordered= out and take estimator='MLR', which treats variables as numbers"
+        other = numbers if ordered else "estimator='MLR' for full information"
+        found.append(ModelError(told, hint=f"missing='listwise', or {other}"))
     if cluster:
         told = f"cluster= goes with maximum likelihood, not estimator='{name}'"
         found.append(ModelError(told, hint="estimator='MLR', which treats variables as numbers"))
@@ -194,7 +196,7 @@ def _square_conflicts(
 
 def _conflicts(name: str, se: str, test: str, cluster: str | None, missing: str) -> list[ModelError]:
     found: list[ModelError] = []
-    if missing == "fiml" and (se == "robust.sem" or test in BY_MOMENTS):
+    if missing == "fiml" and name not in WEIGHTINGS and (se == "robust.sem" or test in BY_MOMENTS):
         told = f"estimator '{name}' with se='{se}' and test='{test}' needs complete data"
         found.append(ModelError(told, hint="estimator='MLR' takes missing='fiml'; or missing='listwise'"))
     if cluster and (se not in ("robust.cluster", "standard") or test in BY_MOMENTS):

@@ -207,14 +207,18 @@ class SemFit(Fit):
 
         new : rows; only `given` is needed of them. None for the rows fitted.
         given : names; None for the variables that nothing is said about (lavaan's "ov.x").
-        outcomes : names; None for all other observed variables.
+        outcomes : names; None for all other observed variables. Of ordered ones, means of latent responses.
         """
         from dagmodels.results.sem.scores import responses
 
         return responses(self, new, outcomes, given)
 
     def fitted(self) -> dict[str, Any]:
-        """Moments that the model implies: `cov`, and `mean` where it has means; by group of several."""
+        """Moments that the model implies: `cov`, and `mean` where it has means; by group of several.
+
+        Of ordered variables thresholds `th`, and correlations of latent responses in `cov`; where there are
+        covariates all given them, as `res_cov`, `res_th`, `res_int` and `res_slopes`.
+        """
         from dagmodels.results.sem.residuals import implied
 
         return implied(self)
@@ -274,7 +278,7 @@ class SemFit(Fit):
         *,
         kind: str = "nonparametric",
     ) -> SemBootstrap:
-        """Bootstrap of the table's rows, from sufficient statistics alone.
+        """Bootstrap of the table's rows, from sufficient statistics alone where the fit is by likelihood.
 
         Parameters
         ----------
@@ -282,8 +286,9 @@ class SemFit(Fit):
         statistic : None for estimates (defined ones too), "std_lv" or "std_all" for standardised ones, or a
             function from a fit to a number, numbers or a dict of them, which takes whole fits.
         executor : any of `concurrent.futures`.
-        kind : "nonparametric" (rows drawn again within groups), "parametric" (units drawn from the fit), or
-            "bollen.stine" (rows turned so that the model holds, for the test: `pvalue`).
+        kind : "nonparametric" (rows drawn again within groups), "parametric" (units drawn from the fit; an
+            ordered variable is a Normal latent response, cut at its thresholds), or "bollen.stine" (rows
+            of numbers turned so that the model holds, for the test: `pvalue`).
 
         Refits that fail, and draws that are not admissible, are counted and told.
         """
@@ -417,17 +422,20 @@ def table_columns(
     se[[i for i, r in enumerate(rows) if not r.free]] = 0.0  # what the model leaves is no estimate
     raw = {name: i for i, name in enumerate(inner.estimate_columns["name"])}
     for i, r in enumerate(rows):
-        if r.op == ":=":
+        if r.op == ":=" and r.node in raw:  # a constant is no estimate, see below
             place = raw[r.node]
             value[i] = inner.estimate_columns["estimate"][place]
             se[i] = inner.estimate_columns["se"][place]
+    definitions = Definitions(naming, inner.graph)
+    for place, number in zip(definitions.rows, definitions.at(value).tolist(), strict=True):
+        if rows[place].node not in raw:
+            value[place], se[place] = number, 0.0
     with np.errstate(all="ignore"):
         z = np.where(se > 0, value / se, np.nan)
     lower, upper = wald(value, se)
     std_lv, _ = standardized(inner.moments, at, latent_only=True)  # type: ignore[arg-type]
     std_all, _ = standardized(inner.moments, at, latent_only=False)  # type: ignore[arg-type]
-    if any(r.op == ":=" for r in rows):
-        definitions = Definitions(naming, inner.graph)
+    if definitions.rows:
         for column in (std_lv, std_all):
             column[definitions.rows] = definitions.at(column)
     return {

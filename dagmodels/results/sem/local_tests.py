@@ -31,8 +31,9 @@ ZERO = 1e-8
 def local_tests(fit: SemFit) -> DataFrame:
     """kind ("independence" or "tetrad"), test, group, estimate, se, z, pvalue, holm; the least likely first.
 
-    Independences of observed variables given others are read from the moments that the model implies at a
-    random point of its parameters, so that those that latent variables bring with them are seen too.
+    Of numbers. Independences of observed variables given others are read from the moments that the model
+    implies at a random point of its parameters, so that those that latent variables bring with them are seen
+    too.
     """
     from pandas import DataFrame
     from scipy.special import ndtr
@@ -40,6 +41,11 @@ def local_tests(fit: SemFit) -> DataFrame:
     form = fit.solution.form
     if not form.sample.complete:
         raise FitError("local tests need complete rows; fit with missing='listwise'")
+    if form.template.thresholds is not None:
+        raise FitError(
+            "local tests take the sampling law of numbers, and there are ordered variables; "
+            "residuals('standardized') and modindices() tell where the model fails"
+        )
     sigma = generic_covariances(fit)
     names = [form.variables[v][0] for v in form.structure.observed]
     given = form.template.given

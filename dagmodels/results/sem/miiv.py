@@ -35,6 +35,11 @@ def miiv(fit: SemFit) -> DataFrame:
     form = fit.solution.form
     if not form.sample.complete:
         raise FitError("two-stage least squares needs complete rows; fit with missing='listwise'")
+    if form.template.thresholds is not None:
+        raise FitError(
+            "two-stage least squares takes numbers, and there are ordered variables; "
+            "fit without ordered= to treat them as numbers, or see modindices()"
+        )
     rows = []
     names = [form.variables[v][0] for v in form.structure.observed]
     for g, label in enumerate(fit.naming.groups):
@@ -46,7 +51,7 @@ def miiv(fit: SemFit) -> DataFrame:
     table = DataFrame(rows, columns=[
         "lhs", "op", "rhs", "group", "estimate", "se", "ml", "sargan", "sargan_df", "sargan_p", "instruments",
     ])  # fmt: skip
-    z = table["estimate"] / table["se"]
+    z = table["estimate"].astype(float) / table["se"].astype(float)
     table.insert(6, "z", z)
     table.insert(7, "pvalue", 2 * ndtr(-np.abs(z)))
     return table

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
-from dagmodels.forms.moment_samples import with_sample
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.results.refitting import Refitted, Refitter
 from dagmodels.results.sem.definitions import Definitions
@@ -42,6 +41,8 @@ class Inner(Refitter, Protocol):
 
     def solve(self, sample: Sample) -> MomentsSolution: ...
 
+    def solve_form(self, form: MomentsForm) -> MomentsSolution: ...
+
     def solve_responses(self, y: Any) -> MomentsSolution: ...
 
     def reported(self, form: MomentsForm) -> Fit: ...
@@ -57,7 +58,9 @@ class SemRefitter:
         self.inner = cast(Inner, fit.inner.again.refitter(fit.simulator))
         rows = fit.naming.rows
         place = {name: i for i, name in enumerate(self.inner.names)}
-        self._defined = np.array([i for i, r in enumerate(rows) if r.op == ":="], dtype=np.int64)
+        defined = [i for i, r in enumerate(rows) if r.op == ":="]
+        self._defined = np.array([i for i in defined if rows[i].node in place], dtype=np.int64)
+        self._constant = np.array([i for i in defined if rows[i].node not in place], dtype=np.int64)
         self._sources = np.array([place[rows[i].node] for i in self._defined], dtype=np.int64)
         self._definitions = Definitions(fit.naming, fit.graph)
 
@@ -70,15 +73,21 @@ class SemRefitter:
         """The optimum for other statistics of the same variables."""
         return self.inner.solve(sample)
 
+    def solve_form(self, form: MomentsForm) -> MomentsSolution:
+        """The optimum of the same form with other data."""
+        return self.inner.solve_form(form)
+
     def rows(self, solution: MomentsSolution, what: str = "estimate") -> Floats:
         """The table's column `what` ("estimate", "std_lv" or "std_all") at a solution of this model."""
         at = moved(self.of.at, solution)
         if what in STANDARDIZED:
             value = standardized(solution, at, latent_only=what == "std_lv")[0]
-            if self._defined.size:
-                value[self._defined] = self._definitions.at(value)
+            if self._definitions.rows:
+                value[self._definitions.rows] = self._definitions.at(value)
             return value
         value = at.value.copy()
+        if self._constant.size:
+            value[self._constant] = np.asarray(self.of.estimate_columns["estimate"])[self._constant]
         if self._defined.size:
             value[self._defined] = self.inner.layout.values(solution.at.x)[self._sources]
         return value
@@ -91,7 +100,11 @@ class SemRefitter:
 
     def with_sample(self, sample: Sample) -> SemFit:
         """The whole fit for other statistics."""
-        return self.named(self.inner.reported(with_sample(self.of.solution.form, sample)))
+        return self.with_form(self.of.solution.form.with_sample(sample))
+
+    def with_form(self, form: MomentsForm) -> SemFit:
+        """The whole fit of the same form with other data."""
+        return self.named(self.inner.reported(form))
 
     def refit(self, y: Any) -> Refitted:
         """Estimates for other responses in the same rows."""

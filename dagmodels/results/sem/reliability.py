@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dagmodels.results.sem.ordered_reliability import ordered_reliability, refuse
 from dagmodels.results.sem.positions import variable_numbers
 from dagmodels.results.sem.written import matrices
 
@@ -27,7 +28,7 @@ def reliability(fit: SemFit) -> DataFrame:
     """One row a latent variable with several observed indicators (and group).
 
     Columns: alpha, omega, omega2, omega3, ave. ave is nan where an indicator loads on other latent variables
-    too.
+    too. Of ordered items see `ordered_reliability`.
     """
     from pandas import DataFrame
 
@@ -43,6 +44,10 @@ def reliability(fit: SemFit) -> DataFrame:
         for f, name in enumerate(naming.latent):
             at = np.flatnonzero(loadings[:, f])
             if at.size < 2:
+                continue
+            if refuse(fit, name, at):
+                numbers = ordered_reliability(fit, g, int(latent[f]), at, loadings[at, f])
+                found.append({"group": label, "factor": name, **numbers})
                 continue
             k, v = loadings[at, f], sigma[latent[f], latent[f]]
             block = np.ix_(at, at)

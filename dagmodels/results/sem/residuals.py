@@ -5,7 +5,7 @@ implied moments, their weight A (expected information of free moments at the imp
 covariance G of the data's moments, residuals have the covariance (I - E A) G (I - A E), E = D (D'A D)^-1 D'.
 Groups that share estimates share their sampling error too: E A G A E sums over all groups' data.
 Only the diagonal is needed, and low-rank products give it: no matrix is as large as covariances squared.
-With missing values see `incomplete_residuals`.
+With missing values see `incomplete_residuals`, of least squares `square_residuals`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ LEAST = 1e-9  # share of a moment's variance that its residual has at least, whe
 
 
 def implied(fit: SemFit) -> dict[str, Any]:
-    """Covariances and means that the model implies."""
+    """Covariances and means that the model implies; thresholds and correlations of ordered variables."""
+    if fit.solution.form.template.thresholds is not None:
+        from dagmodels.results.sem.square_residuals import ordered_implied
+
+        return ordered_implied(fit)
     return _shown(fit, [_implied(fit, g) for g in range(len(fit.naming.groups))])
 
 
@@ -41,6 +45,10 @@ def residuals(fit: SemFit, type: str) -> dict[str, Any]:
     kind = type.replace(".", "_")
     if kind not in TYPES:
         raise FitError(f"type={type!r} is none of {', '.join(map(repr, TYPES))}")
+    if fit.solution.form.template.thresholds is not None:
+        from dagmodels.results.sem.square_residuals import ordered_residuals
+
+        return ordered_residuals(fit, kind)
     parts = []
     for g in range(len(fit.naming.groups)):
         (sigma, mu), (s, m) = _implied(fit, g), _data(fit, g)
@@ -53,11 +61,11 @@ def residuals(fit: SemFit, type: str) -> dict[str, Any]:
             parts.append((s - sigma, m - mu))
     if kind in ("normalized", "standardized"):
         variances = _variances(fit, kind == "normalized")
-        parts = [tuple(map(_divided, p, v)) for p, v in zip(parts, variances, strict=True)]
+        parts = [tuple(map(divided, p, v)) for p, v in zip(parts, variances, strict=True)]
     return _shown(fit, parts)
 
 
-def _divided(residual: Floats, variance: Floats) -> Floats:
+def divided(residual: Floats, variance: Floats) -> Floats:
     """By the standard error; what is no residual stays as it is, and nan where the error is none."""
     none = np.abs(residual) < SMALL
     with np.errstate(all="ignore"):
@@ -98,14 +106,22 @@ def _shown(fit: SemFit, parts: list[Any]) -> dict[str, Any]:
         if fit.naming.meanstructure:
             shown["mean"] = Series(mean, index=names)
         found.append(shown)
+    return by_group(fit, found)
+
+
+def by_group(fit: SemFit, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """One group's as it is; those of several by label."""
     return found[0] if len(found) == 1 else dict(zip(fit.naming.groups, found, strict=True))
 
 
 def _variances(fit: SemFit, plain: bool) -> list[tuple[Floats, Floats]]:
     """Sampling variances of the data's covariances and means, or of the residuals, by group."""
     form, at = fit.solution.form, fit.solution.at
-    if not form.sample.complete:
-        from dagmodels.results.sem.incomplete_residuals import variances
+    if not (form.sample.complete and at.likelihood):
+        if at.likelihood:
+            from dagmodels.results.sem.incomplete_residuals import variances
+        else:
+            from dagmodels.results.sem.square_residuals import matrices as variances
 
         found = variances(fit, plain)
         place = _places(fit)

@@ -125,9 +125,8 @@ def _header(fit: SemFit) -> Iterator[str]:
         yield _entry("Number of observations", str(fit.n_observations))
     else:
         yield "  Number of observations per group:"
-        sample = fit.solution.form.sample
-        for g, label in enumerate(groups):
-            yield _entry(f"  {label}", str(int(sample.n[sample.group == g].sum())))
+        for label, n in _rows_of_groups(fit):
+            yield _entry(f"  {label}", str(n))
     if fit.naming.levels:
         yield _entry(f"Number of clusters [{fit.naming.choice.cluster}]", f"{fit.measures['nclusters']:.0f}")
     if not fit.solution.form.sample.complete:
@@ -143,8 +142,25 @@ def _test(fit: SemFit) -> Iterator[str]:
     if fit.scaled is not None:
         yield _two("Scaling correction factor", "", _number(m["chisq_scaling_factor"]))
         if fit.scaled.test == "scaled.shifted":
-            yield _two("Shift parameter", "", _number(fit.scaled.of_model(fit.comparison).shift))
+            yield from _shift(fit)
         yield f"    {LABELS[fit.scaled.test]}"
+
+
+def _shift(fit: SemFit) -> Iterator[str]:
+    """The shift, and of several groups the part of each, in proportion to its rows."""
+    assert fit.scaled is not None
+    shift, groups = fit.scaled.of_model(fit.comparison).shift, fit.naming.groups
+    yield _two("Shift parameter", "", _number(shift))
+    if len(groups) > 1:
+        rows = [float(n) for _, n in _rows_of_groups(fit)]
+        for label, n in zip(groups, rows, strict=True):
+            yield _two(f"  for group [{label}]", "", _number(shift * n / sum(rows)))
+
+
+def _rows_of_groups(fit: SemFit) -> Iterator[tuple[str, int]]:
+    sample = fit.solution.form.sample
+    for g, label in enumerate(fit.naming.groups):
+        yield label, int(sample.n[sample.group == g].sum())
 
 
 def _measure(fit: SemFit, label: str, key: str) -> str:
@@ -165,6 +181,11 @@ def _robust_lines(m: Mapping[str, float], title: str) -> Iterator[str]:
             yield _two(label, "", _number(m[key]))
 
 
+def _ordered(fit: SemFit) -> set[str]:
+    """Names of variables that have thresholds."""
+    return {r.lhs for r in fit.naming.rows if r.op == "|"}
+
+
 def _errors(fit: SemFit) -> Iterator[str]:
     if fit.resampled is not None:
         asked, failed = len(fit.resampled.draws), len(fit.resampled.failures)
@@ -172,6 +193,8 @@ def _errors(fit: SemFit) -> Iterator[str]:
         yield _entry("Number of requested bootstrap draws", str(asked))
         yield _entry("Number of successful bootstrap draws", str(asked - failed))
         return
+    if _ordered(fit):
+        yield _entry("Parameterization", "Delta" if fit.naming.delta else "Theta")
     choice = fit.naming.choice
     words = {"standard": "Standard", "robust.huber.white": "Sandwich"}
     yield _entry("Standard errors", words.get(choice.se, choice.se.capitalize()))
@@ -196,12 +219,16 @@ def _number(value: float, whole: bool = False) -> str:
 
 def _group(fit: SemFit, g: int, level: int, standardized: bool) -> Iterator[str]:
     rows = fit.naming.rows
+    ordered = _ordered(fit)  # whose latent responses have no intercepts of their own, unless these are free
     for title, op in KINDS:
         chosen = [
             i for i, r in enumerate(rows)
             if r.group == g and r.level == level and r.op == op and not r.exogenous
             and (op != "~~" or (r.lhs == r.rhs) == (title == "Variances"))
+            and (op != "~1" or r.free or r.value or r.lhs not in ordered)
         ]  # fmt: skip
+        if ordered and op == "~1" and not any(rows[i].free or rows[i].value for i in chosen):
+            continue
         yield from _rows(fit, title, chosen, standardized)
 
 

@@ -31,6 +31,8 @@ def beside_field(solution: MomentsSolution) -> Solution:
     FitError : a graph without a field form; a fit of statistics without rows; another optimum.
     """
     form = solution.form
+    if not solution.at.likelihood:
+        raise FitError("leverages are those of a likelihood: a fit by least squares has none; fit by ML")
     if not form.values.size:
         raise FitError(
             "this fit was made from a covariance matrix: its rows, and their influence, are unknown"
