@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 STEP = 1e-5  # of differences of exact first derivatives, in units of a coordinate
+POINTS = ((0.3, 0.7), (-0.7, -0.3), (1.0, 3.0), (-3.0, -1.0), (5.0, 50.0))  # ranges to see dependences in
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,17 +109,19 @@ class Template:
     def bending(self) -> Ints:
         """Coordinates in which entries, or the prior, may have second derivatives.
 
-        Those that entries hang on which are no plain coordinates, seen at a random point, where no derivative
-        vanishes by chance.
+        Those that entries hang on which are no plain coordinates, seen at random points, where no derivative
+        vanishes by chance; several, because functions may have pieces.
         """
         if self.prior_places.size:
             return np.arange(self.x_places.size)
-        w = self.tape.initial.copy()
-        w[self.x_places] = np.random.default_rng(1).uniform(0.3, 0.7, self.x_places.size)
+        rng, seen = np.random.default_rng(1), np.zeros(self.x_places.size, dtype=bool)
         with np.errstate(all="ignore"):
-            self.tape.forward(w)
-            slopes = self.place_slopes(w, self.indirect[0])
-        return np.flatnonzero((slopes != 0).any(axis=0))
+            for low, high in POINTS:
+                w = self.tape.initial.copy()
+                w[self.x_places] = rng.uniform(low, high, seen.size)
+                self.tape.forward(w)
+                seen |= (self.place_slopes(w, self.indirect[0]) != 0).any(axis=0)
+        return np.flatnonzero(seen)
 
     @cached_property
     def constant_jacobian(self) -> Floats:

@@ -168,6 +168,13 @@ def test_what_is_not_there_says_what_is(thirds, options, told):
     assert len(caught.value.exceptions) == 1
 
 
+def test_other_estimators_are_no_other_data(pupils):
+    fits = dm.cfa(FACTORS, pupils, estimator="GLS"), dm.cfa(FACTORS, pupils, orthogonal=True)
+    with pytest.raises(ModelErrors) as caught:
+        dm.anova(*fits)
+    assert [e.message for e in caught.value.exceptions] == ["fit 2 has another estimator than the first one"]
+
+
 # -- the summary
 
 

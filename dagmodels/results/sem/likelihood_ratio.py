@@ -75,7 +75,7 @@ def refuse_unlike(fits: Sequence[SemFit]) -> None:
         elif fit.n_observations != first.n_observations:
             told = f"fit {place} has {fit.n_observations} rows, the first one {first.n_observations}"
             errors.append(ModelError(told, hint="fit all models to the same rows"))
-        elif not _same_data(first, fit):
+        elif fit.naming.choice.weighting == first.naming.choice.weighting and not _same_data(first, fit):
             told = f"the data of fit {place} are not those of the first one"
             errors.append(ModelError(told, hint="fit all models to the same rows and groups"))
         elif set(fit.naming.exogenous) != set(first.naming.exogenous) and _given(fit) != _given(first):
