@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed and compile; all of them when none
-is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed and compile; all of them
+when none is named.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import sys
 
 from benchmarks.common import ONE_THREAD, table
 
-PARTS = ("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "compile")
+PARTS = (
+    *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed"),
+    "compile",
+)
 
 
 def main(names: list[str]) -> int:
@@ -21,7 +24,7 @@ def main(names: list[str]) -> int:
         print(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     os.environ.update(ONE_THREAD)  # before numpy is imported
-    from benchmarks import calls, crossed, fits, graphs, mixed, processes, scale, structural
+    from benchmarks import calls, collapsed, crossed, fits, graphs, mixed, processes, scale, structural
 
     runs = dict(
         zip(
@@ -35,6 +38,7 @@ def main(names: list[str]) -> int:
                 scale.rows,
                 crossed.rows,
                 mixed.rows,
+                collapsed.rows,
                 processes.compile_rows,
             ),
             strict=True,

@@ -46,10 +46,10 @@ def evaluator(frame: pd.DataFrame) -> tuple[Evaluator, np.ndarray]:
     """The criterion of the model bound to a frame, and a point away from the optimum."""
     import dagmodels as dm
     from dagmodels.analysis.roles import roles
-    from dagmodels.backends.laplace.start import starting_point
     from dagmodels.bind.bind import bind
     from dagmodels.forms.build_field import build_field
     from dagmodels.forms.field import Evaluator
+    from dagmodels.forms.start import starting_point
 
     problem = bind(dm.read(TEXT).dag, frame)
     field = build_field(problem, roles(problem.graph, problem))

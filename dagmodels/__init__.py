@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
     from dagmodels.mixed import anova, glmer, lmer
+    from dagmodels.results.draws.elpd import loo_compare
+    from dagmodels.simulate.calibration import calibration
     from dagmodels.structural import cfa, get_cov, growth, invariance, lavaan, sem
 
 __version__ = "0.1.0"
@@ -47,8 +49,10 @@ _HOMES = {
     "unequal": "dagmodels.graph.expression",
     "functions": "dagmodels.graph.functions:tree",
     "anova": "dagmodels.mixed",
+    "loo_compare": "dagmodels.results.draws.elpd",
     "glmer": "dagmodels.mixed",
     "lmer": "dagmodels.mixed",
+    "calibration": "dagmodels.simulate.calibration",
     "cfa": "dagmodels.structural",
     "get_cov": "dagmodels.structural",
     "growth": "dagmodels.structural",
@@ -67,6 +71,7 @@ __all__ = [
     "ModelErrors",
     "PluginWarning",
     "anova",
+    "calibration",
     "cfa",
     "equal",
     "functions",
@@ -76,6 +81,7 @@ __all__ = [
     "invariance",
     "lavaan",
     "lmer",
+    "loo_compare",
     "read",
     "sem",
     "unequal",

@@ -118,7 +118,7 @@ class BugsModel(Graph):
         if data is not None or inits is not None:
             other = self.with_data(data, inits)
             return other.fit_quietly(None, method, seed, check, **options)
-        if self.inits and method == "gibbs":
+        if self.inits and (method == "gibbs" or self.plan(None, method, **options).backend == "gibbs"):
             first, *others = self.inits
             options["inits"] = [first, *others] if others else first
         return super().fit_quietly(self.data_or_file(), method, seed, check, **options)

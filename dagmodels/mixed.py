@@ -284,7 +284,7 @@ class MixedModel(Graph):
 
         reading = self.reading if data is None else self.reading.of_data(data)
         inner = super().fit_quietly(reading.bound, method, seed, check, **options)
-        if self.dag is not self.reading.dag or inner.draws is not None:
+        if self.dag is not self.reading.dag or inner.sampled is not None:
             return inner
         return mixed_fit(inner, reading.naming, reading.rows, reading)
 

@@ -39,6 +39,8 @@ class Verdict:
     because : sentences that name nodes: why, or why not.
     method : what it would do, in a few words, such as "exact marginal likelihood (REML)".
     cost : guess of the CPU seconds, None when unknown.
+    by_name : it would answer another question than the graph asks (draws where nothing has a prior), and so
+        only where `method=` names it.
     """
 
     backend: str
@@ -49,6 +51,7 @@ class Verdict:
     cost: float | None = None
     roles: tuple[Role, ...] = ()
     rewrites: tuple[Rewrite, ...] = ()
+    by_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ ROLE_WORDS = {
     "integrated": "integrated out",
     "profiled": "profiled (solved for, not counted)",
     "outer": "maximised",
+    "sampled": "drawn",
 }
 
 
@@ -61,7 +62,8 @@ def _answer(verdict: Verdict) -> str:
         kind = "exactly" if verdict.exact else "approximately"
         doing = f" by {verdict.method}" if verdict.method else ""
         taking = f" in about {_seconds(verdict.cost)}" if verdict.cost is not None else ""
-        could = f"  '{verdict.backend}' could fit it {kind}{doing}{taking}"
+        asked = f" where method='{verdict.backend}' asks for it" if verdict.by_name else ""
+        could = f"  '{verdict.backend}' could fit it {kind}{doing}{taking}{asked}"
         return could + (f": {reasons}" if reasons else "")
     return f"  '{verdict.backend}' cannot" + (f": {reasons}" if reasons else " (it gives no reason)")
 

@@ -61,7 +61,7 @@ def _judge(backend: Backend, facts: Facts) -> Verdict:
 
 
 def _automatic(rule: Rule, verdicts: tuple[Verdict, ...]) -> Plan:
-    willing = {v.backend: v for v in verdicts if v.accepts}
+    willing = {v.backend: v for v in verdicts if v.accepts and not v.by_name}
     for name in rule.prefers:
         if name in willing:
             missing = list(rule.prefers[: rule.prefers.index(name)])

@@ -13,7 +13,7 @@ from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import FitError
 from dagmodels.forms import coordinates as co
 from dagmodels.forms.cells import cells
-from dagmodels.forms.collapse import Collapsed, collapse, shapes
+from dagmodels.forms.collapse import ClosedIntegral, collapse, shapes
 from dagmodels.forms.field import Conditional, Curved, Field, Leaf
 from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.jets import Jets
@@ -135,7 +135,7 @@ class FieldBuilder:
         self.expanded: list[Expanded] = []
         self.linear: list[tuple[Ints, Floats]] = []
         self.prior: list[tuple[Ints, Floats]] = []
-        self.collapsed: list[Collapsed] = []
+        self.collapsed: list[ClosedIntegral] = []
         self.constant = 0.0
         self.vectors = vectors(problem)
         self.vector_of = vector_nodes(self.vectors)
@@ -333,7 +333,7 @@ class FieldBuilder:
                 done.add(id(vector))
                 self._vector_leaf(vector)
 
-    def _collapse(self, found: Collapsed) -> None:
+    def _collapse(self, found: ClosedIntegral) -> None:
         """A latent's closed integral joins the criterion; its conditional law keeps a place."""
         self.collapsed.append(found)
         for part in (found.log_marginal, *found.constants):
@@ -346,10 +346,12 @@ class FieldBuilder:
         for part in (*found.prior, *found.sums):
             self.recorder.start(part)
 
-    def _conditional(self, found: Collapsed) -> Conditional:
+    def _conditional(self, found: ClosedIntegral) -> Conditional:
+        size = self.recorder.length(found.sums[0])
+
         def places(register: int) -> Ints:
             start, length = self.recorder.start(register), self.recorder.length(register)
-            return start + np.arange(length)
+            return start + (np.zeros(size, np.int64) if length == 1 else np.arange(length))
 
         prior, sums = (tuple(places(r) for r in pair) for pair in (found.prior, found.sums))
         return Conditional(found.pair, prior, sums)  # type: ignore[arg-type]

@@ -34,11 +34,11 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Collapsed:
+class ClosedIntegral:
     """A latent that was integrated out.
 
     pair : the latent, its law and its children.
-    prior, sums : registers of the kernel's parameters and of A and B, one entry an element.
+    prior, sums : registers of the kernel's parameters (one entry an element, or one for all) and of A and B.
     log_marginal : register of the log integral by element. constants : registers of what is left, by row.
     rows : each child with the number of its given cells and the size of its values.
     """
@@ -64,7 +64,7 @@ def _laws(dag: Dag, name: str) -> list[Distribution]:
     return [s.distribution for s in dag.nodes[name].statements if isinstance(s, Stochastic)]
 
 
-def collapse(lowering: Lowering, functions: Functions, pair: Conjugate) -> Collapsed:
+def collapse(lowering: Lowering, functions: Functions, pair: Conjugate) -> ClosedIntegral:
     """Record the integral over a latent."""
     return _Collapse(lowering, functions, pair).collapsed()
 
@@ -81,7 +81,7 @@ class _Collapse:
         self.pair = pair
         self.size = int(np.prod(self.problem.shape(pair.name), dtype=np.int64))
 
-    def collapsed(self) -> Collapsed:
+    def collapsed(self) -> ClosedIntegral:
         """See `collapse`."""
         prior = self._prior()
         a, b = self.recorder.constant(np.zeros(self.size)), self.recorder.constant(np.zeros(self.size))
@@ -104,12 +104,13 @@ class _Collapse:
         jets = (self._jet(r) for r in (*prior, a, b))
         marginal = self.jets.jet(self.pair.kernel.log_marginal(self.jets, *jets))
         register = self._long(marginal, self.size)
-        return Collapsed(self.pair, prior, (a, b), register, tuple(constants), tuple(rows))
+        return ClosedIntegral(self.pair, prior, (a, b), register, tuple(constants), tuple(rows))
 
     def _prior(self) -> tuple[int, int]:
-        """The kernel's parameters, one an element."""
+        """The kernel's parameters, one an element or one for all: functions of them alone are done once."""
         parts: Sequence[list[tuple[int, Ints]]] = ([], [])
-        for share in cells(self.problem, self.pair.name):
+        shares = cells(self.problem, self.pair.name)
+        for share in shares:
             assert isinstance(share.statement, Stochastic)
             law = share.statement.distribution
 
@@ -120,7 +121,9 @@ class _Collapse:
             values = canonical(law, argument, self.jets)  # type: ignore[arg-type]
             found = self.pair.law.parameters(self.jets, *values)
             for part, x in zip(parts, found, strict=True):
-                part.append((self._long(self.jets.jet(x), share.places.size), share.places))
+                value = self.jets.jet(x)
+                register = value.value.register if len(shares) == 1 else self._long(value, share.places.size)
+                part.append((register, share.places))
         alpha, beta = (p[0][0] if len(p) == 1 else self.recorder.assemble(self.size, p) for p in parts)
         return alpha, beta
 
@@ -145,7 +148,7 @@ class _Collapse:
     def _value(self, tree: ex.Expression, rows: Rows) -> Jet:
         value = self.lowering.value(tree, rows)
         register = value.register if value.key is None else self.lowering.full(value, rows)
-        return self.jets.jet(self.functions.traced(register))
+        return self._jet(register)
 
     def _jet(self, register: int) -> Jet:
         return self.jets.jet(self.functions.traced(register))

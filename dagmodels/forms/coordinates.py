@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.bind.problem import Problem
-from dagmodels.distributions import family
+from dagmodels.distributions import WRAPPERS, family
 from dagmodels.forms import vectors
 from dagmodels.forms.cells import cells
-from dagmodels.forms.formulas import Functions
+from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.lower import Lowering, NotLowered
 from dagmodels.forms.outer import Coordinate
 from dagmodels.graph import expression as ex
@@ -169,6 +170,11 @@ def _domain(problem: Problem, name: str) -> tuple[Domain, float | None]:
 
 def _support(d: Distribution) -> Domain:
     """Values that a prior allows, from its family's support."""
+    inner = d.argument("distribution")
+    if d.family == "Truncated" and isinstance(inner, Distribution):
+        return _truncated_support(d, inner)
+    if d.family in WRAPPERS:
+        raise NotLowered(f"a prior {d.family} has no coordinates here yet")
     law = family(d.family)
     kind = law.support.kind
     if kind in ("covariance", "correlation"):
@@ -176,6 +182,15 @@ def _support(d: Distribution) -> Domain:
     if kind not in ("real", "interval"):
         raise NotLowered(f"a prior {d.family} has no coordinates here yet")
     return Domain("interval", _bound(d, law.support.lower, -math.inf), _bound(d, law.support.upper, math.inf))
+
+
+def _truncated_support(d: Distribution, inner: Distribution) -> Domain:
+    """The inner support cut by limits that are plain numbers."""
+    within = _support(inner)
+    if within.kind != "interval":
+        raise NotLowered(f"a prior Truncated({inner.family}) has no coordinates here yet")
+    lower, upper = _number(d.argument("lower"), -math.inf), _number(d.argument("upper"), math.inf)
+    return Domain("interval", max(within.lower, lower), min(within.upper, upper))
 
 
 def _bound(d: Distribution, bound: object, default: float) -> float:
@@ -223,22 +238,41 @@ def log_prior(lowering: Lowering, functions: Functions, name: str) -> list[tuple
         if not isinstance(share.statement, Stochastic):
             continue
         d = share.statement.distribution
-        law = family(d.family)
-        if law.event:
+        law = None if d.family in WRAPPERS else family(d.family)
+        if law is not None and law.event:
             found.append((_matrix_prior(lowering, functions, name, d), 1))
             continue
         rows = share.rows
         at = register if share.whole else lowering.recorder.gather(register, share.places)
 
-        def argument(tree: object, rows: object = rows) -> object:
+        def argument(tree: object, rows: object = rows) -> Traced:
             assert isinstance(tree, ex.Expression)
             v = lowering.value(tree, rows)  # type: ignore[arg-type]
             return functions.traced(v.register if v.key is None else lowering.full(v, rows))  # type: ignore[arg-type]
 
-        density = law.log_density(functions, functions.traced(at), *canonical(d, argument, functions))
+        if law is None:
+            density = _wrapped_density(functions, d, at, argument)
+        else:
+            density = law.log_density(functions, functions.traced(at), *canonical(d, argument, functions))
         length = lowering.recorder.length(density.register)
         found.append((density.register, rows.n if length == 1 and rows.n > 1 else 1))
     return found
+
+
+def _wrapped_density(
+    functions: Functions, d: Distribution, at: int, argument: Callable[[ex.Expression], Any]
+) -> Traced:
+    """The log density of a truncated law, over the namespace that knows its tails."""
+    from dagmodels.forms.jets import Jets
+    from dagmodels.forms.leaf_laws import LawReader
+
+    jets = Jets(functions)
+
+    def refused(tree: ex.Expression) -> Any:
+        raise NotLowered(f"a prior {d.family} with vectors as parameters has no coordinates here yet")
+
+    reader = LawReader(lambda tree: jets.jet(argument(tree)), refused, jets)
+    return reader.log_density(d, jets.jet(functions.traced(at))).value
 
 
 def _matrix_prior(lowering: Lowering, functions: Functions, name: str, d: Distribution) -> int:

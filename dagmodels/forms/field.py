@@ -216,6 +216,11 @@ class Evaluator:
             *(np.zeros(e.H.size), np.zeros(e.T.size), np.zeros(self.w.size), self._result),
         )
 
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What `objective` takes after x: for kernels that call it."""
+        return self._arguments
+
     def _run(self, want: int, x: Floats) -> Criterion:
         self._last = None
         self._objective(want, x, *self._arguments)
@@ -234,6 +239,14 @@ class Evaluator:
             return Criterion(float(self._result[0]), float(self._result[1]))
         self.evaluations += 1
         return self._run(self._value, x)
+
+    def unidentified(self) -> str | None:
+        """The coefficient whose pivot vanished in the elimination that was tried last, if one did."""
+        bad = np.flatnonzero(self.field.unrestricted & ~(self.elimination.p[:-1] > 0))
+        for name, rows in self.field.rows.items():
+            if bad.size and bad[0] in rows:
+                return name
+        return None
 
     def forget(self) -> None:
         """What was evaluated last holds no longer: the field's data or held inputs were changed."""

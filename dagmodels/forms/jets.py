@@ -56,7 +56,7 @@ class Jet:
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Jet:
-        return self.space.add(self, self.space.negative(self.space.jet(other)))
+        return self.space.difference(self, self.space.jet(other))
 
     def __rsub__(self, other: Any) -> Jet:
         return self.space.difference(self.space.jet(other), self)
@@ -182,7 +182,11 @@ class Jets(Tails):
 
     def difference(self, a: Jet, b: Jet) -> Jet:
         """a - b"""
-        return self.add(a, self.negative(b))
+        if a.first or a.second or b.first or b.second or b.negated is not None or self._is(a.value, 1.0):
+            return self.add(a, self.negative(b))
+        if self._is(b.value, 0.0):
+            return a
+        return Jet(self, a.value - b.value, {}, {}, a.lower - b.upper, a.upper - b.lower)
 
     def _complement(self, x: Jet) -> Jet:
         """1 - x, whose logarithm is known where x knows that of its complement."""

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from dagmodels.distributions import Family, family
+from dagmodels.distributions import WRAPPERS, Family, family
 from dagmodels.distributions.censored import censored
 from dagmodels.distributions.mixture import mixture
+from dagmodels.distributions.ordered import ordered
 from dagmodels.distributions.truncated import truncated
 from dagmodels.errors import ModelError
-from dagmodels.forms.jet_tails import Entries
 from dagmodels.forms.jets import Jet, Jets
 from dagmodels.forms.lower import NotLowered
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Distribution
 
 Number = Callable[[ex.Expression], Jet]
-Vector = Callable[[ex.Expression], Entries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,23 @@ class LawReader:
     """Turns a distribution into a family and its parameters.
 
     number, vector : read a scalar and a vector argument, one entry a row. jets : the namespace.
+    matrix : reads a matrix argument, for forms that hold such.
     """
 
     number: Number
-    vector: Vector
+    vector: Callable[[ex.Expression], Any]
     jets: Jets
+    matrix: Callable[[ex.Expression], Any] | None = None
 
     def log_density(self, law: Distribution, x: Jet) -> Jet:
         """The log density at x."""
-        if law.family not in ("Truncated", "Censored", "Mixture"):
+        if law.family not in WRAPPERS:
             law = on_link_scale(law)
             names = tuple(key for key, _ in law.arguments)
-            stated = family(law.family).direct.get(names)
+            found = family(law.family)
+            stated = found.direct.get(names)
             if stated is not None:
-                values = (self._argument(tree, 0) for _, tree in law.arguments)
+                values = (self._argument(tree, _shape(found, key)) for key, tree in law.arguments)
                 return self.jets.jet(stated(self.jets, x, *values))
         found, arguments = self.law(law)
         return self.jets.jet(found.log_density(self.jets, x, *arguments))
@@ -60,6 +63,11 @@ class LawReader:
                     return wrap(base), [*arguments, *limits]
                 except ModelError as error:
                     raise NotLowered(str(error)) from None
+            case "Ordered" if self.matrix is not None:
+                inner = d.argument("distribution")
+                assert isinstance(inner, Distribution)
+                base, arguments = replace(self, number=self.vector).law(inner)
+                return ordered(base), arguments
             case "Mixture":
                 parts = d.argument("components")
                 assert isinstance(parts, tuple)
@@ -74,13 +82,20 @@ class LawReader:
         from dagmodels.forms.coordinates import canonical
 
         found = family(d.family)
-        vectors = {a.name for a in found.parameters if a.shape}
-        own = {id(tree): 1 if key in vectors else 0 for key, tree in d.arguments}
+        own = {id(tree): _shape(found, key) for key, tree in d.arguments}
         return found, canonical(d, lambda tree: self._argument(tree, own[id(tree)]), self.jets)
 
-    def _argument(self, tree: object, shape: int) -> Jet | Entries:
+    def _argument(self, tree: object, shape: int) -> Any:
         assert isinstance(tree, ex.Expression)
+        if shape == 2 and self.matrix is not None:
+            return self.matrix(tree)
         return self.vector(tree) if shape else self.number(tree)
+
+
+def _shape(found: Family, name: str) -> int:
+    """Axes of a parameter, or of the one that an alternative name stands for."""
+    name = found.alternatives[name][0] if name in found.alternatives else name
+    return next((a.shape for a in found.parameters if a.name == name), 0)
 
 
 def on_link_scale(law: Distribution) -> Distribution:

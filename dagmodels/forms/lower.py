@@ -43,12 +43,16 @@ class Lowering:
     problem : graph and data.
     recorder : takes the operations.
     unknown : gives the register of a node that is neither data nor deterministic.
+    moving : a discrete node that is no data may be an index; its codes are then read at every run.
     """
 
-    def __init__(self, problem: Problem, recorder: Recorder, unknown: Callable[[str], int]) -> None:
+    def __init__(
+        self, problem: Problem, recorder: Recorder, unknown: Callable[[str], int], *, moving: bool = False
+    ) -> None:
         self.problem = problem
         self.recorder = recorder
         self._unknown = unknown
+        self._moving = moving
         self._registers: dict[str, int] = {}
         self._open: set[str] = set()  # deterministic nodes being computed
 
@@ -128,6 +132,10 @@ class Lowering:
                 at = self.places(side, rows)
                 codes = self.problem.values[side.name].reshape(-1)[at].astype(np.int64)
                 pair.append(Value(self.recorder.constant(self._position(own, codes)), ROWS))
+            elif isinstance(side, ex.Reference) and (own := self._moving_in(side.name)) is not None:
+                codes = self.value(side, rows)
+                table = self.recorder.constant(rank(self.problem, own).astype(np.float64))
+                pair.append(Value(self.recorder.take(table, codes.register), codes.key))
             else:
                 pair.append(self.value(side, rows))
         return pair
@@ -187,6 +195,32 @@ class Lowering:
             flat = flat * self.problem.plates[plate].size + self._codes(plate, index, rows)
         return flat
 
+    def _moving_in(self, name: str) -> str | None:
+        """The plate that holds the values of a discrete node which is no data, else None."""
+        node = self.problem.graph.nodes.get(name)
+        known = name in self.problem.values and self.problem.observed[name].all()
+        return None if node is None or known or not self._moving else node.values_in
+
+    def moves(self, reference: ex.Reference) -> bool:
+        """Whether the elements that a reference means change between runs."""
+        inner = [i.reference for i in reference.indices or () if isinstance(i, ex.NodeIndex)]
+        return any(self._moving_in(r.name) is not None or self.moves(r) for r in inner)
+
+    def moving_places(self, reference: ex.Reference, rows: Rows) -> int:
+        """A register with the places that a reference means on each row, where `moves` says so."""
+        node = self.problem.graph.nodes[reference.name]
+        flat = self.recorder.constant(np.zeros(rows.n))
+        for plate, index in zip(node.plates, reference.indices or (), strict=True):
+            if isinstance(index, ex.NodeIndex) and (
+                self._moving_in(index.reference.name) is not None or self.moves(index.reference)
+            ):
+                codes = self.full(self.value(index.reference, rows), rows)
+            else:
+                codes = self.recorder.constant(self._codes(plate, index, rows).astype(np.float64))
+            size = self.recorder.constant(float(self.problem.plates[plate].size))
+            flat = self.recorder.apply("+", self.recorder.apply("*", flat, size), codes)
+        return flat
+
     def _codes(self, plate: str, index: ex.Index, rows: Rows) -> Codes:
         match index:
             case ex.PlateIndex(name):
@@ -223,6 +257,8 @@ class Lowering:
             if codes.size == self.recorder.length(register) and _is_identity(codes):
                 return Value(register, ROWS)
             return Value(register, indices[0].plate)
+        if self.moves(reference):
+            return Value(self.recorder.take(register, self.moving_places(reference, rows)), ROWS)
         places = self.places(reference, rows)
         if places.size == self.recorder.length(register) and _is_identity(places):
             return Value(register, ROWS)

@@ -60,7 +60,12 @@ def vectors(problem: Problem) -> list[Vector]:
             "Simultaneous",
         ):
             found.append(_on_plate(problem, statement))
-    found.extend(_tied(problem, members) for members in _components(dag.covariances))
+    for members in groups(dag.covariances):
+        vector = tied(problem, members)
+        names = [c.node for c in vector.components]
+        if len({dag.nodes[n].observed for n in names}) > 1:
+            raise NotLowered(f"'~~' ties latent and observed nodes ({', '.join(names)})")
+        found.append(vector)
     for vector in found:
         if vector.distribution is not None and vector.distribution.family == "Simultaneous":
             raise NotLowered("Simultaneous has no field form yet")
@@ -108,18 +113,19 @@ def _above(problem: Problem, plate: str) -> tuple[str, ...]:
     return problem.graph.lies_in(plate)[1:]
 
 
-def _components(statements: tuple[Covariance, ...]) -> list[list[Covariance]]:
+def groups(statements: tuple[Covariance, ...]) -> list[list[Covariance]]:
     """`~~` statements by connected nodes."""
-    groups: list[tuple[set[str], list[Covariance]]] = []
+    found: list[tuple[set[str], list[Covariance]]] = []
     for s in statements:
         names = {s.left.name, s.right.name}
-        touching = [g for g in groups if g[0] & names]
+        touching = [g for g in found if g[0] & names]
         merged = (names.union(*(g[0] for g in touching)), [c for g in touching for c in g[1]] + [s])
-        groups = [g for g in groups if g not in touching] + [merged]
-    return [g[1] for g in groups]
+        found = [g for g in found if g not in touching] + [merged]
+    return [g[1] for g in found]
 
 
-def _tied(problem: Problem, statements: list[Covariance]) -> Vector:
+def tied(problem: Problem, statements: list[Covariance]) -> Vector:
+    """The vector node of nodes tied by `~~`."""
     names = list(dict.fromkeys(n for s in statements for n in (s.left.name, s.right.name)))
     nodes = [problem.graph.nodes[n] for n in names]
     plates = nodes[0].plates
@@ -132,8 +138,6 @@ def _tied(problem: Problem, statements: list[Covariance]) -> Vector:
         assert isinstance(statement, Stochastic)
         laws.append(statement.distribution)
         parts.append(Component(node.name, np.arange(rows.n), _mean(statement.distribution), rows))
-    if len({n.observed for n in nodes}) > 1:
-        raise NotLowered(f"'~~' ties latent and observed nodes ({', '.join(names)})")
     ties = tuple((names.index(s.left.name), names.index(s.right.name), s.expression) for s in statements)
     return Vector(rows, tuple(parts), None, tuple(laws), ties, observed=nodes[0].observed)
 

@@ -37,6 +37,7 @@ CODES = {
     "matmul": 56,
     "softmax": 57,
     "root": 58,
+    "take": 59,
 }
 NAMES = {code: name for name, code in CODES.items()}
 
@@ -44,7 +45,7 @@ NAMES = {code: name for name, code in CODES.items()}
 def operands(code: int) -> int:
     """How many registers an operation reads (the others that it names mean nothing)."""
     name = NAMES[code]
-    return 3 if name == "if_else" else 2 if name in BINARY or name == "matmul" else 1
+    return 3 if name == "if_else" else 2 if name in BINARY or name in ("matmul", "take") else 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -167,6 +168,10 @@ class Recorder:
         """register[index]"""
         return self._record("gather", index.size, (register,), self._index(index), 0, index)
 
+    def take(self, register: int, places: int) -> int:
+        """register[places], the places being values of the tape; nan where there is no such place."""
+        return self._record("take", self._length[places], (register, places), 0, 0, None)
+
     def pick(self, places: NDArray[np.int64]) -> int:
         """A register with the values at places of the workspace, whatever registers they belong to."""
         known = np.array([r for r, s in enumerate(self._start) if s >= 0])
@@ -186,6 +191,14 @@ class Recorder:
         if self._length[register] == 1 and index.size != 1:
             register = self.gather(register, np.zeros(index.size, np.int64))
         return self._record("segment_sum", length, (register,), self._index(index), 0, index)
+
+    def total(self, register: int) -> int:
+        """The sum of all values."""
+        return self.segment_sum(register, np.zeros(self._length[register], dtype=np.int64), 1)
+
+    def recorded(self) -> list[tuple[int, int, int, int, int, int]]:
+        """The operations so far: code, register that it gives, operands, and what it knows beside."""
+        return self._ops
 
     def assemble(self, length: int, parts: list[tuple[int, NDArray[np.int64]]]) -> int:
         """One register from several: values of each part go to its places (disjoint, covering)."""
@@ -396,6 +409,10 @@ def _numpy_operation(
             np.add.at(target, index, operands[0])
         elif name == "put":
             target[index] = operands[0]
+        elif name == "take":
+            at = np.real(operands[1])
+            inside = (at >= 0) & (at < operands[0].size)
+            target[:] = np.where(inside, operands[0][np.where(inside, at, 0).astype(np.int64)], np.nan)
         elif name == "cholesky":
             target[:] = factors(operands[0].reshape(-1, aux, aux)).reshape(-1)
         elif name == "root":

@@ -20,6 +20,7 @@ from dagmodels.numerics.tape import BINET
 
 _inline = numba.njit(error_model="numpy")
 ZERO_PIVOT = 1e-13  # as in `tape`
+FEW = 64  # slices of the workspace cost as much as plain loops over so many numbers
 _BINET = np.array(BINET)
 
 
@@ -385,6 +386,26 @@ def _arithmetic(k, x, y, r):
 
 
 @_inline
+def _total(x):
+    """Sum of x, in eight partial sums: no addition waits for the one before."""
+    n = x.size - x.size % 8
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(0, n, 8):
+        a += x[i]
+        b += x[i + 1]
+        c += x[i + 2]
+        d += x[i + 3]
+        e += x[i + 4]
+        f += x[i + 5]
+        g += x[i + 6]
+        h += x[i + 7]
+    rest = 0.0
+    for i in range(n, x.size):
+        rest += x[i]
+    return (((a + e) + (b + f)) + ((c + g) + (d + h))) + rest
+
+
+@_inline
 def _elementary(k, x, r):
     """r = -x, exp, softplus or expit of x; False, and nothing done, for others and for x out of reach."""
     if k == 20:
@@ -415,8 +436,20 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
         if k < 20:
             y = start[b[op]]
             dy = 1 if length[b[op]] > 1 or n == 1 else 0
-            if k <= 3:
+            if k <= 3 and n > FEW:
                 _arithmetic(k, w[x : x + m], w[y : y + length[b[op]]], w[o : o + n])
+            elif k == 0:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] + w[y + i * dy]
+            elif k == 1:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] - w[y + i * dy]
+            elif k == 2:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] * w[y + i * dy]
+            elif k == 3:
+                for i in range(n):
+                    w[o + i] = w[x + i * dx] / w[y + i * dy]
             elif k == 4:
                 for i in range(n):
                     w[o + i] = w[x + i * dx] ** w[y + i * dy]
@@ -444,7 +477,7 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                 for i in range(n):
                     w[o + i] = w[y + i * dy] if w[x + i * dx] != 0.0 else w[z + i * dz]
         elif k < 50:
-            if m == n and _elementary(k, w[x : x + n], w[o : o + n]):
+            if m == n and (k != 20 or n > FEW) and _elementary(k, w[x : x + n], w[o : o + n]):
                 continue
             for i in range(n):
                 v = w[x + i * dx]
@@ -500,6 +533,9 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                     r[i] = values[index[i]]
         elif k == 51:  # segment sum
             q = ptr[aux[op]]
+            if n == 1:
+                w[o] = _total(w[x : x + m])
+                continue
             for i in range(n):
                 w[o + i] = 0.0
             for i in range(m):
@@ -536,6 +572,11 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                             right = w[y + g * d * d + (j * d + q if c[op] == 1 else q * d + j)]
                             acc += w[x + g * d * d + i * d + q] * right
                         w[o + g * d * d + i * d + j] = acc
+        elif k == 59:  # take: a at the places that b holds
+            y = start[b[op]]
+            for i in range(n):
+                at = w[y + i]
+                w[o + i] = w[x + int(at)] if 0.0 <= at < m else np.nan
         elif k == 57:  # softmax over the last axis of length aux
             d = aux[op]
             for g in range(n // d):
@@ -561,12 +602,12 @@ def _arithmetic_adjoint(k, x, y, bar, gx, gy):
             for i in range(n):
                 gx[i] += bar[i]
         else:
-            gx[0] += bar.sum()
+            gx[0] += _total(bar)
         if gy.size == n:
             for i in range(n):
                 gy[i] += sign * bar[i]
         else:
-            gy[0] += sign * bar.sum()
+            gy[0] += sign * _total(bar)
         return
     _times_adjoint(y, bar, gx)
     _times_adjoint(x, bar, gy)
@@ -585,12 +626,32 @@ def _times_adjoint(other, bar, g):
         for i in range(n):
             t = bar[i] * u
             g[i] += t if bar[i] != 0.0 else 0.0
+    elif other.size == n:
+        g[0] += _product(bar, other)
     else:
         total = 0.0
         for i in range(n):
-            t = bar[i] * other[i if other.size == n else 0]
+            t = bar[i] * other[0]
             total += t if bar[i] != 0.0 else 0.0
         g[0] += total
+
+
+@_inline
+def _product(bar, other):
+    """Sum of bar * other where bar is not 0, in four partial sums."""
+    n = bar.size - bar.size % 4
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(0, n, 4):
+        s, t = bar[i] * other[i], bar[i + 1] * other[i + 1]
+        u, v = bar[i + 2] * other[i + 2], bar[i + 3] * other[i + 3]
+        a += s if bar[i] != 0.0 else 0.0
+        b += t if bar[i + 1] != 0.0 else 0.0
+        c += u if bar[i + 2] != 0.0 else 0.0
+        d += v if bar[i + 3] != 0.0 else 0.0
+    rest = 0.0
+    for i in range(n, bar.size):
+        rest += bar[i] * other[i] if bar[i] != 0.0 else 0.0
+    return ((a + c) + (b + d)) + rest
 
 
 @_inline
@@ -633,7 +694,7 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
             dz = 1 if length[c[op]] > 1 or n == 1 else 0
             if 7 <= k <= 10:
                 continue
-            if k <= 2:
+            if k <= 2 and n > FEW:
                 xs, ys = slice(x, x + m), slice(y, y + length[b[op]])
                 _arithmetic_adjoint(k, w[xs], w[ys], g[o : o + n], g[xs], g[ys])
                 continue
@@ -642,7 +703,17 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                 if v == 0.0:
                     continue
                 xi, yi = x + i * dx, y + i * dy
-                if k == 3:
+                if k == 0:
+                    g[xi] += v
+                    g[yi] += v
+                elif k == 1:
+                    g[xi] += v
+                    g[yi] -= v
+                elif k == 2:
+                    left, right = v * w[yi], v * w[xi]
+                    g[xi] += left
+                    g[yi] += right
+                elif k == 3:
                     g[xi] += v / w[yi]
                     g[yi] -= v * w[o + i] / w[yi]
                 elif k == 4:
@@ -667,7 +738,8 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     else:
                         g[z + i * dz] += v
         elif k < 50:
-            if m == n and _elementary_adjoint(k, w[x : x + n], w[o : o + n], g[o : o + n], g[x : x + n]):
+            many = m == n and (k != 20 or n > FEW)
+            if many and _elementary_adjoint(k, w[x : x + n], w[o : o + n], g[o : o + n], g[x : x + n]):
                 continue
             for i in range(n):
                 t = g[o + i]
@@ -727,6 +799,11 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     gx[index[i]] += bar[i]
         elif k == 51:
             q = ptr[aux[op]]
+            if n == 1:
+                bar, gx = g[o], g[x : x + m]
+                for i in range(m):
+                    gx[i] += bar
+                continue
             for i in range(m):
                 g[x + i] += g[o + idx[q + i]]
         elif k == 52:
@@ -766,6 +843,12 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                             left = t * w[yi]
                             g[yi] += t * w[xi]
                             g[xi] += left
+        elif k == 59:
+            y = start[b[op]]
+            for i in range(n):
+                at = w[y + i]
+                if 0.0 <= at < m:
+                    g[x + int(at)] += g[o + i]
         elif k == 57:
             d = aux[op]
             for h in range(n // d):

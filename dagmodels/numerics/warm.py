@@ -23,7 +23,11 @@ MODULES = (
     ),  # loaded when the first long tail comes
     "mode_steps",  # loaded for leaves that are not Normal and linear
     "quadrature_steps",  # loaded for adaptive quadrature
+    "trajectory_steps",  # loaded for the no-U-turn sampler
+    "posterior_steps",  # loaded for draws
     "elimination_complex",  # loaded for sensitivities
+    "chain_loops",  # loaded for tables of draws
+    "many_points",  # loaded for draws of whole graphs
 )
 
 

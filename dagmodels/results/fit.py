@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dagmodels.results.bootstrap import Bootstrap
     from dagmodels.results.coefficients import CoefficientSpread
     from dagmodels.results.curves import Marginal, Marginals
+    from dagmodels.results.draws.draws import Draws
     from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -70,7 +71,7 @@ class Fit:
     simulator : draws responses, given estimates by node and a stream; `Graph.fit` adds it.
     spread : the backend's function for the coefficients' covariance and its slopes, where they are exact.
     marginals : the posterior behind `marginal` and its quantiles; None for a point fit.
-    draws : None for a point fit.
+    sampled : the draws behind `draws`, as arrays by node (`results.draws.Draws`); None for a point fit.
     moments : the form and the optimum of fits from moments; None for others. coordinate_covariance : sampling
         covariance of that form's coordinates.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
@@ -100,7 +101,7 @@ class Fit:
     simulator: Callable[..., Any] | None = field(default=None, repr=False)
     spread: Callable[[], CoefficientSpread] | None = field(default=None, repr=False)
     marginals: Marginals | None = field(default=None, repr=False)
-    draws: Any = None
+    sampled: Draws | None = field(default=None, repr=False)
     moments: MomentsSolution | None = field(default=None, repr=False)
     coordinate_covariance: Any = field(default=None, repr=False)
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
@@ -154,6 +155,12 @@ class Fit:
         """The columns of `latents`; a backend's function for them is called when first asked for."""
         columns = self.latent_columns() if callable(self.latent_columns) else self.latent_columns
         return columns or {"name": [], "estimate": [], "sd": []}
+
+    @cached_property
+    def draws(self) -> Any:
+        """The draws as the tree of xarray that ArviZ reads; None for a point fit. `fit.draws["theta"]` has
+        the dimensions chain, draw and the plates with their labels."""
+        return None if self.sampled is None else self.sampled.to_arviz()
 
     @property
     def covariance(self) -> DataFrame | None:

@@ -9,22 +9,26 @@ from dagmodels.results.ranges import bounds
 from dagmodels.results.tables import format_number, text_table
 
 if TYPE_CHECKING:
+    from dagmodels.results.draws.draws import Draws
     from dagmodels.results.fit import Columns, Fit
 
 LATENT_ROWS = 10
+DRAWN_ROWS = 60
+_DRAWN = ("name", "mean", "sd", "mcse", "lower", "upper", "ess_bulk", "ess_tail", "rhat")
 _HEADINGS = {"lower": "2.5 %", "upper": "97.5 %", "what": "how", "estimate": "estimate", "se": "se"}
 
 
 def summary(fit: Fit) -> str:
     """Method, criterion, estimates (variances at zero marked), certificate, warnings."""
-    table = text_table(estimate_table(fit), indent="  ")
+    limit = None if fit.sampled is None else DRAWN_ROWS
+    table = text_table(estimate_table(fit), indent="  ", limit=limit)
     return "\n\n".join((heading(fit), criterion(fit), table, *endings(fit)))
 
 
 def endings(fit: Fit) -> list[str]:
     """What follows the estimates: latents, certificate, warnings."""
     parts = [certificate(fit), *(f"Warning: {w}" for w in fit.warnings)]
-    if len(fit.latent_table["name"]):
+    if fit.sampled is None and len(fit.latent_table["name"]):
         given = (
             "posterior mean and sd" if fit.marginals is not None else "estimate and sd given the parameters"
         )
@@ -41,6 +45,8 @@ def heading(fit: Fit) -> str:
 
 def criterion(fit: Fit) -> str:
     """Log likelihood, measures and counts, on one or two lines."""
+    if fit.sampled is not None:
+        return _chains(fit.sampled, fit.n_observations)
     items: list[tuple[str, Any]] = []
     if fit.log_likelihood is not None:
         items.append(("log likelihood", fit.log_likelihood))
@@ -51,6 +57,15 @@ def criterion(fit: Fit) -> str:
         counts += f" (not counted, having a proper prior: {', '.join(uncounted)})"
     values = "   ".join(f"{name} {format_number(value, 10)}" for name, value in items)
     return f"{values}\n{counts}" if values else counts
+
+
+def _chains(draws: Draws, observations: int) -> str:
+    """How the draws were made."""
+    parts = [f"{draws.chains} chain{'s' * (draws.chains > 1)} of {draws.draws} draws"]
+    parts += [f"after {draws.warmup} of warm-up"] * (draws.warmup > 0)
+    parts += [f"thinned to one of {draws.thin}"] * (draws.thin > 1)
+    parts += [f"seed {draws.seed}"] * (draws.seed is not None)
+    return f"{', '.join(parts)}\nobservations {observations}"
 
 
 def _uncounted(fit: Fit) -> list[str]:
@@ -75,7 +90,8 @@ def _flat(statement: Statement) -> bool:
 
 def estimate_table(fit: Fit) -> Columns:
     """The estimates with readable headings; rows on the boundary say so."""
-    columns = {_HEADINGS.get(k, k): list(v) for k, v in fit.estimate_columns.items()}
+    shown = fit.estimate_columns if fit.sampled is None else _DRAWN
+    columns = {_HEADINGS.get(k, k): list(fit.estimate_columns[k]) for k in shown}
     if fit.boundary:
         names = fit.estimate_columns["name"]
         columns[""] = ["at the boundary" if n in fit.boundary else "" for n in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,23 @@ class Redraw:
     """Draws observed nodes for the elements of a problem; travels to other processes."""
 
     problem: Problem
+
+    def posterior_predictive(self, draws: Any, seed: int) -> dict[str, Floats]:
+        """Observed nodes, one data set for each of many draws; see `OverDraws`."""
+        return self._over().posterior_predictive(draws, seed)
+
+    def prior_predictive(self, draws: int, seed: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+        """Unknowns from their priors, and the observed nodes that follow; see `OverDraws`."""
+        return self._over().prior_predictive(draws, seed)
+
+    def log_likelihood(self, draws: Any) -> dict[str, Floats]:
+        """Log density of every observed entry in every draw; see `OverDraws`."""
+        return self._over().log_likelihood(draws)
+
+    def _over(self) -> Any:
+        from dagmodels.simulate.over_draws import OverDraws
+
+        return OverDraws(self.problem)
 
     def __call__(self, values: Mapping[str, Floats], stream: np.random.SeedSequence) -> dict[str, Floats]:
         """By node in its shape.

@@ -295,7 +295,12 @@ class StructuralModel(Graph):
         """Codes of the fitted rows' clusters, where there are some."""
         if not self.settings.choice.cluster or self.frame is None or self.reading.table.levels:
             return None
-        return np.asarray(self.frame.column(self.settings.choice.cluster).factor().codes)[kept]
+        name = self.settings.choice.cluster
+        codes = np.asarray(self.frame.column(name).factor().codes)[kept]
+        if codes.min() == codes.max():
+            told = f"all rows lie in one '{name}', and errors are made from differences between several"
+            raise_all([ModelError(told, node=name, hint="leave cluster= out")], self.frame.source)
+        return codes
 
     def _rows(self, kept: NDArray[np.bool_]) -> Callable[[Any], GivenRows]:
         """What reads rows for the fit's scores and predictions."""

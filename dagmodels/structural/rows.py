@@ -64,7 +64,16 @@ def levels_of(frame: Table, ordered: Any, variables: Callable[[], Variables]) ->
     if not all(isinstance(n, str) for n in names):
         return ordered
     raise_all([_no_column(n, frame, "the variable") for n in names if n not in frame], frame.source)
-    return {n: len(categories(frame.column(n))[1]) for n in names}
+    found = {n: categories(frame.column(n))[1] for n in names}
+    raise_all([_too_few(n, seen) for n, seen in found.items() if len(seen) < 2], frame.source)
+    return {n: len(seen) for n, seen in found.items()}
+
+
+def _too_few(name: str, seen: tuple[object, ...]) -> ModelError:
+    if not seen:
+        return ModelError(f"'{name}' has no values", node=name, hint="leave it out")
+    told = f"'{name}' is ordered and has one category, {seen[0]!s}, in every row"
+    return ModelError(told, node=name, hint="leave it out")
 
 
 def categories(column: Column) -> tuple[NDArray[np.float64], tuple[object, ...]]:
@@ -98,12 +107,7 @@ def columns_of(
         labels = np.array([str(level) for level in factor.labels], dtype=object)
         found[reading.provenance.group] = labels[codes[keep]]
     if not keep.any():
-        told = (
-            "no row has a value for every variable"
-            if settings.missing == "listwise"
-            else "no row has any value"
-        )
-        raise_all([ModelError(told, hint="missing='fiml' uses rows with gaps")], frame.source)
+        raise_all(_no_rows(settings, frame, values), frame.source)
     if reading.provenance.cluster is not None:
         found[reading.provenance.cluster] = _clusters(settings, frame)[keep]
         faults += _between(reading, settings, values, found[reading.provenance.cluster], keep)
@@ -120,7 +124,22 @@ def columns_of(
     return found, keep
 
 
-def _category(name: str, frame: Table, fitted: Table | None, faults: list[ModelError]) -> NDArray[np.float64]:
+def _no_rows(settings: Settings, frame: Table, values: Mapping[str, NDArray[np.float64]]) -> list[ModelError]:
+    """Why no row is left."""
+    if not frame.n:
+        return [ModelError("there are no rows", hint="is a filter too narrow?")]
+    empty = [n for n, v in values.items() if np.isnan(v).all()]
+    if empty:
+        return [ModelError(f"'{n}' has no values", node=n, hint="leave it out") for n in empty]
+    if settings.missing == "listwise":
+        told, hint = "no row has a value for every variable", "missing='fiml' uses rows with gaps"
+        return [ModelError(told, hint=hint)]
+    return [ModelError("no row has any value", hint="check the columns of the group and the clusters")]
+
+
+def _category(
+    name: str, frame: Table, fitted: Mapping[str, tuple[object, ...]] | None, faults: list[ModelError]
+) -> NDArray[np.float64]:
     """Each row's category, among those of the rows that were fitted."""
     own, labels = categories(frame.column(name))
     if fitted is None:

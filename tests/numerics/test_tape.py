@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dagmodels.numerics.pruning import compact, only
 from dagmodels.numerics.tape import BINARY, CODES, UNARY, Recorder
+from dagmodels.numerics.tape_kernels import FEW
 from tests.numerics.tapes import complex_step, folded, recorded, reverse, run
 
 
@@ -57,6 +59,7 @@ DOMAIN: dict[str, Callable[[Any, int], Any]] = {
     "abs": away,
 }
 LENGTHS = ((5, 5), (1, 5), (5, 1), (1, 1))
+MANY = FEW + 3  # from FEW on the kernels of these go by vectors
 
 
 def binary(name: str, m: int, n: int) -> Case:
@@ -127,12 +130,26 @@ CASES: dict[str, list[Case]] = {
     "inverse": [square("inverse", b, d, matrices) for b, d in ((1, 1), (1, 4), (3, 2), (2, 6))],
     "logdet": [square("logdet", b, d, covariances) for b, d in ((1, 1), (1, 4), (3, 2), (2, 6))],
     "matmul": [product(b, d, flag) for b, d in ((1, 1), (1, 4), (3, 2)) for flag in (False, True)],
+    "take": [
+        Case(
+            lambda r, x: r.take(r.apply("*", x["a"], x["a"]), r.constant(INDEX)),
+            lambda rng: {"a": real(rng, 5)},
+        ),
+        Case(
+            lambda r, x: r.take(x["a"], r.apply("<", x["b"], r.constant(0.0))),
+            lambda rng: {"a": real(rng, 2), "b": real(rng, 4)},
+        ),
+    ],
     "softmax": [
         Case(lambda r, x: r.softmax(x["a"], 3), lambda rng: {"a": real(rng, 12)}),
         Case(lambda r, x: r.softmax(x["a"], 4), lambda rng: {"a": 300 * real(rng, 4)}),
         Case(lambda r, x: r.softmax(x["a"], 1), lambda rng: {"a": real(rng, 3)}),
     ],
 }
+for name in ("+", "-", "*", "/"):
+    CASES[name] += [binary(name, m, n) for m, n in ((MANY, MANY), (1, MANY), (MANY, 1))]
+for name in ("neg", "exp", "softplus", "expit"):
+    CASES[name].append(unary(name, MANY))
 ALL = [pytest.param(case, id=f"{name}-{k}") for name, cases in CASES.items() for k, case in enumerate(cases)]
 SEEDS = range(5)
 
@@ -201,6 +218,46 @@ def test_products_of_a_matrix_with_itself() -> None:
         seed = rng.normal(size=18)
         got, want = (f(tape, inputs, register, seed)["a"] for f in (reverse, complex_step))
         close(got, want, 1e-11)
+
+
+def test_taking_from_no_place_gives_no_number() -> None:
+    recorder = Recorder()
+    a, places = recorder.input("a", 3), recorder.input("places", 4)
+    found = recorder.take(a, places)
+    tape = recorder.finish()
+    inputs = {"a": [1.0, 2.0, 3.0], "places": [2.0, -1.0, 3.0, np.nan]}
+    np.testing.assert_array_equal(run(tape, inputs)[tape.place(found)], [3.0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(tape.values(inputs)[tape.place(found)], [3.0, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(reverse(tape, inputs, found, np.ones(4))["a"], [0.0, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 1000])
+def test_totals_of_any_length(n: int) -> None:
+    recorder = Recorder()
+    a = recorder.input("a", n)
+    found = recorder.total(recorder.apply("*", a, a))
+    recorder.start(found)
+    tape = recorder.finish()
+    x = np.random.default_rng(n).normal(size=n)
+    np.testing.assert_allclose(run(tape, {"a": x})[tape.place(found)], x @ x, rtol=1e-14)
+    np.testing.assert_allclose(reverse(tape, {"a": x}, found, 1.0)["a"], 2 * x, rtol=1e-15)
+
+
+def test_a_part_of_a_tape_gives_the_same_on_less() -> None:
+    recorder = Recorder()
+    unused = recorder.input("unused", 2)
+    a, b = recorder.input("a", 4), recorder.input("b", 1)
+    recorder.apply("exp", recorder.apply("+", unused, b))
+    wanted = recorder.apply("*", recorder.apply("sin", a), b)
+    recorder.apply("log", wanted)
+    tape = recorder.finish()
+    inputs = {"a": np.arange(4.0), "b": [2.0], "unused": [1.0, 1.0]}
+    for part in (only(tape, [wanted]), compact(tape, [wanted])):
+        assert part.operations[0].size == 2
+        np.testing.assert_array_equal(run(part, inputs)[part.place(wanted)], 2 * np.sin(np.arange(4.0)))
+        np.testing.assert_allclose(reverse(part, inputs, wanted, np.ones(4))["a"], 2 * np.cos(np.arange(4.0)))
+    assert compact(tape, [wanted]).initial.size == 2 + 4 + 1 + 4 + 4
+    assert list(compact(tape, [wanted]).inputs.values()) == [(0, 2), (2, 4), (6, 1)]
 
 
 def test_larger_is_smaller_turned_round() -> None:

@@ -19,7 +19,7 @@ GUARDED = (
     *("sin", "cos", "binet", "binet1", "binet2"),
 )
 KINDS = (
-    *("unary", "binary", "safe", "if_else", "gather", "sum", "put", "pick", "constant", "softmax"),
+    *("unary", "binary", "safe", "if_else", "gather", "sum", "put", "pick", "constant", "softmax", "take"),
     "matrix",
 )
 EVERY: set[str] = set()
@@ -77,6 +77,9 @@ def _step(draw: Any, rng: Any, sizes: list[int]) -> tuple[tuple[Any, ...], int]:
             return (kind, value), value.size
         case "softmax":
             return (kind, a), sizes[a]
+        case "take":  # the first entry or the last, by the sign of another register's
+            b = draw(st.integers(0, len(sizes) - 1))
+            return (kind, a, b), sizes[b]
         case _:
             index = rng.integers(0, sizes[a], 8)
             return (
@@ -132,6 +135,9 @@ def _record(r: Recorder, made: list[int], step: tuple[Any, ...]) -> int:
             return r.pick(np.array([r.start(made[k]) + j for k, j in pairs]))
         case ("constant", value):
             return r.constant(value)
+        case ("take", a, b):
+            below = r.apply("<", made[b], r.constant(0.0))
+            return r.take(made[a], r.apply("*", below, r.constant(r.length(made[a]) - 1.0)))
         case ("softmax", a):
             return r.softmax(made[a], r.length(made[a]))
         case ("matrix", name, a, index):

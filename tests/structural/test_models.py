@@ -217,3 +217,49 @@ def test_a_covariate_without_effect_stays_in_the_model(pupils):
     free, tied = (dm.sem(f"x1 ~ x2 + {c}x4", pupils) for c in ("", "0*"))
     assert tied.measures["df"] == 1
     assert tied.measures["chisq"] == pytest.approx(2 * (free.log_likelihood - tied.log_likelihood), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"x9": lambda d: d["x8"]}, r"not positive definite: 'x[89]', 'x[89]' are combinations"),
+        ({"x9": lambda d: d["x8"] + d["x7"]}, r"not positive definite: .*'x9'.* are combinations"),
+    ],
+)
+def test_variables_that_are_combinations_are_named(pupils, change, told):
+    with pytest.raises(dm.FitError, match=told):
+        dm.cfa(FACTORS, pupils.assign(**change))
+
+
+def test_too_few_rows_are_counted(pupils):
+    with pytest.raises(dm.FitError, match="there are 6 rows and 9 variables"):
+        dm.cfa(FACTORS, pupils.head(6))
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "told"),
+    [
+        (lambda d: d.head(0), {}, "there are no rows"),
+        (lambda d: d.assign(x9=float("nan")), {}, "'x9' has no values"),
+        (lambda d: d.assign(x9=1), {"ordered": ["x9"]}, "'x9' is ordered and has one category, 1"),
+        (lambda d: d.assign(c=1), {"cluster": "c"}, "all rows lie in one 'c'"),
+    ],
+)
+def test_data_that_say_nothing_are_named(pupils, data, options, told):
+    with pytest.raises(dm.ModelErrors) as error:
+        dm.cfa(FACTORS, data(pupils), **options)
+    assert told in str(error.value)
+
+
+def test_a_measure_that_is_not_there_is_named(pupils):
+    with pytest.raises(dm.DagmodelsError, match=r"no measure 'rmsae' .did you mean 'rmsea'"):
+        dm.cfa(FACTORS, pupils).fit_measures(["rmsae"])
+
+
+@pytest.mark.parametrize(
+    "text", ["f =~ x1 + a*x2 + x3\na > 1\na < 0.5", "f =~ x1 + lower(1)*x2 + upper(0.5)*x2 + x3"]
+)
+def test_bounds_that_contradict_one_another_are_refused(pupils, text):
+    with pytest.raises(dm.ModelErrors) as error:
+        dm.cfa(text, pupils)
+    assert "contradict one another: above 1 and below 0.5" in str(error.value)

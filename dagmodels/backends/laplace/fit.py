@@ -18,7 +18,6 @@ from dagmodels.backends.laplace.first_stage import first_stage
 from dagmodels.backends.laplace.fixed_point import fixed_point
 from dagmodels.backends.laplace.inside import best_of, settled
 from dagmodels.backends.laplace.objective import Objective, Space
-from dagmodels.backends.laplace.start import starting_points
 from dagmodels.backends.laplace.unseen import refuse_unseen
 from dagmodels.backends.laplace.verdict import collapsed, gone, run_off, verdict
 from dagmodels.backends.laplace.warm_start import em_step, warm_start
@@ -27,6 +26,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.mode import ModeEvaluator
+from dagmodels.forms.start import starting_points
 from dagmodels.numerics.optimise import CONVERGED, Optimum, descend, minimise
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def solve(field: Field, began: float | None = None, near: Solution | None = None
         if field.curved and not np.isfinite(f(start)[0]) and (staged := first_stage(field, start, scale)):
             start = staged[0]  # coefficients of zero may be no start: a mean of their square, its inverse
         if not np.isfinite(f(start)[0]):
-            refused.append(_unidentified(field, evaluator))
+            refused.append(evaluator.unidentified())
             continue
         model = near.optimum.hessian if near is not None and start is near.optimum.x else None
         optimum = _search(field, f, start, model)
@@ -187,15 +187,6 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
     if field.curved and f.separated(optimum.x) is not None:
         return optimum  # no start will do: there is no maximum
     return best_of(field, f, settled(f, optimum))
-
-
-def _unidentified(field: Field, evaluator: Evaluator) -> str | None:
-    """The coefficient whose pivot vanished in the elimination that was tried last, if one did."""
-    bad = np.flatnonzero(field.unrestricted & ~(evaluator.elimination.p[:-1] > 0))
-    for name, rows in field.rows.items():
-        if bad.size and bad[0] in rows:
-            return name
-    return None
 
 
 def _impossible(field: Field, evaluator: Evaluator, x: Floats) -> str | None:

@@ -18,17 +18,17 @@ from dagmodels.analysis.roles import Roles
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.posterior_design import MOST_DIMENSIONS as MOST_IN_DESIGN
 from dagmodels.backends.laplace.posterior_design import central_composite
-from dagmodels.backends.laplace.posterior_lattice import (
+from dagmodels.errors import FitError
+from dagmodels.forms.outer_scale import LogPosterior
+from dagmodels.graph.dag import Dag
+from dagmodels.graph.statement import Joint, Parameter, Stochastic
+from dagmodels.numerics.lattice import (
     MOST_DIMENSIONS,
     Frame,
     Lattice,
     explored,
     frame_of,
 )
-from dagmodels.backends.laplace.posterior_scale import LogPosterior
-from dagmodels.errors import FitError
-from dagmodels.graph.dag import Dag
-from dagmodels.graph.statement import Joint, Parameter, Stochastic
 from dagmodels.numerics.optimise import Optimum, minimise
 
 Floats = NDArray[np.float64]

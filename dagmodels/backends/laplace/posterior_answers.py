@@ -24,12 +24,12 @@ from dagmodels.backends.laplace.posterior_outer import (
     itself,
     of_function,
 )
-from dagmodels.backends.laplace.posterior_scale import ABOVE, BELOW, BETWEEN, LOG, PLAIN, LogPosterior
 from dagmodels.backends.laplace.report import is_coefficient
 from dagmodels.errors import FitError
 from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
+from dagmodels.forms.outer_scale import ABOVE, BELOW, BETWEEN, LOG, PLAIN, LogPosterior
 from dagmodels.results.curves import Curve, Marginal
 from dagmodels.results.mixtures import ClosedMixture, MappedMixture, Mixture
 

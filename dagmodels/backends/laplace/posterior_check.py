@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.posterior_lattice import Frame, Lattice
 from dagmodels.backends.laplace.posterior_moments import Conditionals
-from dagmodels.backends.laplace.posterior_scale import LogPosterior
 from dagmodels.forms.mode import ModeEvaluator
+from dagmodels.forms.outer_scale import LogPosterior
 from dagmodels.numerics.elimination import SCALED
+from dagmodels.numerics.lattice import Frame, Lattice
 from dagmodels.numerics.pareto import Smoothed, smoothed
 
 Floats = NDArray[np.float64]

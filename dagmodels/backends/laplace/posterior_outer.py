@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.posterior_lattice import Frame, Lattice
+from dagmodels.numerics.lattice import Frame, Lattice
 from dagmodels.results.curves import Curve
 
 Floats = NDArray[np.float64]

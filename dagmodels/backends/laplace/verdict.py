@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.objective import Objective
-from dagmodels.backends.laplace.start import EXACT
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Field
 from dagmodels.forms.shift import deviation
+from dagmodels.forms.start import EXACT
 from dagmodels.graph.statement import Parameter
 from dagmodels.numerics.optimise import SADDLE, Optimum
 

@@ -45,6 +45,7 @@ class Parameters:
         self.bounds = self._bounds()
         self.solved = solve([r for r in table.rows if r.op == "=="], self.meaning, faults)
         self.bounded = self._simple_bounds()
+        self._refuse_empty_bounds()
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -142,6 +143,14 @@ class Parameters:
             self.bounds[count] = (max(lower, limit), upper) if row.op == ">" else (lower, min(upper, limit))
             done.add(row.id)
         return done
+
+    def _refuse_empty_bounds(self) -> None:
+        for count, (lower, upper) in self.bounds.items():
+            if lower > upper:
+                name = self.held[count].node or self.key_name((*self.classes[count][0].key, 0))
+                told = f"The bounds of '{name}' contradict one another: above {lower:g} and below {upper:g}."
+                line = self.classes[count][0].line or None
+                self.faults.append(ModelError(told, hint="remove one of them", line=line, node=name))
 
     # -- trees ---------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
 from dagmodels.forms.moments import MomentsSolution
-from dagmodels.results.fit import Fit
+from dagmodels.results.fit import Fit, UnknownName
 from dagmodels.results.limits import wald
 from dagmodels.results.sem.definitions import Definitions
 from dagmodels.results.sem.incomplete_measures import incomplete_measures
@@ -29,6 +30,7 @@ from dagmodels.results.sem.scaled import (
     scaled_measures,
     scaled_test,
 )
+from dagmodels.results.sem.singular import refuse_singular
 from dagmodels.results.sem.squares import (
     compare_squares,
     square_measures,
@@ -93,12 +95,23 @@ class SemFit(Fit):
 
         With missing values there are robust CFI, TLI and RMSEA too, which `measures` has after a scaled test
         alone, because their cost grows with the square of the number of moments.
+
+        Raises
+        ------
+        UnknownName : measures that this fit has not.
         """
         from pandas import Series
 
-        chosen = [names] if isinstance(names, str) else names
         found = Series({**self.measures, **self._incomplete}, dtype=float)
-        return found if chosen is None else found[[n.replace(".", "_") for n in chosen]]
+        if names is None:
+            return found
+        chosen = [n.replace(".", "_") for n in ([names] if isinstance(names, str) else names)]
+        odd = [n for n in chosen if n not in found]
+        if odd:
+            near = difflib.get_close_matches(odd[0], found.index, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(found.index)}"
+            raise UnknownName(f"this fit has no measure '{odd[0]}' ({hint})")
+        return found[chosen]
 
     @cached_property
     def _incomplete(self) -> dict[str, float]:
@@ -363,6 +376,8 @@ def sem_fit(
     covariance = inner.coordinate_covariance
     likelihood = solution.at.likelihood
     refuse_unseen(solution.form, naming.groups)
+    if likelihood:
+        refuse_singular(solution.form, naming.groups)
     try:
         neighbours = compare if likelihood else compare_squares
         compared = neighbours(solution, meanstructure=naming.meanstructure)

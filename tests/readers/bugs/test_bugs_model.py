@@ -130,6 +130,9 @@ def test_models_survive_pickling() -> None:
 
 
 def test_initial_values_are_for_what_draws() -> None:
-    """A backend that needs none does not get them."""
+    """A backend that needs none does not get them; one that draws starts there."""
     g = dm.read(TEXT, data=DATA, inits={"mu": 1, "tau": 1})
-    assert g.fit(method="laplace").estimates.equals(g.fit().estimates)
+    assert g.fit(method="laplace").converged
+    far = dm.read(TEXT, data=DATA, inits={"mu": 1, "tau": -1})
+    with pytest.raises(dm.FitError, match="'tau' is -1, which is not inside its bound"):
+        far.fit(collapse=False)

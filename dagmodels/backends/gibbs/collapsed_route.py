@@ -1,0 +1,181 @@
+"""Draws from the collapsed posterior: the few outer unknowns first, then everything integrated, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.gibbs.route import Part
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
+from dagmodels.forms.collapsed import Collapsed, collapsed
+from dagmodels.numerics.sampling import grid, independence, nuts
+from dagmodels.numerics.sampling.adaptation import StepSize
+from dagmodels.numerics.sampling.metric import Metric
+from dagmodels.numerics.sampling.streams import stream
+
+Floats = NDArray[np.float64]
+GRID = 2  # most dimensions of a grid
+CLOSE = 5e-3  # total variation by which a grid may differ from the density
+CHEAP, DEAR = 500, 100  # draws of a unit of work: many points in one compiled call, or trajectories
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Independent:
+    """Draws of y that do not hang on one another: none is needed, or they come from a grid.
+
+    table : None where nothing is outer.
+    """
+
+    posterior: Collapsed
+    nodes: Collection[str] | None
+    table: grid.Grid | None
+    method: str
+    because: tuple[str, ...]
+    warmup: int = 0
+    unit: int = CHEAP
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        return None
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        y = np.empty((count, 0)) if self.table is None else self.table.drawn(rng, count)
+        return None, completed(self.posterior, y, rng, self.nodes, {})
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Proposed:
+    """Independence proposals from mode and curvature, their weights checked."""
+
+    posterior: Collapsed
+    nodes: Collection[str] | None
+    proposal: independence.Proposal
+    method: str
+    because: tuple[str, ...]
+    warmup: int = 0
+    unit: int = CHEAP
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        found = independence.weighted(self._densities, self.proposal, rng, 50)
+        return independence.first(found, rng)
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        proposals = independence.weighted(self._densities, self.proposal, rng, count)
+        y, state, _ = independence.draws(proposals, rng, state)
+        moved = (np.diff(y, axis=0, prepend=np.nan) != 0.0).any(axis=1).astype(np.float64)
+        return state, completed(self.posterior, y, rng, self.nodes, {"accepted": moved})
+
+    def _densities(self, y: Floats) -> Floats:
+        return self.posterior.for_thread().log_densities(y)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Warm:
+    """A chain of trajectories after its warm-up."""
+
+    y: Floats
+    step: StepSize
+    metric: Metric
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trajectories:
+    """The no-U-turn sampler on the collapsed density, its metric begun at the curvature of the mode."""
+
+    posterior: Collapsed
+    nodes: Collection[str] | None
+    mode: Floats
+    covariance: Floats
+    warmup: int
+    method: str
+    because: tuple[str, ...]
+    unit: int = DEAR
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        spread = np.linalg.cholesky(self.covariance)
+        sampler = nuts.sampler(self.posterior.for_thread().log_density, self.mode.size)
+        metric = Metric.dense(self.covariance)
+        y = self.mode + spread @ rng.standard_normal(self.mode.size)
+        if not np.isfinite(sampler.evaluated(y)[0]):
+            y = self.mode
+        warmed = nuts.warm_up(sampler, y, rng, self.warmup, dense=True, metric=metric)
+        return Warm(warmed.point.y, warmed.step, warmed.metric)
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        sampler = nuts.sampler(self.posterior.for_thread().log_density, self.mode.size)
+        point, y, known, step = sampler.draws(sampler.at(state.y), state.step, state.metric, rng, count)
+        part = completed(self.posterior, y, rng, self.nodes, trajectory_statistics(known))
+        return Warm(point.y, step, state.metric), part
+
+
+def trajectory_statistics(known: nuts.Transitions) -> dict[str, NDArray[Any]]:
+    """By ArviZ's names."""
+    return {
+        "diverging": known.divergent,
+        "acceptance_rate": known.accept,
+        "tree_depth": known.depth,
+        "n_steps": known.gradients,
+        "energy": known.energy,
+    }
+
+
+def completed(
+    posterior: Collapsed,
+    y: Floats,
+    rng: np.random.Generator,
+    nodes: Collection[str] | None,
+    statistics: Mapping[str, NDArray[Any]],
+) -> Part:
+    """Everything else at these points of the outer unknowns."""
+    own = posterior.for_thread()
+    return Part(y, own.draws(y, rng, nodes), {**statistics, "lp": own.log_densities(y)})
+
+
+def collapsed_route(problem: Problem, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:
+    """The best way that this density allows, by numerics.md section 6.
+
+    Raises `FitError` where the density has no mode, and `ModelErrors` where the graph has no such posterior.
+    """
+    posterior = collapsed(problem)
+    d, told = posterior.dimension, posterior.verdict.because
+    if d == 0:
+        why = "nothing is left to sample: every draw is exact and independent"
+        return Independent(posterior, nodes, None, "independent draws in closed form", (*told, why))
+    modes = posterior.modes()
+    centre, hessian = modes.best.x, 0.5 * modes.best.hessian
+    left = ", ".join(posterior.names)
+    against = ""
+    if d <= GRID:
+        try:
+            table = grid.explored(posterior.log_densities, centre, grid.axes_of(hessian))
+        except FitError as error:
+            against = f"; {error}"
+        else:
+            if table.error > CLOSE:
+                against = f"; a grid of {table.points} points is off by {table.error:.1g}"
+        if not against:
+            why = f"{left}: independent draws from a grid of {table.points} points, off by {table.error:.1g}"
+            return Independent(
+                posterior, nodes, table, f"independent draws from a grid over {left}", (*told, why)
+            )
+    covariance = np.linalg.inv(hessian)
+    if not modes.others:
+        proposal = independence.Proposal.at_mode(centre, hessian)
+        trials = independence.weighted(
+            posterior.log_densities, proposal, stream(seed, 0, 2**32 - 1), independence.TRIALS
+        )
+        gate = independence.gate(trials)
+        if gate.open and gate.effective > 0.3:
+            why = f"{left}: independence proposals from the mode; {gate.because}{against}"
+            return Proposed(posterior, nodes, proposal, f"independence proposals for {left}", (*told, why))
+        against += f"; {gate.because}"
+    else:
+        against += f"; {1 + len(modes.others)} modes were found"
+    why = f"{left}: the no-U-turn sampler on the collapsed density{against}"
+    return Trajectories(
+        posterior, nodes, centre, covariance, warmup, f"trajectories (NUTS) of {left}", (*told, why)
+    )

@@ -1,0 +1,144 @@
+"""Chains: each by its own random numbers, on any executor; the same draws whatever draws them.
+
+A chain is drawn in whole units of work, each with the random numbers of (seed, chain, unit).  What a unit
+gives beyond the draws asked for is kept, so that a chain which goes on later is that of one long run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.gibbs.route import Part, Route
+from dagmodels.numerics.sampling.streams import stream
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Chain:
+    """A chain so far.
+
+    units : of work done, the warm-up being number 0; the next one's number. drawn : draws after warm-up, kept
+    or not. parts : the kept draws, or the last of them.
+    """
+
+    number: int
+    state: Any = None
+    units: int = 0
+    drawn: int = 0
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def kept(self) -> int:
+        """Draws in `parts`."""
+        return sum(p.draws for p in self.parts)
+
+    def after(self, done: Done) -> Chain:
+        """With a further unit."""
+        parts = self.parts if done.part is None else (*self.parts, done.part)
+        return Chain(self.number, done.state, self.units + 1, self.drawn + done.drawn, parts)
+
+    def without(self, draws: int) -> Chain:
+        """With so many of the first draws left out of `parts`."""
+        left, parts = draws, list[Part]()
+        for part in self.parts:
+            gone = min(left, part.draws)
+            left -= gone
+            if gone < part.draws:
+                parts.append(part.rows(slice(gone, None)).copy() if gone else part)
+        return replace(self, parts=tuple(parts))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Task:
+    """The next unit of work of a chain; `drawn` and `thin` say which draws are kept."""
+
+    seed: int
+    chain: int
+    unit: int
+    state: Any
+    drawn: int
+    thin: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Done:
+    """A unit of work: the state after it, the draws made and, but of a warm-up, those kept."""
+
+    state: Any
+    drawn: int
+    part: Part | None
+
+
+def worked(route: Route, task: Task) -> Done:
+    """Warm-up, or `route.unit` draws."""
+    rng = stream(task.seed, task.chain, task.unit)
+    if task.unit == 0:
+        return Done(route.begin(rng, task.chain), 0, None)
+    state, part = route.draw(task.state, rng, route.unit)
+    keep = slice((-task.drawn - 1) % task.thin, None, task.thin)  # draws thin, 2 thin, ... counted from 1
+    return Done(state, route.unit, part if task.thin == 1 else part.rows(keep).copy())
+
+
+Submit = Callable[[Task], Future[Done]]
+After = Callable[[Chain, Done], None]
+"""Called in the caller's thread after each unit."""
+Going = Callable[[Sequence[Chain]], bool]
+"""Called now and then in the caller's thread: whether to go on."""
+PATIENCE = 0.25  # seconds between calls of `going` while no unit ends
+
+
+def advanced(
+    submit: Submit, chains: Sequence[Chain], draws: int, seed: int, thin: int, after: After, going: Going
+) -> tuple[Chain, ...]:
+    """The chains, each with at least so many draws in `parts`; fewer where `going` ended it.
+
+    Whatever is raised, Ctrl-C too, leaves what was not begun undone; units in work end by themselves.
+    """
+    found = {c.number: c for c in chains}
+    busy: dict[Future[Done], int] = {}
+
+    def send(chain: Chain) -> None:
+        if chain.kept < draws:
+            task = Task(seed, chain.number, chain.units, chain.state, chain.drawn, thin)
+            busy[submit(task)] = chain.number
+
+    try:
+        on = going(chains)
+        for chain in chains if on else ():
+            send(chain)
+        while busy:
+            ended, _ = wait(busy, PATIENCE, FIRST_COMPLETED)
+            for future in ended:
+                number, done = busy.pop(future), future.result()
+                found[number] = found[number].after(done)
+                after(found[number], done)
+            on = on and going(tuple(found.values()))
+            if on:
+                for number in {c.number for c in found.values()} - set(busy.values()):
+                    send(found[number])
+    except BaseException:
+        for future in busy:
+            future.cancel()
+        raise
+    return tuple(found.values())
+
+
+def stacked(chains: Sequence[Chain], draws: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Values and statistics of so many first draws of all chains: (chains, draws, ...)."""
+
+    def joined(of: Callable[[Part], Arrays]) -> dict[str, NDArray[Any]]:
+        names = of(chains[0].parts[0])
+        return {n: np.stack([_first([of(p)[n] for p in c.parts], draws) for c in chains]) for n in names}
+
+    return joined(lambda p: p.values), joined(lambda p: p.statistics)
+
+
+def _first(arrays: list[NDArray[Any]], count: int) -> NDArray[Any]:
+    return (arrays[0] if len(arrays) == 1 else np.concatenate(arrays))[:count]

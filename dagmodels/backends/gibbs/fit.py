@@ -1,0 +1,80 @@
+"""Problem -> draws: the route that the graph allows, rounds of draws until enough, the table, its verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagmodels.backends.gibbs.checkpoint import opened
+from dagmodels.backends.gibbs.crew import crew
+from dagmodels.backends.gibbs.engine import Chain
+from dagmodels.backends.gibbs.further import Further
+from dagmodels.backends.gibbs.options import Options, read_options
+from dagmodels.backends.gibbs.recipe import Recipe
+from dagmodels.backends.gibbs.rounds import Rounds, drawn
+from dagmodels.backends.gibbs.route import Route
+from dagmodels.bind.problem import Problem
+from dagmodels.results.draws.draws import Draws
+from dagmodels.results.draws.fit import DrawsFit, draws_fit
+
+if TYPE_CHECKING:
+    from dagmodels.plugin import Plan
+
+
+def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> DrawsFit:
+    """Draw from the posterior; the options are those of `options.Options`.
+
+    Raises
+    ------
+    FitError : an unknown option, a density without a mode, initial values where there is no density, or a
+        checkpoint that is of another run or cannot be written.
+    """
+    asked = read_options(problem, options)
+    recipe = Recipe.of(problem, asked)
+    return carried_on(recipe, tuple(Chain(k) for k in range(recipe.chains)), asked, plan)
+
+
+def carried_on(
+    recipe: Recipe,
+    chains: tuple[Chain, ...],
+    asked: Options,
+    plan: Plan,
+    before: Draws | None = None,
+    spent: float = 0.0,
+) -> DrawsFit:
+    """The fit of chains after `asked.draws` draws more, or after as many as its stop rule takes.
+
+    before : draws already made, which the chains follow. spent : processor seconds that they took.
+    """
+    began = time.process_time()
+    route = recipe.route()
+    place = nullcontext() if asked.checkpoint is None else opened(Path(asked.checkpoint), recipe)
+    with place as checkpoint, crew(recipe, route, asked.executor) as submit:
+        rounds = Rounds.of(recipe, route, asked, submit, checkpoint, before)
+        ended = rounds.run(chains if checkpoint is None else checkpoint.chains)
+    sampled = drawn(recipe, route, ended.chains, ended.draws, before)
+    seconds = spent + time.process_time() - began
+    rest = tuple(c.without(ended.draws) for c in ended.chains)
+    return draws_fit(
+        recipe.problem.graph,
+        sampled,
+        backend="gibbs",
+        method=f"{route.method}; {recipe.chains} chains",
+        diagnostics={"seconds": seconds, "stopped": ended.because},
+        warnings=ended.warnings,
+        plan=_told(plan, route),
+        further=Further(recipe, rest, plan, seconds),
+    )
+
+
+def _told(plan: Plan, route: Route) -> Plan:
+    """The plan with what was found once the density was seen."""
+    verdicts = tuple(
+        replace(v, method=route.method, because=route.because) if v.backend == "gibbs" else v
+        for v in plan.verdicts
+    )
+    return replace(plan, verdicts=verdicts)

@@ -1,0 +1,107 @@
+"""Draws of all differentiable unknowns together: the no-U-turn sampler on the whole graph's log density."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.analysis.roles import roles
+from dagmodels.backends.gibbs.collapsed_route import DEAR, Warm, trajectory_statistics
+from dagmodels.backends.gibbs.route import Part
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
+from dagmodels.forms.build_flat import build_flat
+from dagmodels.forms.completion import Completion, completion
+from dagmodels.forms.flat import Flat, Workspace
+from dagmodels.forms.lower import NotLowered
+from dagmodels.numerics.sampling import nuts
+
+Floats = NDArray[np.float64]
+Inits = Mapping[str, Any]
+TRIES = 100  # random starts of a chain before it gives up
+WIDTH = 2.0  # they are uniform on (-2, 2), unconstrained (Stan Reference Manual, "Initialization")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Whole:
+    """See the module.
+
+    nodes : what is kept of the draws, None for all. rest : what follows from the unknowns.
+    inits : the user's, one for each chain.
+    """
+
+    flat: Flat
+    nodes: Collection[str] | None
+    rest: Completion
+    warmup: int
+    target: float
+    inits: Sequence[Inits]
+    method: str
+    because: tuple[str, ...]
+    unit: int = DEAR
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        space = self.flat.workspace()
+        y = self._start(rng, self.inits[chain] if chain < len(self.inits) else {}, space, chain)
+        warmed = nuts.warm_up(self._sampler(space), y, rng, self.warmup, target=self.target)
+        return Warm(warmed.point.y, warmed.step, warmed.metric)
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        sampler = self._sampler(self.flat.workspace())
+        point, y, known, step = sampler.draws(sampler.at(state.y), state.step, state.metric, rng, count)
+        values = {n: v.reshape(count, -1) for n, v in self.flat.constrain(y).items()}
+        self.rest.complete(values, rng)
+        problem = self.flat.problem
+        kept = {
+            n: v.reshape(count, *problem.shape(n))
+            for n, v in values.items()
+            if self.nodes is None or n in self.nodes
+        }
+        part = Part(y, kept, {**trajectory_statistics(known), "lp": known.log_density})
+        return Warm(point.y, step, state.metric), part
+
+    def _sampler(self, space: Workspace) -> nuts.Sampler:
+        flat = self.flat
+        density = nuts.TapeDensity(flat.tape, np.arange(flat.size), flat.total)
+        return nuts.sampler(density, flat.size, space.values)
+
+    def _start(self, rng: np.random.Generator, inits: Inits, space: Workspace, chain: int) -> Floats:
+        """The user's values, the rest at random; until the density is finite."""
+        for _ in range(TRIES):
+            y = rng.uniform(-WIDTH, WIDTH, self.flat.size)
+            if inits:
+                y = self.flat.unconstrain(self._with(inits, y))
+            value, gradient = self.flat.value_and_gradient(y, at=space)
+            if np.isfinite(value) and np.isfinite(gradient).all():
+                return y
+        why = self.flat.why(y, at=space)
+        told = "; ".join(why) if why else "its log density, or its gradient, is not finite"
+        hint = "change the initial values" if inits else "give initial values by inits="
+        raise FitError(f"chain {chain + 1} has no place to start: {told}; {hint}")
+
+    def _with(self, inits: Inits, y: Floats) -> dict[str, Floats]:
+        values = self.flat.constrain(y)
+        for name in values:
+            if name in inits:
+                given = np.broadcast_to(np.asarray(inits[name], dtype=np.float64), values[name].shape)
+                values[name] = np.where(np.isnan(given), values[name], given)
+        return values
+
+
+def flat_route(
+    problem: Problem, warmup: int, nodes: Collection[str] | None, target: float, inits: Sequence[Inits]
+) -> Whole:
+    """Raises `FitError` naming what has no differentiable log density."""
+    try:
+        flat = build_flat(problem)
+    except NotLowered as error:
+        raise FitError(f"gibbs: {error}") from error
+    rest = completion(problem, roles(problem.graph, problem).predicted, nodes)
+    told = f"trajectories (NUTS) of {', '.join(flat.unknown)}"
+    flatly = ", ".join(f"'{n}'" for n in flat.without_prior)
+    because = (f"{flatly}: flat, as there is no prior",) if flatly else ()
+    return Whole(flat, nodes, rest, warmup, target, inits, told, because)

@@ -1,0 +1,71 @@
+"""Facts -> Verdict: what of the graph is integrated, what is drawn, and by which route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dagmodels.analysis.collapsible import Collapsible, collapsible
+from dagmodels.backends.gibbs.options import unknown_options
+from dagmodels.plugin import Rewrite, Role, Verdict
+
+if TYPE_CHECKING:
+    from dagmodels.analysis.facts import Facts
+
+
+def judge(facts: Facts) -> Verdict:
+    """The verdict with reasons that name nodes."""
+    against = tuple(refusals(facts))
+    if against:
+        return Verdict("gibbs", accepts=False, because=against)
+    found = collapsible(facts.graph, facts.problem)
+    return _collapsed(found) if found.accepts else _whole(facts, found)
+
+
+def refusals(facts: Facts) -> Iterator[str]:
+    """Why there is nothing to draw, or no way of drawing it."""
+    yield from unknown_options(facts.options)
+    if not (facts.unknowns or facts.parameters):
+        yield "nothing is unknown: there is nothing to draw"
+    for finding in facts.improper:
+        yield f"{finding.message} ({finding.hint})"
+    named = ", ".join(f"'{n}'" for n in facts.discrete_latents)
+    if named:
+        yield f"{named}: latent and discrete, for which no update has landed yet"
+    named = ", ".join(f"'{n}'" for n in facts.unknown_tables)
+    if named:
+        yield f"{named}: tables of unknown numbers, for which no update has landed yet"
+
+
+def _collapsed(found: Collapsible) -> Verdict:
+    inside = (*found.integrated, *found.closed)
+    how = "grid or independence proposals, trajectories (NUTS) where these are not safe"
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=found.because,
+        method="draws from the collapsed posterior" if found.outer else "independent draws in closed form",
+        roles=(
+            *(Role(n, "integrated", "drawn exactly afterwards") for n in inside),
+            *(Role(n, "sampled", how) for n in found.outer),
+        ),
+        rewrites=(Rewrite("collapse", f"{_listed(inside)} given the rest in closed form"),) if inside else (),
+    )
+
+
+def _whole(facts: Facts, found: Collapsible) -> Verdict:
+    unknown = dict.fromkeys((*facts.unknowns, *facts.parameters))
+    flat = list(facts.parameters)
+    assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=(*(f"not collapsed: {why}" for why in found.because), *assumed),
+        method="trajectories (NUTS) of all unknowns together, by the exact gradient",
+        roles=tuple(Role(n, "sampled", "differentiable") for n in unknown),
+        by_name=bool(flat),
+    )
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(f"'{n}'" for n in names)

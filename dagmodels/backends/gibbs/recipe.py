@@ -1,0 +1,80 @@
+"""What decides a chain's draws: enough to make its route again, in another process or on another day."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from dagmodels.analysis.collapsible import collapsible
+from dagmodels.backends.gibbs.options import Options
+from dagmodels.backends.gibbs.route import Route
+from dagmodels.bind.problem import Problem
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recipe:
+    """Model, data and the options that draws hang on; see `Options`. The same recipe makes the same draws."""
+
+    problem: Problem
+    seed: int
+    chains: int
+    warmup: int
+    thin: int
+    monitor: tuple[str, ...] | None
+    inits: tuple[Mapping[str, Any], ...]
+    target: float
+    collapse: bool
+
+    @classmethod
+    def of(cls, problem: Problem, asked: Options) -> Recipe:
+        return cls(
+            problem,
+            asked.seed,
+            asked.chains,
+            asked.warmup,
+            asked.thin,
+            asked.monitor,
+            tuple(asked.inits),
+            asked.target_accept,
+            asked.collapse,
+        )
+
+    def route(self) -> Route:
+        """Collapsed where the graph allows, else all unknowns together."""
+        if self.collapse and collapsible(self.problem.graph, self.problem).accepts:
+            from dagmodels.backends.gibbs.collapsed_route import collapsed_route
+
+            return collapsed_route(self.problem, self.seed, self.warmup, self.monitor)
+        from dagmodels.backends.gibbs.flat_route import flat_route
+
+        return flat_route(self.problem, self.warmup, self.monitor, self.target, self.inits)
+
+    def packed(self) -> Packed:
+        """For other processes."""
+        content = pickle.dumps(self)
+        return Packed(hashlib.sha256(content).hexdigest(), content)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Packed:
+    """A recipe as bytes; equal where the recipes are."""
+
+    key: str
+    content: bytes
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Packed) and self.key == other.key
+
+
+@lru_cache(maxsize=2)
+def unpacked(packed: Packed) -> Route:
+    """The route, made once in a process: forms hold compiled kernels, which do not travel."""
+    recipe: Recipe = pickle.loads(packed.content)
+    return recipe.route()

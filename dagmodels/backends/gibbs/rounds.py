@@ -1,0 +1,137 @@
+"""Rounds of draws until enough: after each the stop rule looks at what there is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from dagmodels.backends.gibbs.checkpoint import Checkpoint
+from dagmodels.backends.gibbs.engine import Chain, Done, Submit, advanced, stacked
+from dagmodels.backends.gibbs.options import Options
+from dagmodels.backends.gibbs.progress import Reporter, teller
+from dagmodels.backends.gibbs.recipe import Recipe
+from dagmodels.backends.gibbs.route import Route
+from dagmodels.backends.gibbs.stopping import Stop, read_stop
+from dagmodels.errors import FitError
+from dagmodels.numerics.chains.diagnose import diagnose
+from dagmodels.results.draws.draws import Draws
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Ended:
+    """chains : at the end, with at least so many `draws` of this run. because : why it ended.
+    warnings : what a reader must know, such as a goal that was not reached."""
+
+    chains: tuple[Chain, ...]
+    draws: int
+    because: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rounds:
+    """A run. size : draws of a round. most : draws of each chain, those before included, after which it ends.
+    before : draws that the chains follow."""
+
+    recipe: Recipe
+    route: Route
+    stop: Stop
+    size: int
+    most: int
+    submit: Submit
+    checkpoint: Checkpoint | None
+    reporter: Reporter
+    before: Draws | None
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        route: Route,
+        asked: Options,
+        submit: Submit,
+        checkpoint: Checkpoint | None,
+        before: Draws | None,
+    ) -> Rounds:
+        most, made = asked.greatest, 0 if before is None else before.draws
+        reporter, stop = Reporter(teller(asked.progress)), read_stop(asked.until)
+        if asked.most is None:
+            most += made
+        elif most <= made:
+            raise FitError(f"most={most} is no more than the {made:,} draws of each chain there are")
+        return cls(recipe, route, stop, asked.draws, most, submit, checkpoint, reporter, before)
+
+    @property
+    def made(self) -> int:
+        """Draws of each chain before this run."""
+        return 0 if self.before is None else self.before.draws
+
+    def run(self, chains: Sequence[Chain]) -> Ended:
+        """Draw until all goals are reached, the time is up, or the most draws are there."""
+        limit, goal = self.most - self.made, 0
+        found = tuple(chains)
+        while True:
+            goal = min(goal + self.size, limit)
+            found = self._round(found, goal)
+            draws = kept(found, goal)
+            if draws < goal:
+                return self._out_of_time(found, draws)
+            if not self.stop.goals:
+                if goal == limit or math.isinf(self.stop.seconds):
+                    return Ended(found, draws, f"{self.made + draws:,} draws of each chain")
+                continue
+            missed = self._missed(found, draws)
+            if not missed:
+                return Ended(found, draws, " and ".join(map(str, self.stop.goals)))
+            if goal == limit:
+                return self._missing(found, draws, missed, f"most={self.most:,} draws of each chain")
+
+    def _round(self, chains: Sequence[Chain], goal: int) -> tuple[Chain, ...]:
+        seed, thin = self.recipe.seed, self.recipe.thin
+        going = partial(self._going, goal)
+        return advanced(self.submit, chains, goal, seed, thin, self._after, going)
+
+    def _after(self, chain: Chain, done: Done) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint.add(chain, done)
+
+    def _going(self, goal: int, chains: Sequence[Chain]) -> bool:
+        done = kept(chains, goal)
+
+        def sofar() -> Draws | None:
+            return drawn(self.recipe, self.route, chains, done, self.before) if done else self.before
+
+        self.reporter.look(sofar, self.made + done, self.made + goal, len(chains))
+        return done == 0 or self.reporter.seconds < self.stop.seconds
+
+    def _missed(self, chains: Sequence[Chain], draws: int) -> tuple[str, ...]:
+        names, table = drawn(self.recipe, self.route, chains, draws, self.before).table(indicators=True)
+        return self.stop.missed(names, diagnose(table))
+
+    def _out_of_time(self, chains: tuple[Chain, ...], draws: int) -> Ended:
+        because = f"seconds < {self.stop.seconds:g}"
+        if not self.stop.goals:
+            return Ended(chains, draws, because)
+        missed = self._missed(chains, draws)
+        return self._missing(chains, draws, missed, because)
+
+    def _missing(self, chains: tuple[Chain, ...], draws: int, missed: tuple[str, ...], because: str) -> Ended:
+        if not missed:
+            return Ended(chains, draws, because)
+        told = f"the run ended by {because}, before {' and '.join(missed)}; go on by fit.extend(n, until=...)"
+        return Ended(chains, draws, because, (told,))
+
+
+def kept(chains: Sequence[Chain], most: int) -> int:
+    """Draws that all chains have."""
+    return min(most, min(c.kept for c in chains))
+
+
+def drawn(recipe: Recipe, route: Route, chains: Sequence[Chain], draws: int, before: Draws | None) -> Draws:
+    """So many draws of the chains, after those before."""
+    values, statistics = stacked(chains, draws)
+    options = {"seed": recipe.seed, "warmup": route.warmup, "thin": recipe.thin}
+    found = Draws.of(recipe.problem, values, statistics=statistics, **options)
+    return found if before is None else before.then(found)

@@ -1,0 +1,65 @@
+"""What draws: a route holds one density, and makes the draws of one chain, a unit of work at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """Draws of one unit of work.
+
+    y : points of what was sampled, unconstrained: (draws, d). values : by node, (draws, *plates).
+    statistics : what is known of each draw, (draws): `lp`, `acceptance_rate`, `diverging`, ...
+    """
+
+    y: NDArray[np.float64]
+    values: Arrays
+    statistics: Arrays = field(default_factory=dict)
+
+    @property
+    def draws(self) -> int:
+        """How many."""
+        return len(self.y)
+
+    def rows(self, which: slice) -> Part:
+        """Some of the draws, as views."""
+        values = {n: v[which] for n, v in self.values.items()}
+        return Part(self.y[which], values, {n: v[which] for n, v in self.statistics.items()})
+
+    def copy(self) -> Part:
+        """With arrays of its own."""
+        values = {n: v.copy() for n, v in self.values.items()}
+        return Part(self.y.copy(), values, {n: v.copy() for n, v in self.statistics.items()})
+
+
+class Route(Protocol):
+    """One way of drawing.
+
+    method : in a few words. because : sentences: why this way. warmup : draws a chain before the first that
+    counts, 0 where none are needed. unit : draws of a unit of work.
+    """
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def because(self) -> tuple[str, ...]: ...
+    @property
+    def warmup(self) -> int: ...
+    @property
+    def unit(self) -> int: ...
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        """The state of a chain after its warm-up: everything that later draws hang on, and nothing shared."""
+        ...
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        """So many further draws, and the state after them."""
+        ...

@@ -1,0 +1,45 @@
+"""Complete data whose covariance matrix has no inverse: which variables it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dagmodels.errors import FitError
+from dagmodels.forms.moments import MomentsForm
+
+REGULAR = 1e-12  # smallest eigenvalue of a correlation matrix, for each variable, that counts as regular
+SHARE = 0.1  # of a variable in the eigenvector, from which on it is named
+
+
+def refuse_singular(form: MomentsForm, groups: tuple[str, ...]) -> None:
+    """Saturated moments have no likelihood where a variable is a combination of others in a group.
+
+    Raises
+    ------
+    FitError : the variables of each such group, or its rows where they are too few. Not for rows with gaps.
+    """
+    sample = form.sample
+    if not sample.complete:
+        return
+    names = [form.variables[v][0] for v in form.structure.observed.tolist()]
+    told = []
+    for cell, g in enumerate(sample.group.tolist()):
+        where = f" of group '{groups[g]}'" if len(groups) > 1 else ""
+        cov, rows = sample.cov[cell], int(sample.n[cell])
+        sd = np.sqrt(np.diagonal(cov))
+        if not (sd > 0).all():
+            flat = ", ".join(f"'{n}'" for n, s in zip(names, sd, strict=True) if not s > 0)
+            told.append(f"{flat} is constant in the rows{where}; leave it out")
+            continue
+        values, vectors = np.linalg.eigh(cov / np.outer(sd, sd))
+        if values[0] > REGULAR * len(names):
+            continue
+        matrix = f"the covariance matrix{where or ' of the data'} is not positive definite"
+        if form.values.size and rows <= len(names):
+            told.append(f"{matrix}: there are {rows} rows and {len(names)} variables; give more rows")
+            continue
+        shares = np.abs(vectors[:, 0])
+        tied = ", ".join(f"'{names[k]}'" for k in np.argsort(-shares)[:6] if shares[k] > SHARE)
+        told.append(f"{matrix}: {tied} are combinations of one another; leave one of them out")
+    if told:
+        raise FitError("; ".join(told))
