@@ -1,14 +1,13 @@
 """Independent draws from a density of one or two dimensions, by a lattice that refines itself.
 
-The log density is asked for on a lattice along the axes of the Hessian at the mode, wide enough that what
-lies beyond is stated, and interpolated by polynomials of degree five.  The step is halved until the density
-so interpolated agrees with the density itself at all new points.  A finer grid of interpolated values then
-gives cells in which the density is linear (in two dimensions bilinear), and draws by inversion: of the cell,
-and of the place in it.
+The log density is asked for on a lattice along the axes of the Hessian at the mode, at all points where it is
+not low and their neighbours, and interpolated by polynomials of degree five.  Each axis has its own step; it
+is halved until the interpolation agrees with the density between the points along that axis.  A finer grid of
+interpolated values then gives cells in which the density is linear (in two dimensions bilinear), and draws by
+inversion: of the cell, and of the place in it.
 
-The stated error bounds the total variation between what is drawn and the density: the change at the last
-halving (the remaining one is about 2^-6 of it), what is linear in the cells, and the tails; or the distance
-found at points amid the cells, if that is more.
+The stated error bounds the total variation between what is drawn and the density: the distances found between
+the points along either axis and amid the cells, what is linear in the cells, what lies where nobody asked.
 """
 
 from __future__ import annotations
@@ -21,17 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
-from dagmodels.numerics.sampling.lattice import box, grown, halved, interpolated, margins
+from dagmodels.numerics.sampling.lattice import (
+    Lattice,
+    filled,
+    first,
+    interpolated,
+    interpolated_along,
+    margins,
+)
 
 Floats = NDArray[np.float64]
 Densities = Callable[[Floats], Floats]  # log densities of points, one a row
 
-DEEPEST = 60.0  # values further below the peak than this count as this far
 MOST_POINTS = 30_000
-MOST_SIZE = 1_000_000  # of a lattice, the points where nothing was asked included
-SPARED = 0.1  # of the tolerance: the share of a density at whose lowest points an interpolation is trusted
-CHECKS = 64  # points that a finished grid is compared at
-FINE = 20.0  # cells for a standard deviation
+SPARED = {1: 3e-3, 2: 0.05}  # of the tolerance: the share of a density that is left out
+LOWEST = 30.0  # fall of the log density beyond which no lattice goes
+APART = {1: 0.02, 2: 0.5}  # of the tolerance: what the interpolation may be off
+SHELL = 2.0  # falls of the log density whose shares tell what lies below
+PLACES = 4  # parts of a step that interpolations are looked at
+CHECKS = 64  # points that a grid is compared at
+FINE = 8.0  # cells for a standard deviation, at least
+BEND = 0.25  # of the tolerance: what lines in the cells may add
 MOST_CELLS = {1: 100_000, 2: 1000}  # along an axis
 TOLERANCE = 1e-3
 
@@ -90,7 +99,7 @@ def axes_of(hessian: Floats) -> Floats:
 
 
 def explored(densities: Densities, centre: Floats, axes: Floats, tolerance: float = TOLERANCE) -> Grid:
-    """The grid of a density whose interpolation changed by less than the tolerance on halving.
+    """The grid of a density whose interpolation is off by less than the tolerance.
 
     centre, axes : where the density lies and how wide it is, roughly: see `axes_of`.
 
@@ -117,26 +126,51 @@ def explored(densities: Densities, centre: Floats, axes: Floats, tolerance: floa
             raise FitError(f"the log density is infinite at {where}: it has no integral there")
         return np.where(np.isnan(value), -np.inf, value)
 
-    low, step, values = box(f, d)
-    spared = 0.0
+    spared = SPARED[d] * tolerance
+    fall = -math.log(spared)  # where a normal law of two dimensions leaves out this share
+    now = first(f, d, fall)
     while True:
-        if 2**d * values.size > MOST_SIZE:
-            raise FitError(
-                f"a density of {d} dimensions has a peak too narrow, and tails too wide, for one grid: "
-                "draw by NUTS instead"
-            )
-        guess = interpolated(np.maximum(values, values.max() - DEEPEST), 2)
-        step = step / 2.0
-        values = halved(f, low, step, values, guess, spared)
-        change = _total_variation(guess, values)
-        size = values.size
-        low, values = grown(f, low, step, values)  # a ridge may have left between the wider points
-        if change < tolerance and size == values.size:
-            found = _cells(centre, axes, low, step, values, change + spared, tolerance)
-            apart = _apart(found, f)
-            if apart < tolerance:
-                return replace(found, error=max(found.error, apart), points=count)
-        spared = SPARED * tolerance
+        full, layers = filled(now)
+        beyond = max(sum(layers) + _tail(layers[-1], layers[-2]), _below(now.values, fall))
+        if beyond > 2.0 * spared and fall < LOWEST:
+            fall += SHELL
+            now = now.spread(f, fall)
+            continue
+        off = [_between(full, axis, f) for axis in range(d)]
+        if sum(off) < APART[d] * tolerance:
+            found = _cells(centre, axes, full, sum(off) + beyond, tolerance)
+            apart = _apart(found, f) if d > 1 else 0.0  # in one dimension that has just been looked at
+            if apart < APART[d] * tolerance:
+                return replace(found, error=found.error + apart, points=count)
+        for axis in range(d):
+            if off[axis] >= min(0.5 * APART[d] * tolerance, max(off)):
+                now = now.halved(axis)
+        now = now.spread(f, fall)
+
+
+def _between(full: Lattice, axis: int, f: Densities) -> float:
+    """Total variation between the density and its interpolation between the points along an axis.
+
+    By the density at points spread as the greater of the interpolated density and its two neighbours is, lest
+    what the interpolation lacks stay unseen.
+    """
+    guess = interpolated_along(full.values, axis, PLACES)
+    left = np.arange(guess.shape[axis]) // PLACES
+    right = np.minimum(left + 1, full.values.shape[axis] - 1)
+    above = np.maximum(guess, np.maximum(full.values.take(left, axis), full.values.take(right, axis)))
+    np.moveaxis(above, axis, 0)[::PLACES] = -np.inf
+    mass = np.cumsum(np.exp(above - above.max()).reshape(-1))
+    chosen = np.searchsorted(mass, (np.arange(CHECKS) + 0.5) / CHECKS * mass[-1])
+    index = np.stack(np.unravel_index(chosen, guess.shape), axis=1).astype(np.float64)
+    index[:, axis] /= PLACES
+    above = above.reshape(-1)[chosen]
+    return _distance(f(full.at(index)) - above, guess.reshape(-1)[chosen] - above)
+
+
+def _distance(one: Floats, other: Floats) -> float:
+    """Total variation of two laws, by log densities relative to that of the points."""
+    p, q = np.exp(one - one.max()), np.exp(other - other.max())
+    return 0.5 * float(np.abs(p / p.mean() - q / q.mean()).mean())
 
 
 def _apart(found: Grid, f: Densities) -> float:
@@ -149,48 +183,42 @@ def _apart(found: Grid, f: Densities) -> float:
     corners = np.unravel_index(cell, [n - 1 for n in found.values.shape])
     z = np.stack(corners, axis=1) + 0.5
     drawn = np.diff(found.mass, prepend=0.0)[cell]
-    value = f(found.low + found.step * z)
-    ratio = np.exp(value - value.max()) / drawn
-    return 0.5 * float(np.abs(ratio / ratio.mean() - 1.0).mean())
+    return _distance(f(found.low + found.step * z) - np.log(drawn), np.zeros(CHECKS))
 
 
-def _total_variation(guess: Floats, values: Floats) -> float:
-    """Half the sum of differences of two log densities on the same lattice, either made to sum to one."""
-    p, q = np.exp(guess - guess.max()), np.exp(values - values.max())
-    return 0.5 * float(np.abs(p / p.sum() - q / q.sum()).sum())
-
-
-def _cells(
-    centre: Floats,
-    axes: Floats,
-    low: Floats,
-    step: Floats,
-    values: Floats,
-    change: float,
-    tolerance: float,
-) -> Grid:
+def _cells(centre: Floats, axes: Floats, full: Lattice, change: float, tolerance: float) -> Grid:
     """The fine grid from the last lattice, its cells halved until the density is nearly linear in them."""
-    d, peak = values.ndim, float(values.max())
-    total = float(np.exp(values - peak).sum())
-    log_evidence = peak + math.log(total * float(np.prod(step))) + float(np.linalg.slogdet(axes)[1])
+    low, values, d = full.low, full.values, full.values.ndim
+    for axis, share in enumerate(margins(values)):
+        kept = np.flatnonzero(share > 1e-5 * tolerance)
+        first, last = max(0, int(kept[0]) - 1), min(share.size, int(kept[-1]) + 2)
+        values = values.take(range(first, last), axis)
+        low = low + full.step * (np.arange(d) == axis) * first
     shares = margins(values)
-    tails = sum(_tail(m[0], m[1]) + _tail(m[-1], m[-2]) for m in shares)
     most = [max(1, MOST_CELLS[d] // (m.size - 1)) for m in shares]
     parts = [min(math.ceil(FINE / _deviation(m)), limit) for m, limit in zip(shares, most, strict=True)]
-    clipped = np.maximum(values, peak - DEEPEST)
     while True:
-        fine = interpolated(clipped, parts)
+        fine = interpolated(values, parts)
         f = np.exp(fine - fine.max())
-        bend = sum(float(np.abs(np.diff(f, 2, axis)).sum()) for axis in range(d)) / 24.0 / float(f.sum())
-        if bend < 0.2 * tolerance or parts == most:
+        total = float(f.sum())
+        bends = [float(np.abs(np.diff(f, 2, axis)).sum()) / 24.0 / total for axis in range(d)]
+        refined = [
+            min(2 * p, limit) if bend > BEND * tolerance / d else p
+            for p, limit, bend in zip(parts, most, bends, strict=True)
+        ]
+        if refined == parts:
             break
-        parts = [min(2 * p, limit) for p, limit in zip(parts, most, strict=True)]
+        parts = refined
+    step = full.step / parts
+    log_evidence = (
+        float(fine.max()) + math.log(total * float(np.prod(step))) + float(np.linalg.slogdet(axes)[1])
+    )
     corners = f
     for axis in range(d):
         end = corners.shape[axis] - 1
         corners = 0.5 * (corners.take(range(end), axis) + corners.take(range(1, end + 1), axis))
     mass = np.cumsum(corners.reshape(-1))
-    return Grid(centre, axes, low, step / parts, f, mass, change + bend + tails, log_evidence, 0)
+    return Grid(centre, axes, low, step, f, mass, change + sum(bends), log_evidence, 0)
 
 
 def _deviation(shares: Floats) -> float:
@@ -199,8 +227,17 @@ def _deviation(shares: Floats) -> float:
     return math.sqrt(float(shares @ (z - shares @ z) ** 2))
 
 
+def _below(values: Floats, fall: float) -> float:
+    """The share of the density where it is lower than the peak by more than `fall`, from that just above."""
+    down = np.nanmax(values) - values
+    down = down[~np.isnan(down)]
+    sums = np.histogram(down, fall - SHELL * np.array([2.0, 1.0, 0.0]), weights=np.exp(-down))[0]
+    before, last = (float(s) for s in sums / np.exp(-down).sum())
+    return _tail(last, before)
+
+
 def _tail(last: float, before: float) -> float:
-    """What lies beyond the last of the margins, if they go on falling as there (all, if they do not)."""
-    if last < math.exp(-0.5 * DEEPEST):
+    """What lies beyond the last layer, if layers go on falling as there (all, if they do not)."""
+    if last < math.exp(-30.0):
         return 0.0
     return last * last / (before - last) if last < before else 1.0

@@ -119,6 +119,38 @@ def test_the_stated_error_bounds_the_true_one(name: str) -> None:
     assert apart.mean() - 4 * apart.std() / np.sqrt(len(apart)) < found.error
 
 
+def two_scales(y: Any) -> Any:
+    """Only the sum of two squared scales is known: two arms of falling exponentials, without a curvature."""
+    total = np.exp(2 * y).sum(axis=1)
+    return y.sum(axis=1) - 2.0 * np.log(total) - 0.1 / total - np.exp(2 * y).sum(axis=1) / 2
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_arms_of_exponential_tails(turned: bool) -> None:
+    """Against the trapezoid rule on a box where the tails beyond are below 10^-6 of the whole."""
+    density: Any = two_scales
+    axes: Any = np.array([[-0.58, -0.5], [-0.58, 0.5]]) if turned else np.eye(2)
+    found = grid.explored(density, np.full(2, -1.4), axes)
+    assert found.error < 1.5e-3
+    assert found.points < 2500
+    line = np.linspace(-18.0, 3.0, 1401)
+    y = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1)
+    p = np.exp(two_scales(y.reshape(-1, 2)).reshape(1401, 1401))
+    area = (line[1] - line[0]) ** 2
+    assert abs(found.log_evidence - np.log(p.sum() * area)) < found.error
+    n = 20_000
+    drawn = found.drawn(stream(5, 0), n)
+    share = np.cumsum(p.sum(axis=1)) / p.sum()
+    for column in drawn.T:
+        u = np.interp(column, line + 0.5 * (line[1] - line[0]), share)
+        assert stats.kstest(u, "uniform").statistic < 2.9 / np.sqrt(n) + found.error
+    together = float(p[np.add.outer(line, line) < -4.0].sum() / p.sum())
+    spread = np.sqrt(together * (1 - together) / n)
+    assert (
+        abs((drawn.sum(axis=1) < -4.0).mean() - together) < FAR * spread + found.error + 2e-3
+    )  # edge of the rule
+
+
 def test_a_tolerance_is_reached() -> None:
     case = CASES["log gamma"]
     coarse = grid.explored(case.density, case.centre, case.axes, 1e-2)
