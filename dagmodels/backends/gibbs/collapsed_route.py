@@ -21,6 +21,7 @@ from dagmodels.numerics.sampling.streams import stream
 Floats = NDArray[np.float64]
 GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
+STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
 CHEAP, DEAR = 500, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
@@ -169,10 +170,11 @@ def collapsed_route(problem: Problem, seed: int, warmup: int, nodes: Collection[
             posterior.log_densities, proposal, stream(seed, 0, 2**32 - 1), independence.TRIALS
         )
         gate = independence.gate(trials)
-        if gate.open and gate.effective > 0.3:
+        if gate.open and gate.k < STICKY and gate.effective > 0.3:
             why = f"{left}: independence proposals from the mode; {gate.because}{against}"
             return Proposed(posterior, nodes, proposal, f"independence proposals for {left}", (*told, why))
-        against += f"; {gate.because}"
+        sticky = f"Pareto k of the weights is {gate.k:.2f}: chains of proposals would be long in the tails"
+        against += f"; {sticky if gate.open else gate.because}"
     else:
         against += f"; {1 + len(modes.others)} modes were found"
     why = f"{left}: the no-U-turn sampler on the collapsed density{against}"
