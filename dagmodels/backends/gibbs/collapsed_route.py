@@ -109,7 +109,8 @@ class Trajectories:
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
         sampler = nuts.sampler(self.posterior.for_thread().log_density, self.mode.size)
         point, y, known, step = sampler.draws(sampler.at(state.y), state.step, state.metric, rng, count)
-        part = completed(self.posterior, y, rng, self.nodes, trajectory_statistics(known))
+        told = {**trajectory_statistics(known), "lp": known.log_density}
+        part = Part(y, self.posterior.for_thread().draws(y, rng, self.nodes), told)
         return Warm(point.y, step, state.metric), part
 
 
