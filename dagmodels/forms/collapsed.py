@@ -106,6 +106,12 @@ class Collapsed:
         nodes : which are wanted; None: all of `drawn`.
         Returns arrays (draws, *shape of the node); cells of observed nodes that have data hold them.
         """
+        return self.draws_and_densities(y, rng, nodes)[0]
+
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]:
+        """As `draws`, and the log density of each point, which the same visit finds."""
         unknown = [n for n in nodes or () if n not in self.drawn]
         if unknown:
             raise FitError(f"no draws of {', '.join(map(repr, unknown))}: {self._why_not(unknown)}")
@@ -115,16 +121,19 @@ class Collapsed:
         )
         streams = rng.spawn(3)
         found = {n: np.empty((len(y), self._size(n))) for n in wanted}
+        densities = np.empty(len(y))
         portion = max(1, PORTION // max(self.points.width + self.points.kept.size, 1))
         for begin in range(0, len(y), portion):
             part = slice(begin, begin + portion)
-            own = self._portion(y[part], streams, rest)
+            own, densities[part] = self._portion(y[part], streams, rest)
             for name, values in found.items():
                 values[part] = own[name]
-        return {n: self._shaped(n, v) for n, v in found.items()}
+        return {n: self._shaped(n, v) for n, v in found.items()}, densities
 
-    def _portion(self, y: Floats, streams: list[np.random.Generator], rest: Completion) -> dict[str, Floats]:
-        """Flat draws of all unknowns and of what `rest` adds."""
+    def _portion(
+        self, y: Floats, streams: list[np.random.Generator], rest: Completion
+    ) -> tuple[dict[str, Floats], Floats]:
+        """Flat draws of all unknowns and of what `rest` adds; log densities."""
         normals, conjugate, missing = streams
         density, values, elements = self.points.visit(y, normals.standard_normal((len(y), self.points.width)))
         outside = np.flatnonzero(~np.isfinite(density))
@@ -145,7 +154,7 @@ class Collapsed:
                 own[:, rows < 0] = self.problem.values[name].reshape(-1)[rows < 0]
             found[name] = own
         rest.complete(found, missing)
-        return found
+        return found, density
 
     def _outer(self, values: Floats) -> dict[str, Floats]:
         found, at = {}, 0

@@ -248,6 +248,9 @@ def test_seeds_threads_and_portions_give_the_same_draws(monkeypatch: pytest.Monk
         assert np.array_equal(first[name], again[name])
         assert np.array_equal(first[name], parts[name])
     assert not np.array_equal(first["a"], other["a"])
+    values, densities = c.draws_and_densities(y, np.random.default_rng(7))
+    assert np.array_equal(values["a"], first["a"])
+    assert np.array_equal(densities, c.log_densities(y))
     few = c.draws(y, np.random.default_rng(7), ["m", "y"])
     assert list(few) == ["m", "y"]
     assert np.array_equal(few["m"], first["m"])

@@ -39,6 +39,7 @@ class Independent:
     because: tuple[str, ...]
     warmup: int = 0
     unit: int = CHEAP
+    independent: bool = True
 
     def begin(self, rng: np.random.Generator, chain: int) -> Any:
         return None
@@ -110,7 +111,7 @@ class Trajectories:
         sampler = nuts.sampler(self.posterior.for_thread().log_density, self.mode.size)
         point, y, known, step = sampler.draws(sampler.at(state.y), state.step, state.metric, rng, count)
         told = {**trajectory_statistics(known), "lp": known.log_density}
-        part = Part(y, self.posterior.for_thread().draws(y, rng, self.nodes), told)
+        part = Part(self.posterior.for_thread().draws(y, rng, self.nodes), told)
         return Warm(point.y, step, state.metric), part
 
 
@@ -132,9 +133,9 @@ def completed(
     nodes: Collection[str] | None,
     statistics: Mapping[str, NDArray[Any]],
 ) -> Part:
-    """Everything else at these points of the outer unknowns."""
-    own = posterior.for_thread()
-    return Part(y, own.draws(y, rng, nodes), {**statistics, "lp": own.log_densities(y)})
+    """Everything else at these points of the outer unknowns; the visit that draws it gives their density."""
+    values, density = posterior.for_thread().draws_and_densities(y, rng, nodes)
+    return Part(values, {**statistics, "lp": density})
 
 
 def collapsed_route(problem: Problem, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:

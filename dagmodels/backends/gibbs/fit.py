@@ -64,6 +64,7 @@ def carried_on(
         sampled,
         backend="gibbs",
         method=f"{route.method}; {recipe.chains} chains",
+        independent=getattr(route, "independent", False),
         diagnostics={"seconds": seconds, "stopped": ended.because},
         warnings=ended.warnings,
         plan=_told(plan, route),

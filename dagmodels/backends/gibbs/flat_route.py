@@ -61,7 +61,7 @@ class Whole:
             for n, v in values.items()
             if self.nodes is None or n in self.nodes
         }
-        part = Part(y, kept, {**trajectory_statistics(known), "lp": known.log_density})
+        part = Part(kept, {**trajectory_statistics(known), "lp": known.log_density})
         return Warm(point.y, step, state.metric), part
 
     def _sampler(self, space: Workspace) -> nuts.Sampler:

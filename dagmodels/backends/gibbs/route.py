@@ -16,28 +16,27 @@ Arrays = Mapping[str, NDArray[Any]]
 class Part:
     """Draws of one unit of work.
 
-    y : points of what was sampled, unconstrained: (draws, d). values : by node, (draws, *plates).
-    statistics : what is known of each draw, (draws): `lp`, `acceptance_rate`, `diverging`, ...
+    values : by node, (draws, *plates). statistics : what is known of each draw, (draws): `lp`,
+    `acceptance_rate`, `diverging`, ...
     """
 
-    y: NDArray[np.float64]
     values: Arrays
     statistics: Arrays = field(default_factory=dict)
 
     @property
     def draws(self) -> int:
         """How many."""
-        return len(self.y)
+        return len(next(iter((*self.values.values(), *self.statistics.values()))))
 
     def rows(self, which: slice) -> Part:
         """Some of the draws, as views."""
         values = {n: v[which] for n, v in self.values.items()}
-        return Part(self.y[which], values, {n: v[which] for n, v in self.statistics.items()})
+        return Part(values, {n: v[which] for n, v in self.statistics.items()})
 
     def copy(self) -> Part:
         """With arrays of its own."""
         values = {n: v.copy() for n, v in self.values.items()}
-        return Part(self.y.copy(), values, {n: v.copy() for n, v in self.statistics.items()})
+        return Part(values, {n: v.copy() for n, v in self.statistics.items()})
 
 
 class Route(Protocol):
@@ -45,6 +44,8 @@ class Route(Protocol):
 
     method : in a few words. because : sentences: why this way. warmup : draws a chain before the first that
     counts, 0 where none are needed. unit : draws of a unit of work.
+    A route whose draws do not hang on one another may also say `independent = True`: then neither R-hat nor
+    effective sizes decide.
     """
 
     @property

@@ -91,3 +91,10 @@ def test_an_error_in_a_worker_is_the_callers():
     inits = {"mu": 0.0, "tau": -1.0}
     with pytest.raises(FitError):
         run(draws=40, inits=inits, **TRAJECTORIES)
+
+
+def test_independent_draws_need_neither_rhat_nor_effective_sizes():
+    few = run(draws=6, chains=2)
+    assert few.converged
+    assert few.message == "independent draws"
+    assert not run(draws=6, chains=2, **TRAJECTORIES).converged
