@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.builder import First
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
+    from dagmodels.measurement import deming, york
     from dagmodels.mixed import anova, glmer, lmer
     from dagmodels.results.draws.elpd import loo_compare
     from dagmodels.simulate.calibration import calibration
@@ -48,6 +49,8 @@ _HOMES = {
     "equal": "dagmodels.graph.expression",
     "unequal": "dagmodels.graph.expression",
     "functions": "dagmodels.graph.functions:tree",
+    "deming": "dagmodels.measurement",
+    "york": "dagmodels.measurement",
     "anova": "dagmodels.mixed",
     "loo_compare": "dagmodels.results.draws.elpd",
     "glmer": "dagmodels.mixed",
@@ -73,6 +76,7 @@ __all__ = [
     "anova",
     "calibration",
     "cfa",
+    "deming",
     "equal",
     "functions",
     "get_cov",
@@ -85,6 +89,7 @@ __all__ = [
     "read",
     "sem",
     "unequal",
+    "york",
 ]
 
 

@@ -127,6 +127,8 @@ class Graph(Builder):
         """
         from dagmodels.dispatch.plan import make_plan
 
+        if options.get("reading") is not None:
+            return self._read_as(options).plan(data, method, **options)
         self._check_call(method)
         known = replace(self._facts(data, observed=True), options=options)
         return make_plan(known, method, options)
@@ -142,7 +144,9 @@ class Graph(Builder):
         method : "auto", or the name of a backend, which is then used or refused with its reason.
         seed : of all random numbers.
         check : whether parameters that are not identified are errors (else only notes of the plan).
-        options : passed on to the backend.
+        options : passed on to the backend; `reading`, of covariates measured with error, is "structural" (the
+            true values have the distribution that the graph states), "functional" (each is a constant of its
+            own) or "flat" (each has a flat prior and is integrated out).
 
         Raises
         ------
@@ -169,6 +173,8 @@ class Graph(Builder):
         from dagmodels.dispatch.plan import make_plan
         from dagmodels.dispatch.registry import backends
 
+        if options.get("reading") is not None:
+            return self._read_as(options).fit_quietly(self.data_or_file(data), method, seed, check, **options)
         self._check_call(method, seed)
         known = replace(self._facts(self.data_or_file(data), observed=True), options=options)
         assert known.problem is not None
@@ -344,6 +350,13 @@ class Graph(Builder):
             raise_all([ModelError("there are no data", hint=hint)], f"the fit of model '{self.name}'")
         folder = Path(dag.source).parent if dag.source else Path()
         return folder / str(dag.data_file)
+
+    def _read_as(self, options: dict[str, Any]) -> Graph:
+        """The graph under the reading that the options ask for, which is taken out of them."""
+        from dagmodels.analysis.readings import read_as
+
+        dag = read_as(self.dag, options.pop("reading"))
+        return self if dag is self.dag else Graph.of(dag)
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         from dagmodels.analysis.facts import facts

@@ -78,6 +78,8 @@ def lmer(
         correlation=correlation,
         call="lmer",
     )
+    if correlation is not None and options.get("method", "auto") in ("auto", "laplace"):
+        options.setdefault("se", "conditional")  # as nlme: an autocorrelation counts with the variances
     return _fitted(found, options, lmer)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dagmodels.analysis.readings import told as readings
 from dagmodels.graph.statement import Statement, Stochastic
 from dagmodels.results.ranges import bounds
 from dagmodels.results.tables import format_number, text_table
@@ -40,7 +41,8 @@ def heading(fit: Fit) -> str:
     """Which backend, and how."""
     kind = "exact" if fit.exact else "approximate"
     told = "" if kind in fit.method else f" ({kind})"
-    return f"{fit.graph.name}: fitted by {fit.backend}{told}\n{fit.method}"
+    lines = (f"{fit.graph.name}: fitted by {fit.backend}{told}", fit.method, *readings(fit.graph))
+    return "\n".join(lines)
 
 
 def criterion(fit: Fit) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.form_choice import form_choice
+from dagmodels.analysis.mean_movers import mean_movers
 from dagmodels.analysis.roles import roles
 from dagmodels.analysis.unit import Unit
 from dagmodels.backends.laplace.first_stage import first_stage
@@ -60,9 +61,10 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     """Build the field, maximise, report.
 
     Options: `se` = "conditional" (standard errors of coefficients given the outer unknowns, as lme4's)
-    or "joint" (theirs included); `quadrature` = nodes of adaptive Gauss-Hermite quadrature in each
-    dimension, 1 for Laplace's approximation (lme4's nAGQ); `posterior` = True, "grid" or "ccd" for posterior
-    means and quantiles instead of a mode, checked by `posterior_draws` weighted draws.
+    or "joint" (theirs included), by itself joint where an outer unknown moves means; `quadrature` = nodes of
+    adaptive Gauss-Hermite quadrature in each dimension, 1 for Laplace's approximation (lme4's nAGQ);
+    `posterior` = True, "grid" or "ccd" for posterior means and quantiles instead of a mode, checked by
+    `posterior_draws` weighted draws.
     """
     from dagmodels.backends.laplace.posterior import refuse_improper, requested
     from dagmodels.backends.laplace.report import report
@@ -102,10 +104,11 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         from dagmodels.backends.laplace.quadrature import by_quadrature
 
         solution = by_quadrature(solution, order, began)
-    return report(solution, plan, joint=se == "joint")
+    joint = se == "joint" or (se is None and bool(mean_movers(problem.graph, assigned.outer)))
+    return report(solution, plan, joint=joint)
 
 
-def _options(options: Mapping[str, Any]) -> tuple[str, int]:
+def _options(options: Mapping[str, Any]) -> tuple[str | None, int]:
     """`se` and `quadrature`; anything else unknown is refused, because a slip must not pass in silence."""
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
@@ -116,10 +119,10 @@ def _options(options: Mapping[str, Any]) -> tuple[str, int]:
     order = options.get("quadrature", 1)
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 100:
         raise FitError(f"quadrature={order!r} is not a number of nodes from 1 to 100")
-    se = options.get("se", "conditional")
-    if se not in ("conditional", "joint"):
+    se = options.get("se")
+    if se not in (None, "conditional", "joint"):
         raise FitError(f"se={se!r} is neither 'conditional' nor 'joint'")
-    return str(se), order
+    return se, order
 
 
 def solve(field: Field, began: float | None = None, near: Solution | None = None) -> Solution:

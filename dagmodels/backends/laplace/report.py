@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.general import IDENTITY
+from dagmodels.analysis.measurement import covariates_with_error
 from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.edges import ZERO, below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
@@ -131,9 +132,14 @@ def _quiet_latents(solution: Solution, means: Floats) -> dict[str, list[Any]] | 
 
 
 def is_coefficient(solution: Solution, name: str) -> bool:
-    """Whether a block node is a coefficient (no unknown stands in its prior) rather than a latent."""
+    """Whether a block node is a coefficient (no unknown stands in its prior) rather than a latent.
+
+    True values of a covariate that is measured with error are latents under every reading.
+    """
     field = solution.field
     dag = field.problem.graph
+    if any(m.node == name for m in covariates_with_error(dag)):
+        return False
     if name in field.roles.profiled:
         return True
     unknown = {*field.roles.block, *field.roles.outer}

@@ -9,6 +9,7 @@ import numpy as np
 
 from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.form_choice import MOMENTS_OPTIONS
+from dagmodels.analysis.mean_movers import mean_movers
 from dagmodels.analysis.roles import roles
 from dagmodels.analysis.unit import Unit
 from dagmodels.bind.problem import Problem
@@ -114,9 +115,10 @@ def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighs: Weigh
 
 
 def _default(form: MomentsForm, options: Mapping[str, Any]) -> str:
-    """Conditional errors wherever the field form would have served, whose default they are."""
+    """The field form's default wherever it would have served: conditional, unless an unknown moves means."""
     found = exchangeable(form.problem.graph)
     own = any(options.get(o) is not None for o in MOMENTS_OPTIONS)
     needed = isinstance(found, Unit) and bool(found.needed)
-    refused = roles(form.problem.graph, form.problem).refused
-    return "standard" if own or needed or refused else "conditional"
+    assigned = roles(form.problem.graph, form.problem)
+    joint = own or needed or assigned.refused or mean_movers(form.problem.graph, assigned.outer)
+    return "standard" if joint else "conditional"

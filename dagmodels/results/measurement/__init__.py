@@ -1,0 +1,1 @@
+"""Results of models whose covariates are measured with error."""
