@@ -73,7 +73,7 @@ class Comparison:
         return DataFrame(columns, index=list(self.names))
 
     def apart(self, name: str) -> float:
-        """Largest difference of the answers, in units of the largest standard error; NaN where one answers."""
+        """Largest difference of the answers, in units of the largest standard error; NaN of one answer."""
         numbers = [a.numbers[name] for a in self.answers if name in a.numbers]
         values = np.array([x.estimate for x in numbers if np.isfinite(x.estimate)])
         errors = np.array([x.se for x in numbers if np.isfinite(x.se)])
@@ -119,9 +119,7 @@ class Comparison:
             if name in a.numbers
         ]
         kinds = {a.numbers[name].kind for a in self.answers if name in a.numbers}
-        why = (
-            "these are different numbers of one model" if len(kinds) > 1 else "these should agree: draw more"
-        )
+        why = "these are different numbers of one model" if len(kinds) > 1 else "these should agree"
         if any(not a.fit.converged for a in self.answers):
             why = "not all of these fits converged"
         return f"Most apart is {name}, by {apart[name]:.2g} standard errors: {', '.join(told)}; {why}."
