@@ -70,17 +70,13 @@ def compare_backends(
     return Comparison.of(graph.name, fits, refusals)
 
 
-def _asked(methods: Methods | None) -> dict[str, Mapping[str, Any]]:
+def _asked(methods: Methods | None) -> Mapping[str, Mapping[str, Any]]:
     """Options by label."""
     installed = list(backends())
     if methods is None:
         return {name: {} for name in installed}
-    if isinstance(methods, Mapping):
-        found = dict(methods)
-    else:
-        found: dict[str, Mapping[str, Any]] = {
-            n: {} for n in ([methods] if isinstance(methods, str) else methods)
-        }
+    names = [methods] if isinstance(methods, str) else methods
+    found = dict(names) if isinstance(names, Mapping) else {n: dict[str, Any]() for n in names}
     faults: list[ModelError] = []
     for label, options in found.items():
         name = str(options.get("method", label))
