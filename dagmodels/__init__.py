@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagmodels.api import Graph, read
+    from dagmodels.dispatch.compare import compare_backends
     from dagmodels.errors import (
         DagmodelsError,
         FitError,
@@ -57,6 +58,7 @@ _HOMES = {
     "lmer": "dagmodels.mixed",
     "calibration": "dagmodels.simulate.calibration",
     "cfa": "dagmodels.structural",
+    "compare_backends": "dagmodels.dispatch.compare",
     "get_cov": "dagmodels.structural",
     "growth": "dagmodels.structural",
     "invariance": "dagmodels.structural",
@@ -76,6 +78,7 @@ __all__ = [
     "anova",
     "calibration",
     "cfa",
+    "compare_backends",
     "deming",
     "equal",
     "functions",

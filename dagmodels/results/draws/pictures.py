@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.draws.draws import Draws
-from dagmodels.results.writing import write_files
+from dagmodels.results.figures import COLOURS, new_figure, picture_path, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
-ENDINGS = (".png", ".svg", ".pdf")
 MOST = 12
 """Quantities shown where none are named."""
-COLOURS = ("#1f5f8b", "#b5651d", "#4a7c59", "#8c4a6b", "#6b6b6b", "#c2a01e", "#3f8f8f", "#7a5cc0")
 BINS = 20
 POINTS = 2000  # of a line: more cannot be seen
 
@@ -104,32 +100,18 @@ def _picture(
     columns: tuple[int, list[float]],
     label: str,
 ) -> Path:
-    """The figure in a file; made from objects, so that no global state of matplotlib is touched."""
-    target = Path(path)
-    if target.suffix.lower() not in ENDINGS:
-        told = f"'{target}' has no ending that says a format"
-        raise_all([ModelError(told, hint=f"use {', '.join(ENDINGS)}")], "the picture")
+    """The figure in a file."""
+    target = picture_path(path)
     names, table = draws.table(nodes, indicators=True)
     if nodes is None:
         names = names[:MOST]
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.5 + 3.0 * columns[0], 0.6 + 1.25 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.5 + 3.0 * columns[0], 0.6 + 1.25 * len(names))
     axes = figure.subplots(len(names), columns[0], squeeze=False, width_ratios=columns[1])
     for i, name in enumerate(names):
         row(*axes[i], name, table[:, :, i])
     axes[-1][-1].set_xlabel(label, fontsize=9)
     _legend(figure, draws.chains)
-    buffer = io.BytesIO()
-    format_ = target.suffix.lower()[1:]
-    metadata: dict[str, Any] = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    with matplotlib.rc_context({"svg.hashsalt": "dagmodels", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format=format_, dpi=120, metadata=metadata[format_])
-    write_files({target: buffer.getvalue()})
-    return target
+    return save_figure(figure, target)
 
 
 def _legend(figure: Any, chains: int) -> None:
