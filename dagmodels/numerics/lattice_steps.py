@@ -205,7 +205,7 @@ def draw(values, mass, top, rng, drawn):
 
     mass : of the cells up to each, row by row. A cell is drawn by its mass, a place in it by rejection.
     """
-    m, n = values.shape
+    n = values.shape[1]
     wide = max(1, n - 1)
     one, other, row = np.empty(DEGREE + 1), np.empty(DEGREE + 1), np.empty(DEGREE + 1)
     for r in range(drawn.shape[0]):

@@ -42,8 +42,8 @@ TOLERANCE = 1e-3
 class Grid:
     """Cells of a density: y = centre + axes z, z at `low + step * index`.
 
-    values : log densities at the corners of the cells, (m, n), with n = 1 in one dimension. mass : sums of the
-    density over the cells so far, row by row. top : bounds of the values in each cell.
+    values : log densities at the corners of the cells, (m, n), with n = 1 in one dimension. mass : sums of
+    the density over the cells so far, row by row. top : bounds of the values in each cell.
     error : see the module; above the tolerance where tails are long. log_evidence : of the integral over y.
     points : at which the density was asked for.
     """

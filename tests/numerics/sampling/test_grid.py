@@ -156,7 +156,9 @@ def test_interpolation_is_exact_for_its_degree() -> None:
     t = np.stack(np.meshgrid(np.arange(33), np.arange(33), indexing="ij"), axis=-1).reshape(-1, 2) / 4
     one, other = [0.3, -1, 0.2, 1, -2, 3], [1, -2, 0, 1]
     fine = grid.interpolated(np.polyval(one, x)[:, None] * np.polyval(other, x), t)
-    np.testing.assert_allclose(fine, np.polyval(one, t[:, 0] / 8) * np.polyval(other, t[:, 1] / 8), rtol=1e-12)
+    np.testing.assert_allclose(
+        fine, np.polyval(one, t[:, 0] / 8) * np.polyval(other, t[:, 1] / 8), rtol=1e-12
+    )
     alone = grid.interpolated(np.polyval(one, x)[:, None], t[:, :1])
     np.testing.assert_allclose(alone, np.polyval(one, t[:, 0] / 8), rtol=1e-12)
     assert grid.interpolated(np.zeros((9, 1)), np.array([[-0.1], [8.1]])).tolist() == [-np.inf, -np.inf]
@@ -177,7 +179,9 @@ def test_cells_have_their_integrals_and_bounds() -> None:
     mass, top = np.empty((12, 12)), np.empty((12, 12))
     off = cells(values, 1e-4, mass, top)
     k = 200
-    inside = np.stack(np.meshgrid(np.arange(12 * k), np.arange(12 * k), indexing="ij"), axis=-1).reshape(-1, 2)
+    inside = np.stack(np.meshgrid(np.arange(12 * k), np.arange(12 * k), indexing="ij"), axis=-1).reshape(
+        -1, 2
+    )
     fine = grid.interpolated(values, (inside + 0.5) / k).reshape(12, k, 12, k)
     means = np.exp(fine).mean(axis=(1, 3))
     assert np.abs(mass - means).sum() / means.sum() < 2e-4
