@@ -25,6 +25,7 @@ MODULES = (
     "quadrature_steps",  # loaded for adaptive quadrature
     "trajectory_steps",  # loaded for the no-U-turn sampler
     "posterior_steps",  # loaded for draws
+    "lattice_steps",  # loaded for draws by grids
     "elimination_complex",  # loaded for sensitivities
     "chain_loops",  # loaded for tables of draws
     "many_points",  # loaded for draws of whole graphs

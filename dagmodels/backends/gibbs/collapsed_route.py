@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
 STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
-CHEAP, DEAR = 500, 100  # draws of a unit of work: many points in one compiled call, or trajectories
+CHEAP, DEAR = 200, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
 @dataclass(frozen=True, eq=False, slots=True)

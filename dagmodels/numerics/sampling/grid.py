@@ -2,12 +2,12 @@
 
 The log density is asked for on a lattice along the axes of the Hessian at the mode, at all points where it is
 not low and their neighbours, and interpolated by polynomials of degree five.  Each axis has its own step; it
-is halved until the interpolation agrees with the density between the points along that axis.  A finer grid of
-interpolated values then gives cells in which the density is linear (in two dimensions bilinear), and draws by
-inversion: of the cell, and of the place in it.
+is halved until the interpolation agrees with the density between the points along that axis.  Draws follow
+the interpolated density: a cell is drawn by its integral, the place in it by rejection.
 
 The stated error bounds the total variation between what is drawn and the density: the distances found between
-the points along either axis and amid the cells, what is linear in the cells, what lies where nobody asked.
+the points along either axis and amid the cells, the error of the cells' integrals, what lies where nobody
+asked.
 """
 
 from __future__ import annotations
@@ -20,14 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
-from dagmodels.numerics.sampling.lattice import (
-    Lattice,
-    filled,
-    first,
-    interpolated,
-    interpolated_along,
-    margins,
-)
+from dagmodels.numerics.sampling.lattice import Lattice, filled, first
 
 Floats = NDArray[np.float64]
 Densities = Callable[[Floats], Floats]  # log densities of points, one a row
@@ -39,9 +32,9 @@ APART = {1: 0.02, 2: 0.5}  # of the tolerance: what the interpolation may be off
 SHELL = 2.0  # falls of the log density whose shares tell what lies below
 PLACES = 4  # parts of a step that interpolations are looked at
 CHECKS = 64  # points that a grid is compared at
-FINE = 8.0  # cells for a standard deviation, at least
-BEND = 0.25  # of the tolerance: what lines in the cells may add
-MOST_CELLS = {1: 100_000, 2: 1000}  # along an axis
+SUMS = 0.1  # of the tolerance: what the cells' integrals may add
+GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
+EVEN = (np.arange(CHECKS) + 0.5) / CHECKS
 TOLERANCE = 1e-3
 
 
@@ -49,9 +42,10 @@ TOLERANCE = 1e-3
 class Grid:
     """Cells of a density: y = centre + axes z, z at `low + step * index`.
 
-    values : the density at the corners of the cells, (m) or (m, n), up to a factor. mass : its sums over
-    the cells so far, row by row. error : see the module; above the tolerance where tails are long.
-    log_evidence : of the integral over y. points : at which the density was asked for.
+    values : log densities at the corners of the cells, (m, n), with n = 1 in one dimension. mass : sums of
+    the density over the cells so far, row by row. top : bounds of the values in each cell.
+    error : see the module; above the tolerance where tails are long. log_evidence : of the integral over y.
+    points : at which the density was asked for.
     """
 
     centre: Floats
@@ -60,31 +54,33 @@ class Grid:
     step: Floats
     values: Floats
     mass: Floats
+    top: Floats
     error: float
     log_evidence: float
     points: int
 
     def drawn(self, rng: np.random.Generator, count: int) -> Floats:
-        """Independent draws, one a row."""
-        u = rng.random((count, 1 + self.values.ndim))
-        cell = np.searchsorted(self.mass, u[:, 0] * self.mass[-1], side="right")
-        cell = np.minimum(cell, self.mass.size - 1)
-        f = self.values
-        if f.ndim == 1:
-            z = (cell + inverted(f[cell], f[cell + 1], u[:, 1]))[:, None]
-        else:
-            i, j = np.divmod(cell, f.shape[1] - 1)
-            a, b, c, d = f[i, j], f[i, j + 1], f[i + 1, j], f[i + 1, j + 1]
-            s = inverted(a + b, c + d, u[:, 1])
-            t = inverted(a + s * (c - a), b + s * (d - b), u[:, 2])
-            z = np.column_stack([i + s, j + t])
-        return self.centre + (self.low + self.step * z) @ self.axes.T
+        """Independent draws, one a row; the first of them do not hang on how many there are."""
+        from dagmodels.numerics.lattice_steps import draw
+
+        places = np.empty((count, 2))
+        draw(self.values, self.mass, self.top, rng, places)
+        return self.centre + (self.low + self.step * places[:, : self.centre.size]) @ self.axes.T
+
+    def log_densities(self, y: Floats) -> Floats:
+        """Of what is drawn, at points one a row, with the integral that the density has."""
+        z = np.linalg.solve(self.axes, (y - self.centre).T).T
+        return interpolated(self.values, (z - self.low) / self.step)
 
 
-def inverted(a: Floats, b: Floats, u: Floats) -> Floats:
-    """The u quantile of a density on (0, 1) that goes from a to b in a straight line."""
-    below = a + np.sqrt(np.maximum(a * a + u * (b * b - a * a), 0.0))
-    return np.where(below > 0.0, u * (a + b) / np.where(below > 0.0, below, 1.0), u)
+def interpolated(values: Floats, places: Floats) -> Floats:
+    """Values of a lattice (m, n) at places, in steps from its first point; see `lattice_steps`."""
+    from dagmodels.numerics.lattice_steps import at_points
+
+    both, found = np.zeros((len(places), 2)), np.empty(len(places))
+    both[:, : places.shape[1]] = places
+    at_points(values, both, found)
+    return found
 
 
 def axes_of(hessian: Floats) -> Floats:
@@ -108,7 +104,7 @@ def explored(densities: Densities, centre: Floats, axes: Floats, tolerance: floa
     FitError : the density has no value near the centre, has an infinite one, or needs too many points.
     """
     d = centre.size
-    if d not in MOST_CELLS:
+    if d not in APART:
         raise ValueError(f"grids have one or two dimensions, not {d}")
     count = 0
 
@@ -154,15 +150,20 @@ def _between(full: Lattice, axis: int, f: Densities) -> float:
     By the density at points spread as the greater of the interpolated density and its two neighbours is, lest
     what the interpolation lacks stay unseen.
     """
-    guess = interpolated_along(full.values, axis, PLACES)
-    left = np.arange(guess.shape[axis]) // PLACES
-    right = np.minimum(left + 1, full.values.shape[axis] - 1)
-    above = np.maximum(guess, np.maximum(full.values.take(left, axis), full.values.take(right, axis)))
-    np.moveaxis(above, axis, 0)[::PLACES] = -np.inf
+    from dagmodels.numerics.lattice_steps import along
+
+    given = np.moveaxis(np.atleast_2d(full.values.T).T, axis, 0)
+    guess = along(np.ascontiguousarray(given), PLACES)
+    above = np.maximum(guess[:-1], np.repeat(np.maximum(given[:-1], given[1:]), PLACES, axis=0))
+    above[::PLACES] = -np.inf
     mass = np.cumsum(np.exp(above - above.max()).reshape(-1))
-    chosen = np.searchsorted(mass, (np.arange(CHECKS) + 0.5) / CHECKS * mass[-1])
-    index = np.stack(np.unravel_index(chosen, guess.shape), axis=1).astype(np.float64)
-    index[:, axis] /= PLACES
+    chosen = np.searchsorted(mass, EVEN * mass[-1])
+    index = np.stack(np.divmod(chosen, given.shape[1]), axis=1).astype(np.float64)
+    index[:, 0] /= PLACES
+    if full.values.ndim == 1:
+        index = index[:, :1]
+    elif axis == 1:
+        index = index[:, ::-1]
     above = above.reshape(-1)[chosen]
     return _distance(f(full.at(index)) - above, guess.reshape(-1)[chosen] - above)
 
@@ -174,57 +175,30 @@ def _distance(one: Floats, other: Floats) -> float:
 
 
 def _apart(found: Grid, f: Densities) -> float:
-    """Total variation between grid and density, by the density amid the cells at even shares of the mass.
+    """Total variation between grid and density, by points in cells at even shares of the mass.
 
     It finds what halving does not show: jumps, about which polynomials swing at every step.
     """
-    share = (np.arange(CHECKS) + 0.5) / CHECKS * found.mass[-1]
-    cell = np.searchsorted(found.mass, share)
-    corners = np.unravel_index(cell, [n - 1 for n in found.values.shape])
-    z = np.stack(corners, axis=1) + 0.5
-    drawn = np.diff(found.mass, prepend=0.0)[cell]
-    return _distance(f(found.low + found.step * z) - np.log(drawn), np.zeros(CHECKS))
+    mass = np.diff(found.mass, prepend=0.0)
+    cell = np.searchsorted(found.mass, EVEN * found.mass[-1])
+    inside = np.stack([(np.arange(CHECKS) * GOLDEN) % 1.0, (np.arange(CHECKS) * GOLDEN**2 + 0.5) % 1.0])
+    places = (np.stack(np.divmod(cell, found.top.shape[1])) + inside).T[:, : found.centre.size]
+    drawn = np.log(mass[cell])
+    return _distance(f(found.low + found.step * places) - drawn, interpolated(found.values, places) - drawn)
 
 
 def _cells(centre: Floats, axes: Floats, full: Lattice, change: float, tolerance: float) -> Grid:
-    """The fine grid from the last lattice, its cells halved until the density is nearly linear in them."""
-    low, values, d = full.low, full.values, full.values.ndim
-    for axis, share in enumerate(margins(values)):
-        kept = np.flatnonzero(share > 1e-5 * tolerance)
-        first, last = max(0, int(kept[0]) - 1), min(share.size, int(kept[-1]) + 2)
-        values = values.take(range(first, last), axis)
-        low = low + full.step * (np.arange(d) == axis) * first
-    shares = margins(values)
-    most = [max(1, MOST_CELLS[d] // (m.size - 1)) for m in shares]
-    parts = [min(math.ceil(FINE / _deviation(m)), limit) for m, limit in zip(shares, most, strict=True)]
-    while True:
-        fine = interpolated(values, parts)
-        f = np.exp(fine - fine.max())
-        total = float(f.sum())
-        bends = [float(np.abs(np.diff(f, 2, axis)).sum()) / 24.0 / total for axis in range(d)]
-        refined = [
-            min(2 * p, limit) if bend > BEND * tolerance / d else p
-            for p, limit, bend in zip(parts, most, bends, strict=True)
-        ]
-        if refined == parts:
-            break
-        parts = refined
-    step = full.step / parts
-    log_evidence = (
-        float(fine.max()) + math.log(total * float(np.prod(step))) + float(np.linalg.slogdet(axes)[1])
-    )
-    corners = f
-    for axis in range(d):
-        end = corners.shape[axis] - 1
-        corners = 0.5 * (corners.take(range(end), axis) + corners.take(range(1, end + 1), axis))
-    mass = np.cumsum(corners.reshape(-1))
-    return Grid(centre, axes, low, step, f, mass, change + sum(bends), log_evidence, 0)
+    """The cells of the last lattice, with the integral of the interpolated density over each."""
+    from dagmodels.numerics.lattice_steps import cells
 
-
-def _deviation(shares: Floats) -> float:
-    """Standard deviation, in steps."""
-    z = np.arange(shares.size)
-    return math.sqrt(float(shares @ (z - shares @ z) ** 2))
+    values = np.ascontiguousarray(np.atleast_2d(full.values.T).T)
+    mass = np.empty((values.shape[0] - 1, max(1, values.shape[1] - 1)))
+    top = np.empty(mass.shape)
+    off = cells(values, SUMS * tolerance, mass, top)
+    sums = np.cumsum(mass.reshape(-1))
+    size = float(np.prod(full.step)) * abs(float(np.linalg.det(axes)))
+    log_evidence = float(values.max()) + math.log(float(sums[-1]) * size)
+    return Grid(centre, axes, full.low, full.step, values, sums, top, change + off, log_evidence, 0)
 
 
 def _below(values: Floats, fall: float) -> float:

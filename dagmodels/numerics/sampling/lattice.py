@@ -1,4 +1,4 @@
-"""A lattice of log densities that spreads over a density, becomes finer, and is interpolated: see `grid`."""
+"""A lattice of log densities that spreads over a density, and becomes finer: see `grid`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ LADDER = 2.0 ** np.arange(-8, 9)  # distances from the centre, in axes, at which
 WIDTH = 0.499  # fall of the log density to either side that makes a width: of one sd in a normal law
 SIDE = {1: 256, 2: 64}  # points along an axis beyond which the first lattice is made coarser
 MOST_SIZE = 1_000_000  # of a lattice, the points where nothing was asked included
-DEGREE = 5
-SWING = 1.0  # by which an interpolated log density may leave the range of its neighbours
 LAYERS = 3  # of points beyond the known ones, extrapolated: what polynomials of degree five reach
 DEEPEST = 60.0  # values further below the peak than this count as this far
 
@@ -154,45 +152,3 @@ def _dilated(high: NDArray[np.bool_]) -> NDArray[np.bool_]:
         wide[:-1] |= along[1:]
         high = np.moveaxis(wide, 0, axis)
     return high
-
-
-def margins(values: Floats) -> list[Floats]:
-    """Shares of the points along either axis."""
-    w = np.exp(values - values.max())
-    w /= w.sum()
-    return [w] if w.ndim == 1 else [w.sum(axis=1), w.sum(axis=0)]
-
-
-def interpolated(values: Floats, parts: int | list[int]) -> Floats:
-    """Values on a lattice with so many steps for one (along each axis).
-
-    They leave the range of the two neighbours by one at most, lest a polynomial swing at a jump.
-    """
-    for axis in range(values.ndim):
-        values = interpolated_along(values, axis, parts if isinstance(parts, int) else parts[axis])
-    return values
-
-
-def interpolated_along(values: Floats, axis: int, parts: int) -> Floats:
-    """The same along one axis."""
-    n = values.shape[axis]
-    along = np.moveaxis(values, axis, 0)
-    left = np.arange((n - 1) * parts + 1) // parts
-    a, b = along[left], along[np.minimum(left + 1, n - 1)]
-    found = np.tensordot(_weights(n, parts), along, (1, 0))
-    return np.moveaxis(np.clip(found, np.minimum(a, b) - SWING, np.maximum(a, b) + SWING), 0, axis)
-
-
-def _weights(count: int, parts: int) -> Floats:
-    """Lagrange polynomials through the nearest points of an even lattice: (fine, coarse)."""
-    t = np.arange((count - 1) * parts + 1) / parts
-    first = np.clip(np.floor(t).astype(np.int64) - DEGREE // 2, 0, count - 1 - DEGREE)
-    weights = np.zeros((t.size, count))
-    rows = np.arange(t.size)
-    for i in range(DEGREE + 1):
-        product = np.ones(t.size)
-        for j in range(DEGREE + 1):
-            if j != i:
-                product *= (t - first - j) / (i - j)
-        weights[rows, first + i] = product
-    return weights

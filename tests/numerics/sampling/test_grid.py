@@ -11,7 +11,8 @@ import pytest
 from scipy import stats as _stats
 
 from dagmodels.errors import FitError
-from dagmodels.numerics.sampling import grid, lattice
+from dagmodels.numerics.lattice_steps import along, cells
+from dagmodels.numerics.sampling import grid
 from dagmodels.numerics.sampling.streams import stream
 from tests.numerics.sampling.monte_carlo import FAR
 
@@ -101,21 +102,11 @@ def test_the_stated_error_bounds_the_true_one(name: str) -> None:
     """Half the integral of |what is drawn - the density|, the latter by quadrature inside the cells."""
     case = CASES[name]
     found = grid.explored(case.density, case.centre, case.axes)
-    f, volume = found.values, float(np.prod(found.step)) * abs(np.linalg.det(case.axes))
-    scale = 1.0 / (found.mass[-1] * volume)
-    cells = np.array(f.shape) - 1
-    rng = stream(2, 0)
-    index = np.column_stack([rng.integers(0, c, 40_000) for c in cells])
-    place = rng.random(index.shape)
-    if len(cells) == 1:
-        i, t = index[:, 0], place[:, 0]
-        drawn = f[i] * (1 - t) + f[i + 1] * t
-    else:
-        (i, j), (s, t) = index.T, place.T
-        drawn = (f[i, j] * (1 - t) + f[i, j + 1] * t) * (1 - s)
-        drawn = drawn + (f[i + 1, j] * (1 - t) + f[i + 1, j + 1] * t) * s
-    y = case.centre + (found.low + found.step * (index + place)) @ case.axes.T
-    apart = np.abs(drawn * scale - np.exp(case.density(y))) * volume * float(np.prod(cells)) / 2
+    span = found.step * (np.array(found.values.shape[: len(found.step)]) - 1)
+    y = case.centre + (found.low + span * stream(2, 0).random((40_000, len(span)))) @ case.axes.T
+    drawn = np.exp(found.log_densities(y) - found.log_evidence)
+    volume = float(np.prod(span)) * abs(np.linalg.det(case.axes))
+    apart = np.abs(drawn - np.exp(case.density(y))) * volume / 2
     assert apart.mean() - 4 * apart.std() / np.sqrt(len(apart)) < found.error
 
 
@@ -160,25 +151,42 @@ def test_a_tolerance_is_reached() -> None:
     assert abs(fine.log_evidence) < 1e-6
 
 
-def test_the_quantile_of_a_straight_density() -> None:
-    u = np.linspace(0, 1, 11)
-    np.testing.assert_allclose(grid.inverted(np.ones(11), np.ones(11), u), u)
-    np.testing.assert_allclose(grid.inverted(np.zeros(11), np.ones(11), u), np.sqrt(u))
-    np.testing.assert_allclose(grid.inverted(np.ones(11), np.zeros(11), u), 1 - np.sqrt(1 - u))
-    np.testing.assert_allclose(grid.inverted(np.zeros(11), np.zeros(11), u), u)
-
-
 def test_interpolation_is_exact_for_its_degree() -> None:
-    x, t = np.arange(9.0) / 8, np.arange(33) / 32
+    x = np.arange(9.0) / 8
+    t = np.stack(np.meshgrid(np.arange(33), np.arange(33), indexing="ij"), axis=-1).reshape(-1, 2) / 4
     one, other = [0.3, -1, 0.2, 1, -2, 3], [1, -2, 0, 1]
-    fine = lattice.interpolated(np.polyval(one, x)[:, None] * np.polyval(other, x), 4)
-    np.testing.assert_allclose(fine, np.polyval(one, t)[:, None] * np.polyval(other, t), rtol=1e-12)
+    fine = grid.interpolated(np.polyval(one, x)[:, None] * np.polyval(other, x), t)
+    np.testing.assert_allclose(
+        fine, np.polyval(one, t[:, 0] / 8) * np.polyval(other, t[:, 1] / 8), rtol=1e-12
+    )
+    alone = grid.interpolated(np.polyval(one, x)[:, None], t[:, :1])
+    np.testing.assert_allclose(alone, np.polyval(one, t[:, 0] / 8), rtol=1e-12)
+    assert grid.interpolated(np.zeros((9, 1)), np.array([[-0.1], [8.1]])).tolist() == [-np.inf, -np.inf]
 
 
 def test_interpolation_does_not_swing() -> None:
-    fine = lattice.interpolated(np.array([0.0] * 6 + [-60.0] * 6), 2)
+    jump = np.array([0.0] * 6 + [-60.0] * 6)[:, None]
+    fine = grid.interpolated(jump, np.arange(23)[:, None] / 2)
     assert fine.max() == 1.0  # 5.9 without a limit
     np.testing.assert_array_equal(fine[:7], 0.0)
+    np.testing.assert_array_equal(fine, along(jump, 2)[:, 0])
+
+
+def test_cells_have_their_integrals_and_bounds() -> None:
+    """Against a sum over many points of each cell, where a jump and a peak make parts of them steep."""
+    x = np.arange(-6.0, 7.0)
+    values = -0.5 * x[:, None] ** 2 - np.where(x > 2, 20.0, 0.0) - 0.7 * np.abs(x[:, None] - x)
+    mass, top = np.empty((12, 12)), np.empty((12, 12))
+    off = cells(values, 1e-4, mass, top)
+    k = 200
+    inside = np.stack(np.meshgrid(np.arange(12 * k), np.arange(12 * k), indexing="ij"), axis=-1).reshape(
+        -1, 2
+    )
+    fine = grid.interpolated(values, (inside + 0.5) / k).reshape(12, k, 12, k)
+    means = np.exp(fine).mean(axis=(1, 3))
+    assert np.abs(mass - means).sum() / means.sum() < 2e-4
+    assert off <= 1e-4
+    assert (fine.max(axis=(1, 3)) <= top + 1e-12).all()
 
 
 def test_axes_of_a_hessian() -> None:
