@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dagmodels.api import Graph, read
     from dagmodels.dispatch.compare import compare_backends
+    from dagmodels.dispatch.modes import mode_report
     from dagmodels.errors import (
         DagmodelsError,
         FitError,
@@ -58,6 +59,7 @@ _HOMES = {
     "lmer": "dagmodels.mixed",
     "calibration": "dagmodels.simulate.calibration",
     "cfa": "dagmodels.structural",
+    "mode_report": "dagmodels.dispatch.modes",
     "compare_backends": "dagmodels.dispatch.compare",
     "get_cov": "dagmodels.structural",
     "growth": "dagmodels.structural",
@@ -89,6 +91,7 @@ __all__ = [
     "lavaan",
     "lmer",
     "loo_compare",
+    "mode_report",
     "read",
     "sem",
     "unequal",

@@ -62,7 +62,7 @@ def test_the_text_says_what_differs_most(schools: Comparison):
 
 def test_equal_optima_of_two_backends_and_flat_priors_of_a_third():
     found = dm.compare_backends(
-        dm.read(SPECS / "growth.dag"), methods={"em": {}, "laplace": {}, "gibbs": {"draws": 20}}
+        dm.read(SPECS / "growth.dag"), methods={"em": {}, "laplace": {}, "gibbs": {"draws": 20, "warmup": 20}}
     )
     table = found.table
     np.testing.assert_allclose(table["em"], table["laplace"], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,1 @@
+"""Joint mode, marginal mode and posterior mean of a hierarchical model, side by side."""
