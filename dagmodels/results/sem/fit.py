@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
 from dagmodels.forms.moments import MomentsSolution
+from dagmodels.numerics.saturated_moments import Singular
 from dagmodels.results.fit import Fit, UnknownName
 from dagmodels.results.limits import wald
 from dagmodels.results.sem.definitions import Definitions
@@ -30,7 +31,7 @@ from dagmodels.results.sem.scaled import (
     scaled_measures,
     scaled_test,
 )
-from dagmodels.results.sem.singular import refuse_singular
+from dagmodels.results.sem.singular import refuse_singular, singular
 from dagmodels.results.sem.squares import (
     compare_squares,
     square_measures,
@@ -62,7 +63,8 @@ class SemFit(Fit):
     rows : reads rows for scores and predictions: those fitted (None), or new ones. drawing : what draws it.
     scaled : the scaled test and its factors, where one was asked for.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
-    is none. resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
+    is none. given_rows : of the data, with those that were left out; 0 where there were no rows.
+    resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
     """
 
     naming: SemNaming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
@@ -74,6 +76,7 @@ class SemFit(Fit):
     resampled: SemBootstrap | None = field(default=None, repr=False)
     resampled_test: SemBootstrap | None = field(default=None, repr=False)
     scaled: Scaled | None = None
+    given_rows: int = 0
 
     INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {
         "solution", "at", "comparison", "rows", "drawing", "scaled", "_incomplete",
@@ -381,12 +384,10 @@ def sem_fit(
     try:
         neighbours = compare if likelihood else compare_squares
         compared = neighbours(solution, meanstructure=naming.meanstructure)
+    except Singular as error:
+        raise singular(solution.form, naming.groups, error) from error
     except FloatingPointError as error:
-        told = (
-            "the covariance matrix of the data is not positive definite: a variable is a combination of "
-            "others, or there are fewer rows than variables; leave variables out, or give more data"
-        )
-        raise FitError(told) from error
+        raise FitError(f"{error}; leave variables out, or give more rows") from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     columns, total = table_columns(inner, naming, at, covariance)
     means, scaled = naming.meanstructure, None
@@ -410,6 +411,7 @@ def sem_fit(
         "covariance_matrix": total,
     }
     negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
+    changed["warnings"] = (*inner.warnings, *undefined(columns))
     return SemFit(
         **{**same, **changed},
         naming=naming,
@@ -445,6 +447,7 @@ def table_columns(
     for place, number in zip(definitions.rows, definitions.at(value).tolist(), strict=True):
         if rows[place].node not in raw:
             value[place], se[place] = number, 0.0
+    se[~np.isfinite(value)] = np.nan  # the delta method speaks of finite numbers alone
     with np.errstate(all="ignore"):
         z = np.where(se > 0, value / se, np.nan)
     lower, upper = wald(value, se)
@@ -471,6 +474,17 @@ def table_columns(
         "std_all": std_all.tolist(),
         "what": ["defined" if r.op == ":=" else "maximised" if r.free else "fixed" for r in rows],
     }, total
+
+
+def undefined(columns: Mapping[str, Any]) -> list[str]:
+    """Sentences on defined quantities without a finite value at the estimates."""
+    told = {True: "infinite", False: "no number"}
+    rows = zip(columns["name"], columns["op"], columns["estimate"], strict=True)
+    return [
+        f"'{name}' is {told[bool(np.isinf(value))]} at the estimates ({value:g}): look at its definition"
+        for name, op, value in rows
+        if op == ":=" and not np.isfinite(value)
+    ]
 
 
 def name_of(r: SemRow, naming: SemNaming) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from dagmodels.errors import FitError
 from dagmodels.forms.levels import LevelsForm
 from dagmodels.results.fit import Fit
-from dagmodels.results.sem.fit import SemFit, table_columns
+from dagmodels.results.sem.fit import SemFit, table_columns, undefined
 from dagmodels.results.sem.levels.measures import (
     LevelComparison,
     compare_levels,
@@ -232,7 +232,7 @@ def level_fit(
         "n_observations": int(solution.form.sample.rows),
         "covariance_names": tuple(columns["name"]),
         "covariance_matrix": total,
-        "warnings": (*inner.warnings, *_doubts(naming, compared)),
+        "warnings": (*inner.warnings, *undefined(columns), *_doubts(naming, compared)),
     }
     negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
     return LevelFit(
