@@ -123,7 +123,7 @@ def _header(fit: SemFit) -> Iterator[str]:
     groups = fit.naming.groups
     if fit.given_rows > fit.n_observations:
         yield _two("", "Used", "Total")
-        yield _two("  Number of observations", str(fit.n_observations), str(fit.given_rows))
+        yield _two("Number of observations", str(fit.n_observations), str(fit.given_rows))
     if len(groups) == 1:
         if fit.given_rows <= fit.n_observations:
             yield _entry("Number of observations", str(fit.n_observations))
