@@ -16,6 +16,7 @@ from dagmodels.api import Graph
 from dagmodels.data.covariances import Covariances, covariances
 from dagmodels.data.frames import Table
 from dagmodels.errors import ModelError, raise_all
+from dagmodels.plugin import Plan
 from dagmodels.results.sem.estimators import WEIGHTINGS
 from dagmodels.structural.naming import constraints, naming_of
 from dagmodels.structural.rows import (
@@ -36,7 +37,6 @@ from dagmodels.structural.settings import settings as settings_of
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.analysis.identify.verdict import Identification
-    from dagmodels.plugin import Plan
     from dagmodels.readers.lavaan import Reading
     from dagmodels.readers.lavaan.variables import Variables
     from dagmodels.results.fit import Fit
@@ -271,29 +271,30 @@ class StructuralModel(Graph):
             ours["statistics"] = self.given
         told_apart = check and not kept_by_fit  # what constraints identify, the graph alone does not
         inner = super().fit_quietly(columns, method, seed, told_apart, **{**ours, **options})
-        if inner.plan is not None:
-            inner = replace(inner, plan=_own_form(inner.plan, options))
         rows = self._rows(kept) if self.given is None else None
         if inner.moments is None:
             return inner
+        more: dict[str, Any] = {"warnings": self._told()}
+        if isinstance(inner.plan, Plan):
+            more["plan"] = _own_form(inner.plan, options)
+        if self.frame is not None:
+            more["given_rows"] = self.frame.n
         if self.reading.table.levels:
             from dagmodels.results.sem.levels.fit import level_fit
 
-            return self._told(level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster))
-        return self._told(sem_fit(inner, self.naming, rows, draw, clusters))
+            return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster, more)
+        return sem_fit(inner, self.naming, rows, draw, clusters, more)
 
-    def _told(self, fit: SemFit) -> SemFit:
-        """With what a reader should know of the text and the rows: sentences on what is taken otherwise than
-        it was said, said twice, or left out."""
+    def _told(self) -> tuple[str, ...]:
+        """What a reader should know of the text and the rows: what is taken otherwise than it was said, said
+        twice, or left out."""
         table = self.reading.table
         numbers = [n for n, _ in table.options.ordered if n in table.exogenous]
-        told = tuple(
+        told = (
             f"'{n}' is exogenous: it was called ordered, and is taken as a number all the same"
             for n in numbers
         )
-        told = (*told, *table.notes, *(() if self.frame is None else unplaced(self.settings, self.frame)))
-        rows = 0 if self.frame is None else self.frame.n
-        return replace(fit, warnings=(*told, *fit.warnings), given_rows=rows)
+        return (*told, *table.notes, *(() if self.frame is None else unplaced(self.settings, self.frame)))
 
     def _refuse(self) -> None:
         """What is read and drawn, but has no estimator."""

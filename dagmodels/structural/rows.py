@@ -54,11 +54,12 @@ def levels_of(frame: Table, ordered: Any, variables: Callable[[], Variables]) ->
     if isinstance(ordered, Mapping):
         return ordered
     if ordered is None or isinstance(ordered, bool):
-        marked = [n for n in frame.names if frame.column(n).ordered] if ordered is None else frame.names
-        if ordered is False or not marked:
+        if ordered is False:
             return None
         v = variables()
-        names = [n for n in v.observed if n in marked and n not in v.exogenous]
+        names = [n for n in v.observed if n in frame and n not in v.exogenous]
+        if ordered is None and not (names := [n for n in names if frame.column(n).ordered]):
+            return None
     else:
         names = [ordered] if isinstance(ordered, str) else list(ordered)
     if not all(isinstance(n, str) for n in names):

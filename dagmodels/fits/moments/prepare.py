@@ -115,8 +115,9 @@ def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighs: Weigh
 
 def _default(form: MomentsForm, options: Mapping[str, Any]) -> str:
     """Conditional errors wherever the field form would have served, whose default they are."""
+    if any(options.get(o) is not None for o in MOMENTS_OPTIONS):
+        return "standard"
     found = exchangeable(form.problem.graph)
-    own = any(options.get(o) is not None for o in MOMENTS_OPTIONS)
     needed = isinstance(found, Unit) and bool(found.needed)
     refused = roles(form.problem.graph, form.problem).refused
-    return "standard" if own or needed or refused else "conditional"
+    return "standard" if needed or refused else "conditional"
