@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 _T = TypeVar("_T", bound=Exception)
 
+LONGEST_LINE = 200  # characters of a line of a text that a message shows
 _LONG_WORD = re.compile(r"\S{200,}")
 
 
@@ -30,7 +32,11 @@ class ModelError(DagmodelsError):
     line, column : place in the model's text, counted from 1.
     hint : what to try next.
     source : the file's name, where the text came from one.
+
+    `excerpt` is the line of the text with a mark at the column, once `show_in` has looked it up.
     """
+
+    excerpt: str = ""
 
     def __init__(
         self,
@@ -58,7 +64,17 @@ class ModelError(DagmodelsError):
             if self.column is not None:
                 place += f":{self.column}" if self.source else f", column {self.column}"
         text = f"{place}: {self.message}" if place else self.message
-        return f"{text} ({self.hint})" if self.hint else text
+        return (f"{text} ({self.hint})" if self.hint else text) + self.excerpt
+
+    def show_in(self, text: str) -> None:
+        """Show the line of `text` below the message, with a mark where the column is known."""
+        lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+        if self.line is None or not 0 < self.line <= len(lines):
+            return
+        shown = lines[self.line - 1].expandtabs(1)
+        if shown.strip() and len(shown) <= LONGEST_LINE:
+            mark = "" if self.column is None else f"\n      {' ' * (self.column - 1)}^"
+            self.excerpt = f"\n      {shown}{mark}"
 
 
 class ModelErrors(DagmodelsError, ExceptionGroup):  # type: ignore[misc]  # the contract's bases
@@ -96,3 +112,15 @@ def raise_all(errors: Iterable[ModelError], where: str) -> None:
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise ModelErrors(f"{count} in {shortened(where)}", found)
+
+
+@contextmanager
+def shown_in(text: str) -> Generator[None, None, None]:
+    """Errors that leave this block show the lines of `text` that they name."""
+    try:
+        yield
+    except ModelErrors as found:
+        for error in found.exceptions:
+            if isinstance(error, ModelError):
+                error.show_in(text)
+        raise

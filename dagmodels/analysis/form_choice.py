@@ -22,6 +22,7 @@ from dagmodels.graph.dag import Dag, remembered
 
 FIELD_OPTIONS = ("posterior", "posterior_draws", "quadrature")
 MOMENTS_OPTIONS = ("information", "statistics", "constraints", "clusters")
+ASKED = "form= asks for it"
 FEW = 10  # moments serve where there are at least so many units for each group and missing pattern
 
 
@@ -45,7 +46,7 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
     """
     asked = str(options.get("form", ""))
     if asked:
-        return FormChoice(asked, "form= asks for it")
+        return FormChoice(asked, ASKED)
     found = exchangeable(dag)
     if isinstance(found, NoUnit):
         return FormChoice("field")

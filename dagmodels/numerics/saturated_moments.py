@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 EM_STEPS = 100  # without convergence so far, scoring takes over
 MOST = 400  # free moments of a group beyond which EM alone goes on
 LIMIT = 5000
+LOOK = 10  # EM steps between looks at the smallest eigenvalue
+NEARLY = 1e-9  # smallest eigenvalue of a correlation matrix, below which it goes to zero
 SMALL = 1e-9  # a step in units of standard deviations that ends EM; the value is then exact to its square
 
 
@@ -32,12 +34,23 @@ class Unrestricted:
     value: float
 
 
+class Singular(FloatingPointError):
+    """The likelihood of unrestricted moments has no maximum.
+
+    cov : (p, p) a covariance matrix on the way to it, of the group with this number.
+    """
+
+    def __init__(self, cov: Floats, group: int) -> None:
+        super().__init__("the sample covariance matrix is singular")
+        self.cov, self.group = cov, group
+
+
 def unrestricted(sample: Sample) -> Unrestricted:
     """Maximum likelihood of free means and covariances, group by group.
 
     Raises
     ------
-    FloatingPointError : a covariance matrix is singular, so that the likelihood has no maximum.
+    Singular : a covariance matrix is singular, so that the likelihood has no maximum.
     """
     groups = int(sample.group.max()) + 1
     p = sample.mask.shape[1]
@@ -56,10 +69,10 @@ def unrestricted(sample: Sample) -> Unrestricted:
             mean[g], cov[g] = part.mean[0], part.cov[0]
             sign, logdet = np.linalg.slogdet(cov[g])
             if not (sign > 0 and math.isfinite(logdet)):
-                raise FloatingPointError("the sample covariance matrix is singular")
+                raise Singular(cov[g], g)
             value += part.constant + part.n[0] * (float(logdet) + p)
         else:
-            mean[g], cov[g], each = _with_missing(part)
+            mean[g], cov[g], each = _with_missing(part, g)
             value += each
     return Unrestricted(mean, cov, value)
 
@@ -79,7 +92,17 @@ def independence(sample: Sample) -> Floats:
     return found
 
 
-def _with_missing(sample: Sample) -> tuple[Floats, Floats, float]:
+def _regular(cov: Floats, group: int) -> None:
+    """Raise `Singular` where rows that show some variables together tie them to one another: the likelihood
+    grows without end as the covariance matrix loses a direction, which EM steps take at a linear rate."""
+    sd = np.sqrt(np.diag(cov))
+    if not (np.isfinite(cov).all() and (sd > 0).all()):
+        raise Singular(cov, group)
+    if np.linalg.eigvalsh(cov / np.outer(sd, sd))[0] < NEARLY * sd.size:
+        raise Singular(cov, group)
+
+
+def _with_missing(sample: Sample, group: int) -> tuple[Floats, Floats, float]:
     """EM steps, which converge fast where little is missing; scoring where they do not."""
     mean, cov = _start(sample)
     size = np.sqrt(np.diag(cov))
@@ -90,10 +113,14 @@ def _with_missing(sample: Sample) -> tuple[Floats, Floats, float]:
             float(np.abs((new_cov - cov) / np.outer(size, size)).max()),
         )
         mean, cov = new_mean, new_cov
+        if step % LOOK == LOOK - 1 or moved < SMALL:
+            _regular(cov, group)
         if moved < SMALL:
             break
         if step == EM_STEPS and mean.size * (mean.size + 3) // 2 <= MOST:
-            return _scored(sample, mean, cov)
+            mean, cov, value = _scored(sample, mean, cov)
+            _regular(cov, group)
+            return mean, cov, value
     return mean, cov, _value(sample, mean, cov)
 
 

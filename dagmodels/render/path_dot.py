@@ -8,8 +8,9 @@ from dagmodels.graph.dag import Dag
 from dagmodels.render.labels import escape, identifier, plain
 from dagmodels.render.markup import COVARIANCE, FONT, Html, bracketed
 from dagmodels.render.path_diagram import PathDiagram
-from dagmodels.render.path_layout import label_width, places
-from dagmodels.render.path_routes import LINE, Curve, Route, routes, shortened
+from dagmodels.render.path_geometry import LINE, Curve, Route, shortened
+from dagmodels.render.path_layout import label_width
+from dagmodels.render.path_routes import arranged
 from dagmodels.render.path_sources import PathOptions, diagrams
 
 INK = "#303030"
@@ -38,8 +39,7 @@ def path_dot(dag: Dag, fit: Any, options: PathOptions, naming: Any = None) -> st
 
 def _group(d: PathDiagram, prefix: str, left: float) -> tuple[list[str], float]:
     """Lines of one group's diagram, beginning at `left`, and where the next may begin."""
-    where = places(d)
-    drawn = routes(d, where)
+    where, drawn = arranged(d)
     points = [p for r in drawn for p in r.curve]
     points += [(p.x + s * p.width / 2, p.y + s * p.height / 2) for p in where.values() for s in (-1, 1)]
     points += [(r.at[0] + s * label_width(r.label) / 2, r.at[1]) for r in drawn for s in (-1, 1)]

@@ -6,7 +6,7 @@ no latent variable runs from left to right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dagmodels.render.path_diagram import PathDiagram
 
@@ -41,9 +41,16 @@ def label_width(lines: tuple[str, ...]) -> float:
     return 5.7 * max((len(line) for line in lines), default=0) + 4.0
 
 
-def places(d: PathDiagram) -> dict[str, Place]:
-    """The place of every variable; the upper left corner is near zero, y grows upwards."""
-    return _Plan(d).down() if d.latent else _Plan(d).across()
+def places(d: PathDiagram, stretch: float = 1.0) -> dict[str, Place]:
+    """The place of every variable; the upper left corner is near zero, y grows upwards.
+
+    stretch : of the distances along rows; those between rows grow by a third of it.
+    """
+    found = _Plan(d).down() if d.latent else _Plan(d).across()
+    if stretch == 1.0:
+        return found
+    wide, tall = (stretch, 1 + (stretch - 1) / 3) if d.latent else (1 + (stretch - 1) / 3, stretch)
+    return {n: replace(p, x=p.x * wide, y=p.y * tall) for n, p in found.items()}
 
 
 class _Plan:
@@ -175,17 +182,22 @@ class _Plan:
 
     def _row_of_items(self, row: list[str], x: dict[str, float], owner: dict[str, str]) -> bool:
         """Indicators beside one another, in two rows by turns when they are many."""
-        half = len(row) > CROWDED
+        half = len(row) > CROWDED and not (self.d.own or self.d.means)
         at = 0.0
         for k, i in enumerate(row):
             if k:
                 before = row[k - 1]
                 own = (self.size[i][0] + self.size[before][0]) / 2 + GAP
                 told = (self.loading[i] + self.loading[before]) / 2 / 0.62 + 8
-                step = max(own, told)
+                step = max(own, told, (self._hanging(i) + self._hanging(before)) / 2)
                 at += step * (0.62 if half else 1.0) + (16.0 if owner[i] != owner[before] else 0.0)
             x[i] = at
         return half
+
+    def _hanging(self, name: str) -> float:
+        """Room for what hangs on a shape: labels of its loop and its mean side by side."""
+        lines = [line for line in (self.d.own.get(name), self.d.means.get(name)) if line is not None]
+        return sum(label_width(line.label) + GAP for line in lines)
 
     def _put_items(
         self,

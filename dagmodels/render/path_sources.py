@@ -84,7 +84,8 @@ def _diagram(
     options: PathOptions, fit: Any,
 ) -> PathDiagram:  # fmt: skip
     def line(e: Element) -> Line:
-        return Line(e.j, e.i, _label(e, options, fit is not None), e.fixed, e.given)
+        settled = e.fixed and not (options.show == "standardized" and e.se > 0)  # it varies with others
+        return Line(e.j, e.i, _label(e, options, fit is not None), settled, e.given)
 
     names = tuple(variables)
     here = {n for e in elements for n in (e.i, e.j)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import inf
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def bounds(dag: Dag, names: Iterable[str]) -> tuple[NDArray[np.float64], NDArray
         not negative, correlations lie between -1 and 1.
     """
 
-    known: dict[str, Range] = {}
+    known = cast(dict[str, Range], dag.memo.setdefault("ranges", {}))
 
     def of(node: str) -> Range:
         if node not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,17 +16,20 @@ from dagmodels.api import Graph
 from dagmodels.data.covariances import Covariances, covariances
 from dagmodels.data.frames import Table
 from dagmodels.errors import ModelError, raise_all
+from dagmodels.plugin import Plan
 from dagmodels.results.sem.estimators import WEIGHTINGS
 from dagmodels.structural.naming import constraints, naming_of
 from dagmodels.structural.rows import (
     categories,
     check_given,
+    check_latent,
     columns_of,
     frame_of,
     given_rows,
     labels_of,
     levels_of,
     stand_ins,
+    unplaced,
 )
 from dagmodels.structural.settings import Settings
 from dagmodels.structural.settings import settings as settings_of
@@ -34,7 +37,6 @@ from dagmodels.structural.settings import settings as settings_of
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.analysis.identify.verdict import Identification
-    from dagmodels.plugin import Plan
     from dagmodels.readers.lavaan import Reading
     from dagmodels.readers.lavaan.variables import Variables
     from dagmodels.results.fit import Fit
@@ -56,6 +58,7 @@ def read_model(
     sample_mean: Any = None,
     sample_cov_rescale: bool | None = None,
     group_label: Sequence[str] | None = None,
+    check_lv_names: bool = True,
     estimator: str | None = None,
     se: str | None = None,
     test: str | None = None,
@@ -85,13 +88,16 @@ def read_model(
             options["ordered"] = categories_of
     robust = (estimator, se, test, information, cluster)
     ordered, levels = bool(options.get("ordered")) or _cut(text), levels_in(text)
-    settings = settings_of(model_type, group, missing, robust, options, ordered, levels)
+    made = settings_of(model_type, group, missing, robust, options, ordered, levels)
+    settings = replace(made, check_lv_names=check_lv_names)
     if given is not None:
         reading = _read(text, given.groups if group else (), group or "", settings)
         if reading.table.levels:
             told = "models of two levels need the rows: covariance matrices do not tell the clusters"
             raise_all([ModelError(told, hint="give data")], "the options of the model")
         check_given(reading, given)
+        if check_lv_names:
+            check_latent(reading, given.names, "the covariance matrix")
         if settings.choice.scaled or settings.choice.se not in ("standard", "robust.sem.nt"):
             told = (
                 "robust errors and scaled tests need the rows: covariance matrices do not tell fourth moments"
@@ -105,6 +111,8 @@ def read_model(
         raise_all([ModelError(told, hint="cluster='school' names their column")], "the options of the model")
     index = getattr(data, "index", None)
     reading = _read(text, labels_of(frame, settings), group or "", settings)
+    if check_lv_names:
+        check_latent(reading, frame.names, frame.source)
     made = StructuralModel.made(reading, settings, text, frame)
     made.index = index if hasattr(index, "take") else None
     return made
@@ -154,8 +162,9 @@ def _read(text: str, groups: tuple[str, ...], group: str, settings: Settings) ->
     if settings.choice.cluster:
         names["cluster"] = settings.choice.cluster
     return read(
-        text, model_type=settings.model_type, groups=groups or None, **names, **dict(settings.options)
-    )
+        text, model_type=settings.model_type, groups=groups or None, name=settings.model_type, **names,
+        **dict(settings.options),
+    )  # fmt: skip
 
 
 def levels_in(text: str) -> bool:
@@ -223,7 +232,7 @@ class StructuralModel(Graph):
             ours["form"] = "moments"
             if self.settings.choice.weighting:
                 ours["estimator"] = self.settings.choice.weighting
-        return super().plan(data, method, **{**ours, **options})
+        return _own_form(super().plan(data, method, **{**ours, **options}), options)
 
     def fit_quietly(
         self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
@@ -265,21 +274,27 @@ class StructuralModel(Graph):
         rows = self._rows(kept) if self.given is None else None
         if inner.moments is None:
             return inner
+        more: dict[str, Any] = {"warnings": self._told()}
+        if isinstance(inner.plan, Plan):
+            more["plan"] = _own_form(inner.plan, options)
+        if self.frame is not None:
+            more["given_rows"] = self.frame.n
         if self.reading.table.levels:
             from dagmodels.results.sem.levels.fit import level_fit
 
-            return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster)
-        return self._told(sem_fit(inner, self.naming, rows, draw, clusters))
+            return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster, more)
+        return sem_fit(inner, self.naming, rows, draw, clusters, more)
 
-    def _told(self, fit: SemFit) -> SemFit:
-        """With a sentence for each variable that was called ordered, but is taken as a number."""
+    def _told(self) -> tuple[str, ...]:
+        """What a reader should know of the text and the rows: what is taken otherwise than it was said, said
+        twice, or left out."""
         table = self.reading.table
         numbers = [n for n, _ in table.options.ordered if n in table.exogenous]
-        told = tuple(
+        told = (
             f"'{n}' is exogenous: it was called ordered, and is taken as a number all the same"
             for n in numbers
         )
-        return replace(fit, warnings=(*told, *fit.warnings)) if told else fit
+        return (*told, *table.notes, *(() if self.frame is None else unplaced(self.settings, self.frame)))
 
     def _refuse(self) -> None:
         """What is read and drawn, but has no estimator."""
@@ -341,6 +356,19 @@ class StructuralModel(Graph):
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         known = self.frame is not None or self.given is not None
         return super()._facts(self.columns() if data is None and known else data, observed)
+
+
+def _own_form(plan: Plan, options: Mapping[str, Any]) -> Plan:
+    """The plan, where it is not the caller who asked for the form."""
+    from dagmodels.analysis.form_choice import ASKED
+
+    if "form" in options:
+        return plan
+    verdicts = tuple(
+        replace(v, because=tuple(b.replace(ASKED, "lavaan's texts are fitted so") for b in v.because))
+        for v in plan.verdicts
+    )
+    return replace(plan, verdicts=verdicts)
 
 
 def draw(fit: SemFit, path: str | os.PathLike[str], style: str, show: str | None, **options: Any) -> Path:

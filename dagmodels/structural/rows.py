@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,11 +54,12 @@ def levels_of(frame: Table, ordered: Any, variables: Callable[[], Variables]) ->
     if isinstance(ordered, Mapping):
         return ordered
     if ordered is None or isinstance(ordered, bool):
-        marked = [n for n in frame.names if frame.column(n).ordered] if ordered is None else frame.names
-        if ordered is False or not marked:
+        if ordered is False:
             return None
         v = variables()
-        names = [n for n in v.observed if n in marked and n not in v.exogenous]
+        names = [n for n in v.observed if n in frame and n not in v.exogenous]
+        if ordered is None and not (names := [n for n in names if frame.column(n).ordered]):
+            return None
     else:
         names = [ordered] if isinstance(ordered, str) else list(ordered)
     if not all(isinstance(n, str) for n in names):
@@ -115,13 +116,48 @@ def columns_of(
     for name, v in values.items():
         column = v if whole else v[keep]
         found[name] = column
-        here = column[~np.isnan(column)]
-        if here.size and here.min() == here.max():
-            faults.append(ModelError(f"'{name}' is constant ({here[0]:g})", node=name, hint="leave it out"))
-        elif not here.size:
-            faults.append(ModelError(f"'{name}' has no values", node=name, hint="leave it out"))
+        group = None if reading.provenance.group is None else found.get(reading.provenance.group)
+        faults += _constant(name, column, group, cut=name in reading.provenance.responses)
     raise_all(faults, frame.source)
     return found, keep
+
+
+def _constant(name: str, column: NDArray[np.float64], group: Any, *, cut: bool) -> list[ModelError]:
+    """Whether a variable says nothing, in all rows or in those of one group.
+
+    cut : an ordered variable, whose categories in each group its thresholds look at.
+    """
+    there = ~np.isnan(column)
+    here = column if there.all() else column[there]
+    if not here.size:
+        return [ModelError(f"'{name}' has no values", node=name, hint="leave it out")]
+    if here.min() == here.max():
+        return [ModelError(f"'{name}' is constant ({here[0]:g})", node=name, hint="leave it out")]
+    if group is None or cut:
+        return []
+    found = []
+    for label in dict.fromkeys(group.tolist()):
+        own = column[there & (group == label)]
+        if own.size and own.min() == own.max():
+            told = f"'{name}' is constant ({own[0]:g}) in group '{label}'"
+            found.append(ModelError(told, node=name, hint="leave the variable out, or the group"))
+    return found
+
+
+def unplaced(settings: Settings, frame: Table) -> list[str]:
+    """Sentences that count the rows without a group or a cluster, which no model can place."""
+    found = []
+    for name, what in ((settings.group, "group"), (settings.choice.cluster, "cluster")):
+        if name and name in frame:
+            gone = int((np.asarray(frame.column(name).factor().codes) < 0).sum())
+            if gone:
+                rows = "1 row has" if gone == 1 else f"{gone} rows have"
+                found.append(f"{rows} no value of '{name}', the {what}, and {_left(gone)} left out")
+    return found
+
+
+def _left(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _no_rows(settings: Settings, frame: Table, values: Mapping[str, NDArray[np.float64]]) -> list[ModelError]:
@@ -304,6 +340,20 @@ def check_given(reading: Reading, given: Covariances) -> None:
     if reading.table.meanstructure and given.mean is None:
         faults.append(ModelError("the model has means and sample_mean is missing", hint="give sample_mean"))
     raise_all(faults, "the covariance matrices")
+
+
+def check_latent(reading: Reading, names: Sequence[str], where: str) -> None:
+    """No latent variable is called as a variable of the data, which the text may have meant, as in lavaan."""
+    own, there = reading.table.variables, set(names)
+    hint = "call the latent variable something else, or drop the column; check_lv_names=False ignores it"
+    raise_all(
+        [
+            ModelError(f"the latent variable '{n}' is called as a column of {where}", node=n, hint=hint)
+            for n in own.latent
+            if n in there and n not in own.products
+        ],
+        "the model",
+    )
 
 
 def stand_ins(reading: Reading, given: Covariances) -> dict[str, Any]:

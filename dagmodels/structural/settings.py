@@ -24,6 +24,7 @@ class Settings:
 
     options : those of the reader, as pairs, so that equal calls share one graph.
     choice : estimator, standard errors, test and clusters.
+    check_lv_names : whether latent variables may not be called as columns of the data.
     """
 
     model_type: str
@@ -31,6 +32,7 @@ class Settings:
     missing: str
     choice: Choice
     options: tuple[tuple[str, Any], ...]
+    check_lv_names: bool = True
 
     @property
     def information(self) -> str:
@@ -44,7 +46,8 @@ class Settings:
         robust = {"estimator": c.estimator, "se": c.se, "test": c.test, "cluster": c.cluster or None}
         return {
             "model_type": self.model_type, "group": self.group, "missing": self.missing,
-            "information": c.information, **robust, **dict(self.options),
+            "information": c.information, "check_lv_names": self.check_lv_names,
+            **robust, **dict(self.options),
         }  # fmt: skip
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import dagmodels as dm
+from dagmodels.render.path_geometry import LINE
 from dagmodels.render.path_layout import label_width, places
-from dagmodels.render.path_routes import LINE, routes
+from dagmodels.render.path_routes import arranged, routes
 from dagmodels.render.path_sources import PathOptions, diagrams
 from tests.structural import references
 
@@ -92,6 +94,37 @@ def test_labels_do_not_cover_shapes_or_one_another():
         assert all(apart(a, b) for a in labels for b in shapes), case
 
 
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("more", [(), ("residuals",), ("means",), ("residuals", "means")])
+def test_long_labels_of_everything_that_hangs_cover_nothing(name, more):
+    """With intervals below the numbers, loops and triangles."""
+    wide = ("−0.123***", "[−0.123, −0.123]")
+    kind = "growth" if name == "growth" else "sem"
+    g = dm.read(TEXTS[name], format="lavaan", model_type=kind, meanstructure=True)
+    (d,) = diagrams(g.dag, None, PathOptions("names", **dict.fromkeys(more, True)), g.naming)
+
+    def told(line):
+        return line if line.given else replace(line, label=wide)
+
+    d = replace(
+        d, arrows=tuple(map(told, d.arrows)), arcs=tuple(map(told, d.arcs)),
+        own={n: told(line) for n, line in d.own.items()},
+        means={n: told(line) for n, line in d.means.items()},
+    )  # fmt: skip
+    where, drawn = arranged(d)
+    labels = [box(*r.at, label_width(r.label), LINE * len(r.label)) for r in drawn if r.label]
+    shapes = [box(p.x, p.y, p.width, p.height) for p in where.values()]
+    assert len(labels) >= len(d.arrows) + len(d.own) + len(d.means)
+    assert all(apart(a, b) for a, b in itertools.combinations(labels, 2))
+    assert all(apart(a, b) for a in labels for b in shapes)
+
+
+def test_arrows_of_a_feedback_are_two_lines():
+    d = diagram(FEEDBACK)
+    one, two = (r for r in routes(d, places(d)) if r.kind == "path" and set(r.ends) == {"a", "b"})
+    assert math.dist(one.at, two.at) > 12
+
+
 @pytest.fixture(scope="module")
 def fit():
     return dm.cfa(FACTORS, pd.read_csv("examples/abilities.csv"))
@@ -105,6 +138,9 @@ def test_numbers_are_those_of_the_fit(fit):
     assert d.own["x1"].label[0] == "0.549***"
     (d,) = diagrams(fit.graph, fit, PathOptions("standardized"))
     assert next(a for a in d.arcs if {a.start, a.end} == {"visual", "speed"}).label == ("0.47",)
+    assert not any(a.fixed for a in d.arrows)  # a marker's standardised loading varies with the others
+    (d,) = diagrams(fit.graph, fit, PathOptions("estimates"))
+    assert [a.end for a in d.arrows if a.fixed] == ["x1", "x4", "x7"]
 
 
 def test_files_and_groups(fit, tmp_path):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dagmodels.errors import FitError
@@ -61,12 +62,20 @@ class Options:
 
 def unknown_options(given: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each name that is no option."""
-    known = [f.name for f in fields(Options)]
     for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(known)}"
-            yield f"gibbs has no option {name!r}; {hint}"
+        if told := _unknown(name):
+            yield told
+
+
+@lru_cache(maxsize=256)
+def _unknown(name: str) -> str:
+    """Why a name is no option; "" of those that are."""
+    known = [f.name for f in fields(Options)]
+    if name in known:
+        return ""
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(known)}"
+    return f"gibbs has no option {name!r}; {hint}"
 
 
 def read_options(problem: Problem, given: Mapping[str, Any]) -> Options:

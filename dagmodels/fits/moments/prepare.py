@@ -116,9 +116,10 @@ def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighs: Weigh
 
 def _default(form: MomentsForm, options: Mapping[str, Any]) -> str:
     """The field form's default wherever it would have served: conditional, unless an unknown moves means."""
+    if any(options.get(o) is not None for o in MOMENTS_OPTIONS):
+        return "standard"
     found = exchangeable(form.problem.graph)
-    own = any(options.get(o) is not None for o in MOMENTS_OPTIONS)
     needed = isinstance(found, Unit) and bool(found.needed)
     assigned = roles(form.problem.graph, form.problem)
-    joint = own or needed or assigned.refused or mean_movers(form.problem.graph, assigned.outer)
+    joint = needed or assigned.refused or mean_movers(form.problem.graph, assigned.outer)
     return "standard" if joint else "conditional"

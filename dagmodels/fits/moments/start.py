@@ -15,6 +15,8 @@ from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Structure
 
 Floats = NDArray[np.float64]
 STEPS = 12
+SMALLEST = 1e-6  # eigenvalue of a correlation matrix that starts from pairs of variables keep as it is
+LIFTED = 1e-2  # else the smallest that they begin with
 
 
 def starting_point(form: MomentsForm, *, plain: bool = False) -> Floats:
@@ -116,7 +118,17 @@ def _sample_moments(form: MomentsForm, g: int) -> tuple[Floats, Floats]:
     mean = np.where(there, rows, 0.0).sum(axis=0) / count
     away = np.where(there, rows - mean, 0.0)
     pairs = np.maximum(there.T.astype(float) @ there, 1.0)
-    return mean, away.T @ away / pairs
+    return mean, _definite(away.T @ away / pairs)
+
+
+def _definite(cov: Floats) -> Floats:
+    """Covariances of pairs, which together may be no covariance matrix: small eigenvalues go up."""
+    sd = np.sqrt(np.maximum(np.diag(cov), 1e-300))
+    values, vectors = np.linalg.eigh(cov / np.outer(sd, sd))
+    if values[0] > SMALLEST:
+        return cov
+    inner = (vectors * np.maximum(values, LIFTED)) @ vectors.T
+    return inner * np.outer(sd, sd)
 
 
 class Guess:

@@ -30,15 +30,6 @@ class Token(NamedTuple):
     first: bool = False
 
 
-class TextError(ModelError):
-    """A fault with the line it stands in: shown below the message, with a mark at its column."""
-
-    excerpt: str = ""
-
-    def __str__(self) -> str:
-        return f"{super().__str__()}{self.excerpt}"
-
-
 class Source:
     """A model's text, and the faults found in it."""
 
@@ -62,12 +53,10 @@ class Source:
         if not any((f.line, f.column) == (line, column) for f in self.faults):
             self.faults.append(self.error(message, hint, line, column, node))
 
-    def error(self, message: str, hint: str | None, line: int, column: int, node: str | None) -> TextError:
+    def error(self, message: str, hint: str | None, line: int, column: int, node: str | None) -> ModelError:
         """A fault at a place."""
-        found = TextError(message, hint=hint, line=line, column=column, node=node, source=self.name)
-        shown = self.text[self._lines[line - 1] :].split("\n", 1)[0].expandtabs(1)
-        if len(shown) <= 200:
-            found.excerpt = f"\n      {shown}\n      {' ' * (column - 1)}^"
+        found = ModelError(message, hint=hint, line=line, column=column, node=node, source=self.name)
+        found.show_in(self.text)
         return found
 
     def done(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dagmodels.errors import ModelError
 from dagmodels.readers.lavaan.options import Options
@@ -71,7 +71,7 @@ def _ordered(element: Element, names: Variables) -> Element:
             return element
         if name == element.rhs:
             break
-    return Element(element.rhs, "~~", element.lhs, element.modifiers, element.line, element.column)
+    return replace(element, lhs=element.rhs, rhs=element.lhs)
 
 
 def _outside(element: Element, faults: list[ModelError]) -> None:

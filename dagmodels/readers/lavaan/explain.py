@@ -46,7 +46,9 @@ def explain(table: Table) -> str:
         for name, rows in found.items():
             lines.append(f"  {name}  (off: {_OFF.get(name, name + '=False')})")
             lines += [f"    {_line(row, table)}" for row in rows]
-    return "\n".join(lines) if lines else "No default added or fixed anything."
+    if not lines:
+        lines.append("No default added or fixed anything.")
+    return "\n".join([*lines, *(f"Note: {note}." for note in table.notes)])
 
 
 def _line(row: Row, table: Table) -> str:

@@ -40,6 +40,15 @@ class Modifiers:
         pairs = ((getattr(later, f.name), getattr(self, f.name)) for f in fields(self))
         return Modifiers(*(new if new is not None else old for new, old in pairs))
 
+    def changes(self, later: Modifiers) -> tuple[str, ...]:
+        """What both say, and say differently."""
+        both = ((f.name, getattr(self, f.name), getattr(later, f.name)) for f in fields(self))
+        return tuple(n for n, old, new in both if old is not None and new is not None and old != new)
+
+    def adds(self, later: Modifiers) -> bool:
+        """Whether the later one says anything that this does not."""
+        return any(getattr(later, f.name) is not None for f in fields(self) if getattr(self, f.name) is None)
+
 
 NONE = Modifiers()
 

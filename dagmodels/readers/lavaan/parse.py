@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dagmodels.errors import shown_in
 from dagmodels.graph.expression import Expression
 from dagmodels.readers.lavaan import expressions
 from dagmodels.readers.lavaan.modifiers import NONE, Modifiers, modifiers
@@ -16,6 +17,10 @@ _WORDS = frozenset(
     ("TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "if", "else", "for", "while", "repeat", "function")
     + ("break", "next", "in")
 )
+_KINDS = {
+    "fixed": "the value", "start": "the start", "label": "the label", "lower": "the lower bound",
+    "upper": "the upper bound",
+}  # fmt: skip
 _NOT_HERE = {
     "efa": "exploratory blocks, efa(...), are not read here",
     "rv": "random slopes, rv(...), are not read here",
@@ -24,7 +29,10 @@ _NOT_HERE = {
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """`lhs op rhs` with its modifiers, sums taken apart; an intercept has the operator "~1" and no rhs."""
+    """`lhs op rhs` with its modifiers, sums taken apart; an intercept has the operator "~1" and no rhs.
+
+    notes : sentences on what was said twice.
+    """
 
     lhs: str
     op: str
@@ -32,6 +40,7 @@ class Element:
     modifiers: Modifiers
     line: int
     column: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ def parse(text: str, name: str | None = None) -> tuple[Statement, ...]:
 
     Raises
     ------
-    ModelErrors : every fault of syntax with line, column and hint.
+    ModelErrors : every fault of syntax with line, column, hint, and the line with a mark.
     """
     source = Source(text, name)
     reader = _Reader(source)
@@ -78,7 +87,8 @@ def parse(text: str, name: str | None = None) -> tuple[Statement, ...]:
         reader.statement(tokens)
     if not reader.found and not source.faults:
         source.fault("The model is empty.", "write at least one formula, such as f =~ x1 + x2 + x3", 0)
-    source.done()
+    with shown_in(text):
+        source.done()
     return tuple(reader.found.values())
 
 
@@ -182,9 +192,9 @@ class _Reader:
         key = (self.block, lhs, op, rhs)
         earlier = self.found.get(key)
         if isinstance(earlier, Element):
-            self.found[key] = Element(
-                lhs, op, rhs, earlier.modifiers.then(made), earlier.line, earlier.column
-            )
+            both = earlier.modifiers.then(made)
+            notes = (*earlier.notes, *_twice(earlier, made, self.source.place(at)[0]))
+            self.found[key] = Element(lhs, op, rhs, both, earlier.line, earlier.column, notes)
         else:
             self.found[key] = Element(lhs, op, rhs, made, *self.source.place(at))
 
@@ -269,6 +279,26 @@ class _Reader:
             self.source.fault(f"'{token.text}' is a word of R, not a name.", "rename it", token.position)
             return False
         return True
+
+
+def _twice(earlier: Element, later: Modifiers, line: int) -> tuple[str, ...]:
+    """What to tell of an element that stands in the text again; nothing where it adds a modifier."""
+    said = f"'{earlier.lhs} ~ 1'" if earlier.op == "~1" else f"'{earlier.lhs} {earlier.op} {earlier.rhs}'"
+    lines = f"line {line}" if line == earlier.line else f"lines {earlier.line} and {line}"
+    old = earlier.modifiers
+    if changed := old.changes(later):
+        pairs = (
+            f"{_KINDS[n]} {_shown(getattr(old, n))} and then {_shown(getattr(later, n))}" for n in changed
+        )
+        return (f"{said} is given {', '.join(pairs)} ({lines}): the later one holds",)
+    if not old.adds(later):
+        return (f"{said} stands in the text twice ({lines}), and counts once",)
+    return ()
+
+
+def _shown(values: Sequence[object]) -> str:
+    shown = ["NA" if v is None else f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+    return shown[0] if len(shown) == 1 else f"c({', '.join(shown)})"
 
 
 def _end(tokens: Sequence[Token]) -> int:

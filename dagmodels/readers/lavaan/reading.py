@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dagmodels.errors import shown_in
 from dagmodels.graph.dag import Dag
 from dagmodels.readers.lavaan.graph import CLUSTER, GROUP, UNIT, graph
 from dagmodels.readers.lavaan.options import preset
@@ -56,6 +57,8 @@ def read(
     ------
     ModelErrors : every fault of the text or the options, each with its line and a hint.
     """
-    made = table(parse(text, source), preset(model_type, groups=groups, **options), source)
-    dag, provenance = graph(made, unit, group, name, source, cluster)
+    chosen = preset(model_type, groups=groups, **options)
+    with shown_in(text):
+        made = table(parse(text, source), chosen, source)
+        dag, provenance = graph(made, unit, group, name, source, cluster)
     return Reading(made, dag, provenance)

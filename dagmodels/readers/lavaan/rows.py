@@ -72,6 +72,7 @@ class Table:
     groups : labels; one, "", where there are no groups.
     levels : labels of the levels, () where there is one.
     variables : of all blocks together.
+    notes : sentences on what the text says twice, or in vain.
     """
 
     rows: tuple[Row, ...]
@@ -81,6 +82,7 @@ class Table:
     levels: tuple[str, ...]
     variables: Variables
     meanstructure: bool = False
+    notes: tuple[str, ...] = ()
     by_key: dict[tuple[str, str, str, int, int], Row] = field(
         default_factory=dict[tuple[str, str, str, int, int], Row], compare=False, repr=False
     )

@@ -63,7 +63,40 @@ def table(statements: Sequence[Statement], options: Options, name: str | None = 
     _check_labels(rows, faults)
     raise_all(faults, name or WHERE)
     made = replace(options, groups=groups if len(groups) > 1 else ())
-    return Table(tuple(rows), made, tuple(names), groups, levels, everything, bool(options.meanstructure))
+    means = bool(options.meanstructure)
+    notes = (*_repeats(blocks), *_in_vain(drafts, options, names[0]))
+    return Table(tuple(rows), made, tuple(names), groups, levels, everything, means, notes)
+
+
+def _repeats(blocks: Sequence[Part]) -> list[str]:
+    """What the text says twice, by sentences; a covariance may be written either way round."""
+    found: list[str] = []
+    for block in blocks:
+        first: dict[tuple[str, str, str], Element] = {}
+        for e in block.elements:
+            found += e.notes
+            known = first.setdefault((e.lhs, e.op, e.rhs), e)
+            if known is not e:
+                lines = f"line {e.line}" if e.line == known.line else f"lines {known.line} and {e.line}"
+                found.append(
+                    f"'{e.lhs} {e.op} {e.rhs}' stands in the text either way round ({lines}): the first holds"
+                )
+    return found
+
+
+def _in_vain(drafts: Sequence[Draft], options: Options, own: Variables) -> list[str]:
+    """What the options ask for without effect."""
+    if "residuals" not in options.group_equal or options.parameterization != "delta":
+        return []
+    cut = {d.lhs for d in drafts if d.op == "|"}
+    named = [f"'{v}'" for v in own.observed if v in cut]
+    if not named or all(d.group < 2 for d in drafts):
+        return []
+    those = f"{', '.join(named[:4])}{f' and {len(named) - 4} more' if len(named) > 4 else ''}"
+    return [
+        f"group_equal has 'residuals', which says nothing of {those}: in the delta parameterization the "
+        "residual variance of an ordered variable is no parameter; parameterization='theta' has it"
+    ]
 
 
 def _settled(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
 from dagmodels.forms.moments import MomentsSolution
+from dagmodels.numerics.saturated_moments import Singular
 from dagmodels.results.fit import Fit, UnknownName
 from dagmodels.results.limits import wald
 from dagmodels.results.sem.definitions import Definitions
 from dagmodels.results.sem.incomplete_measures import incomplete_measures
 from dagmodels.results.sem.measures import Comparison, compare, measures, refuse_unseen
-from dagmodels.results.sem.naming import SemNaming, SemRow
+from dagmodels.results.sem.naming import SemNaming
 from dagmodels.results.sem.positions import Positions, positions
 from dagmodels.results.sem.refitting import SemRefitter
 from dagmodels.results.sem.scaled import (
@@ -30,7 +32,7 @@ from dagmodels.results.sem.scaled import (
     scaled_measures,
     scaled_test,
 )
-from dagmodels.results.sem.singular import refuse_singular
+from dagmodels.results.sem.singular import refuse_singular, singular
 from dagmodels.results.sem.squares import (
     compare_squares,
     square_measures,
@@ -38,6 +40,7 @@ from dagmodels.results.sem.squares import (
     square_scaled_measures,
 )
 from dagmodels.results.sem.standardized import standardized
+from dagmodels.results.sem.table import levels_of, table_columns, undefined
 from dagmodels.results.shown import Shown
 
 if TYPE_CHECKING:
@@ -62,7 +65,8 @@ class SemFit(Fit):
     rows : reads rows for scores and predictions: those fitted (None), or new ones. drawing : what draws it.
     scaled : the scaled test and its factors, where one was asked for.
     comparison : chi-square and its neighbours. admissible : no negative variance, no covariance matrix that
-    is none. resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
+    is none. given_rows : of the data, with those that were left out; 0 where there were no rows.
+    resampled, resampled_test : draws of the bootstrap behind standard errors and test, if any.
     """
 
     naming: SemNaming = field(default=None, repr=False)  # type: ignore[assignment]  # always given
@@ -74,6 +78,7 @@ class SemFit(Fit):
     resampled: SemBootstrap | None = field(default=None, repr=False)
     resampled_test: SemBootstrap | None = field(default=None, repr=False)
     scaled: Scaled | None = None
+    given_rows: int = 0
 
     INSIDE: ClassVar[frozenset[str]] = Fit.INSIDE | {
         "solution", "at", "comparison", "rows", "drawing", "scaled", "_incomplete",
@@ -364,11 +369,12 @@ def sem_fit(
     rows: Callable[[Any], GivenRows] | None = None,
     drawing: Callable[..., Path] | None = None,
     clusters: NDArray[Any] | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> SemFit:
     """A backend's fit of a lavaan graph -> the same under lavaan's names.
 
     rows : reads rows for it. drawing : draws it. clusters : codes of the rows, where the choice of errors
-    has clusters.
+    has clusters. more : fields of the fit besides; `warnings` come before those of the fit itself.
     """
     solution = inner.moments
     assert solution is not None
@@ -381,12 +387,10 @@ def sem_fit(
     try:
         neighbours = compare if likelihood else compare_squares
         compared = neighbours(solution, meanstructure=naming.meanstructure)
+    except Singular as error:
+        raise singular(solution.form, naming.groups, error) from error
     except FloatingPointError as error:
-        told = (
-            "the covariance matrix of the data is not positive definite: a variable is a combination of "
-            "others, or there are fewer rows than variables; leave variables out, or give more data"
-        )
-        raise FitError(told) from error
+        raise FitError(f"{error}; leave variables out, or give more rows") from error
     same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     columns, total = table_columns(inner, naming, at, covariance)
     means, scaled = naming.meanstructure, None
@@ -410,8 +414,9 @@ def sem_fit(
         "covariance_matrix": total,
     }
     negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
+    told = (*more.get("warnings", ()), *inner.warnings, *undefined(columns))
     return SemFit(
-        **{**same, **changed},
+        **{**same, **changed, **more, "warnings": told},
         naming=naming,
         inner=inner,
         comparison=compared,
@@ -420,73 +425,3 @@ def sem_fit(
         drawing=drawing,
         scaled=scaled,
     )
-
-
-def table_columns(
-    inner: Fit, naming: SemNaming, at: Positions, covariance: Floats
-) -> tuple[Mapping[str, Any], Floats]:
-    """The table, and the sampling covariance of its rows."""
-    from scipy.special import ndtr
-
-    rows = naming.rows
-    known = np.where(np.isnan(covariance), 0.0, covariance)
-    total = at.jacobian @ known @ at.jacobian.T
-    lost = (np.abs(at.jacobian[:, np.isnan(np.diag(covariance))]) > 0).any(axis=1)
-    value, se = at.value.copy(), np.sqrt(np.maximum(np.diag(total), 0.0))
-    se[lost] = np.nan
-    se[[i for i, r in enumerate(rows) if not r.free]] = 0.0  # what the model leaves is no estimate
-    raw = {name: i for i, name in enumerate(inner.estimate_columns["name"])}
-    for i, r in enumerate(rows):
-        if r.op == ":=" and r.node in raw:  # a constant is no estimate, see below
-            place = raw[r.node]
-            value[i] = inner.estimate_columns["estimate"][place]
-            se[i] = inner.estimate_columns["se"][place]
-    definitions = Definitions(naming, inner.graph)
-    for place, number in zip(definitions.rows, definitions.at(value).tolist(), strict=True):
-        if rows[place].node not in raw:
-            value[place], se[place] = number, 0.0
-    with np.errstate(all="ignore"):
-        z = np.where(se > 0, value / se, np.nan)
-    lower, upper = wald(value, se)
-    std_lv, _ = standardized(inner.moments, at, latent_only=True)  # type: ignore[arg-type]
-    std_all, _ = standardized(inner.moments, at, latent_only=False)  # type: ignore[arg-type]
-    if definitions.rows:
-        for column in (std_lv, std_all):
-            column[definitions.rows] = definitions.at(column)
-    return {
-        "name": [name_of(r, naming) for r in rows],
-        "estimate": value.tolist(),
-        "se": se.tolist(),
-        "lower": lower.tolist(),
-        "upper": upper.tolist(),
-        "lhs": [r.lhs for r in rows],
-        "op": [r.op for r in rows],
-        "rhs": ["" if r.op == "~1" else r.rhs for r in rows],
-        "group": [naming.groups[r.group] for r in rows],
-        **levels_of(naming),
-        "label": [r.label for r in rows],
-        "z": z.tolist(),
-        "pvalue": (2 * ndtr(-np.abs(z))).tolist(),
-        "std_lv": std_lv.tolist(),
-        "std_all": std_all.tolist(),
-        "what": ["defined" if r.op == ":=" else "maximised" if r.free else "fixed" for r in rows],
-    }, total
-
-
-def name_of(r: SemRow, naming: SemNaming) -> str:
-    """lavaan's name of a coefficient: its label, or what the row says, with the group from the second on."""
-    if r.op == ":=":
-        return r.lhs
-    plain = f"{r.lhs}~1" if r.op == "~1" else f"{r.lhs}{r.op}{r.rhs}"
-    if r.label:
-        return r.label
-    group = f".g{r.group + 1}" if r.group else ""
-    level = f".l{naming.levels[r.level - 1]}" if r.level > 1 else ""
-    return f"{plain}{group}{level}"
-
-
-def levels_of(naming: SemNaming) -> dict[str, list[str]]:
-    """The column of the rows' levels, where there are some; "" for what is at none."""
-    if not naming.levels:
-        return {}
-    return {"level": [naming.levels[r.level - 1] if r.level else "" for r in naming.rows]}

@@ -63,8 +63,27 @@ def comparison(fits: Sequence[SemFit], names: Sequence[str]) -> DataFrame:
     return DataFrame(rows, index=[names[i] for i in order])
 
 
+def refuse_others(fits: Sequence[object]) -> None:
+    """Raise ModelErrors for what is no fit of a structural model, or where there is nothing to compare."""
+    hint = "give fits of dm.cfa, dm.sem or dm.growth: free.lr_test(restricted)"
+    errors = [
+        ModelError(f"{_kind(fit)} is no fit of a structural model", hint=hint)
+        for fit in fits
+        if not hasattr(fit, "naming")
+    ]
+    if len(fits) < 2:
+        errors.append(ModelError("there is one fit, and nothing to compare it with", hint=hint))
+    raise_all(errors, "the comparison of fits")
+
+
+def _kind(given: object) -> str:
+    plain = given is None or isinstance(given, int | float | str | bool)
+    return repr(given) if plain else f"a {type(given).__name__}"
+
+
 def refuse_unlike(fits: Sequence[SemFit]) -> None:
-    """Raise ModelErrors for fits that have no likelihood ratio."""
+    """Raise ModelErrors for what is no fit, and for fits that have no likelihood ratio."""
+    refuse_others(fits)
     errors = []
     first = fits[0]
     for place, fit in enumerate(fits[1:], start=2):

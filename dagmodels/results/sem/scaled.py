@@ -365,8 +365,10 @@ def scaled_difference(first: Any, second: Any) -> dict[str, float]:
     FitError : the fits have no scaled test, or not the same, or the same degrees of freedom.
     """
     from dagmodels.errors import FitError
+    from dagmodels.results.sem.likelihood_ratio import refuse_others
     from dagmodels.results.sem.square_difference import square_difference
 
+    refuse_others((first, second))
     free, tied = sorted((first, second), key=lambda f: f.comparison.df)
     if free.scaled is None or tied.scaled is None or free.scaled.test != tied.scaled.test:
         raise FitError("both fits need the same scaled test; fit both with estimator='MLM' or 'MLR'")

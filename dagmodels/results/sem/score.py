@@ -71,8 +71,8 @@ def _statistic(s: Floats, information: Floats, kept: Floats) -> float:
 
 def _meaning(fit: SemFit, terms: tuple[tuple[int, float], ...]) -> str:
     """The constraint in words of the model: `f=~x2 == f=~x2.g2`, or the rows that it ties."""
-    from dagmodels.results.sem.fit import name_of
     from dagmodels.results.sem.naming import SemRow
+    from dagmodels.results.sem.table import name_of
 
     def own(i: int) -> str:
         r = fit.naming.rows[i]

@@ -121,8 +121,12 @@ def _header(fit: SemFit) -> Iterator[str]:
     yield _entry("Number of model parameters", str(fit.n_parameters))
     yield ""
     groups = fit.naming.groups
+    if fit.given_rows > fit.n_observations:
+        yield _two("", "Used", "Total")
+        yield _two("Number of observations", str(fit.n_observations), str(fit.given_rows))
     if len(groups) == 1:
-        yield _entry("Number of observations", str(fit.n_observations))
+        if fit.given_rows <= fit.n_observations:
+            yield _entry("Number of observations", str(fit.n_observations))
     else:
         yield "  Number of observations per group:"
         for label, n in _rows_of_groups(fit):

@@ -118,7 +118,7 @@ def _no_arithmetic(part: str, tree: ex.Expression) -> list[ModelError]:
 
 def _names(fit: SemFit) -> dict[str, int]:
     """Rows by label, by name of the coefficient, and by name of the definition."""
-    from dagmodels.results.sem.fit import name_of
+    from dagmodels.results.sem.table import name_of
 
     found: dict[str, int] = {}
     for i, r in enumerate(fit.naming.rows):

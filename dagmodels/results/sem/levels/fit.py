@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from dagmodels.errors import FitError
 from dagmodels.forms.levels import LevelsForm
 from dagmodels.results.fit import Fit
-from dagmodels.results.sem.fit import SemFit, table_columns
+from dagmodels.results.sem.fit import SemFit
 from dagmodels.results.sem.levels.measures import (
     LevelComparison,
     compare_levels,
@@ -24,6 +25,7 @@ from dagmodels.results.sem.levels.scaled import level_scaled
 from dagmodels.results.sem.naming import SemNaming
 from dagmodels.results.sem.positions import positions
 from dagmodels.results.sem.scaled import scaled_measures
+from dagmodels.results.sem.table import table_columns, undefined
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -213,6 +215,7 @@ def level_fit(
     rows: Callable[[Any], GivenRows] | None,
     drawing: Callable[..., Path] | None,
     cluster: str,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> LevelFit:
     """A backend's fit of a lavaan graph of two levels -> the same under lavaan's names; see `sem_fit`."""
     solution = inner.moments
@@ -232,7 +235,13 @@ def level_fit(
         "n_observations": int(solution.form.sample.rows),
         "covariance_names": tuple(columns["name"]),
         "covariance_matrix": total,
-        "warnings": (*inner.warnings, *_doubts(naming, compared)),
+        **more,
+        "warnings": (
+            *more.get("warnings", ()),
+            *inner.warnings,
+            *undefined(columns),
+            *_doubts(naming, compared),
+        ),
     }
     negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
     return LevelFit(
