@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed and compile; all of them
-when none is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, network and compile;
+all of them when none is named.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from benchmarks.common import ONE_THREAD, table
 
 PARTS = (
-    *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed"),
+    *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed", "network"),
     "compile",
 )
 
@@ -24,7 +24,18 @@ def main(names: list[str]) -> int:
         print(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     os.environ.update(ONE_THREAD)  # before numpy is imported
-    from benchmarks import calls, collapsed, crossed, fits, graphs, mixed, processes, scale, structural
+    from benchmarks import (
+        calls,
+        collapsed,
+        crossed,
+        fits,
+        graphs,
+        mixed,
+        networks,
+        processes,
+        scale,
+        structural,
+    )
 
     runs = dict(
         zip(
@@ -39,6 +50,7 @@ def main(names: list[str]) -> int:
                 crossed.rows,
                 mixed.rows,
                 collapsed.rows,
+                networks.rows,
                 processes.compile_rows,
             ),
             strict=True,

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dagmodels.errors import FitError, FitWarning, ModelError, raise_all
 from dagmodels.graph.builder import Builder
@@ -40,7 +40,7 @@ def read(source: PathLike, data: Any = None, *, format: str | None = None, **opt
     ----------
     source : a path, or the text of a model.
     data : of the formats "formula", which needs them, "lavaan" and "bugs"; other models take theirs in `fit`.
-    format : "dag", "json", "formula", "lavaan", "bugs"; None guesses from the file's ending or the text.
+    format : "dag", "json", "formula", "lavaan", "bugs", "bif"; None guesses from the file's ending or text.
     options : of the format. "formula" takes the arguments of `lmer` and `glmer`, "lavaan" those of `sem` and
         `model_type` ("sem", "cfa", "growth", "lavaan"); "bugs" takes `inits`. Data and initial values of
         "bugs" are dicts of arrays, or names of JSON or R dump files.
@@ -218,6 +218,60 @@ class Graph(Builder):
         if data is None and sizes is None and self.dag.data_file is not None:
             data = self.data_or_file()
         return simulate(self.dag, data=data, values=values, sizes=sizes, draws=draws, seed=seed)
+
+    # -- discrete networks
+
+    def query(self, evidence: Any = None, targets: Any = None, joint: bool = False) -> dict[Any, Any]:
+        """Exact probabilities of the states of discrete nodes given evidence.
+
+        Parameters
+        ----------
+        evidence : {node: state}; a dict {state: likelihood} in the place of a state is soft evidence. A
+            frame, a dict of columns or a data file asks about all rows at once; empty cells are not seen.
+        targets : names of nodes, all by default; a tuple of names asks for their joint distribution.
+        joint : one joint distribution of all targets.
+
+        Returns
+        -------
+        {node: {state: probability}}, of evidence too; {(a, b): {(state, state): probability}} for tuples. For
+        rows of evidence, arrays in the place of numbers.
+
+        Raises
+        ------
+        ModelErrors : unknown nodes or states; evidence that cannot be, with the smallest part that excludes
+            itself; nodes that are not discrete or whose numbers are not stated.
+        FitError : the exact answer takes more memory than there is.
+        """
+        from dagmodels.fits.network.query import query
+
+        return query(self.dag, evidence, targets, joint)
+
+    def probability(self, evidence: Any = None) -> Any:
+        """The probability of evidence, which is as for `query`; an array for rows of evidence."""
+        from dagmodels.fits.network.query import probability
+
+        return probability(self.dag, evidence)
+
+    def mpe(self, evidence: Any = None, targets: Any = None) -> tuple[dict[str, Any], Any]:
+        """The most probable states given evidence, and the logarithm of their joint probability with it.
+
+        Of all nodes, evidence included; or of `targets` alone, the others summed out (marginal MAP).
+        """
+        from dagmodels.fits.network.mpe import mpe
+
+        return mpe(self.dag, evidence, targets)
+
+    def to_bif(self) -> str:
+        """The network as text of the interchange format BIF, which `read` reads."""
+        from dagmodels.writers.bif import to_bif
+
+        return to_bif(self.dag)
+
+    def do(self, values: Mapping[str, Any]) -> Self:
+        """The model in which nodes are set to values by force: the arrows into them are cut."""
+        from dagmodels.graph.surgery import do
+
+        return type(self).of(do(self.dag, values))
 
     # -- the graph
 

@@ -29,6 +29,7 @@ MODULES = (
     "elimination_complex",  # loaded for sensitivities
     "chain_loops",  # loaded for tables of draws
     "many_points",  # loaded for draws of whole graphs
+    "junction_steps",  # loaded for queries to discrete networks
 )
 
 

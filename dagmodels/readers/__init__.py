@@ -50,6 +50,7 @@ FORMATS = (
         "dagmodels.readers.bugs:from_text",
         re.compile(r"var\s+[^\W\d]|(?:data|model)\s*\{"),
     ),
+    Format("bif", (".bif",), "dagmodels.readers.bif:from_bif", re.compile(r"network\b[^{;~=]*\{")),
 )
 
 _BLANK = re.compile(r"\ufeff?(?:\s|#[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)

@@ -1,0 +1,1 @@
+"""Exact answers of discrete networks: probabilities, most probable states, what excludes what."""
