@@ -103,11 +103,10 @@ class FlatBuilder:
         joint, jacobian = self._joint(), self._sum([(x.value.register, 1) for x in self.jacobian])
         total = self.recorder.apply("+", joint, jacobian)
         nodes = {n: self.lowering.node(n) for n, plan in self.plans.items() if plan.asks}
-        more = self._more()
-        for register in (joint, jacobian, total, *nodes.values(), *more):
+        for register in (joint, jacobian, total, *nodes.values()):
             self.recorder.start(register)
         ends = [e for parts in self.recorded.values() for p in parts for e in p.ends if e is not None]
-        tape = compact(self.recorder.finish(), [joint, jacobian, total, *nodes.values(), *ends, *more])
+        tape = compact(self.recorder.finish(), [joint, jacobian, total, *nodes.values(), *ends, *self.kept()])
         for register, _ in self.given.values():
             tape.initial[tape.place(register)] = np.nan  # until it is written
         return Flat(
@@ -128,9 +127,9 @@ class FlatBuilder:
             summed=self._summed(tape),
         )
 
-    def _more(self) -> tuple[int, ...]:
-        """Further registers that are read."""
-        return ()
+    def kept(self) -> list[int]:
+        """Registers beyond the log density that the tape must hold."""
+        return []
 
     def _summed(self, tape: Tape) -> StateDraws | None:
         """How unknowns that were summed out are drawn."""

@@ -59,6 +59,8 @@ class SummedBuilder(FlatBuilder):
         states = states_of(self.latents)
         self.units = units(self.latents.total, states, self.tables)
         self.summation = summation(self.recorder, self.latents.total, self.tables, self.units)
+        for register in self.kept():
+            self.recorder.start(register)
 
     def value(self, site: Site) -> Jet:
         """The site's values; of a discrete unknown, its states."""
@@ -107,8 +109,9 @@ class SummedBuilder(FlatBuilder):
         terms = [(f.register, f.times) for f in self.factors]
         return self._sum([*terms, *((register, 1) for register in self.summation.terms)])
 
-    def _more(self) -> tuple[int, ...]:
-        return tuple(registers(self.summation))
+    def kept(self) -> list[int]:
+        """The log weights that draws read."""
+        return list(registers(self.summation))
 
     def _summed(self, tape: Tape) -> StateDraws:
         return StateDraws.of(self.latents, self.summation, tape)

@@ -77,6 +77,8 @@ class Expanded:
     @classmethod
     def of(cls, touched: Ints, counts: tuple[int, ...]) -> Expanded:
         """All joint states, the last column fastest."""
+        if not counts:
+            return cls(touched, np.zeros((1, 0), dtype=np.int64))
         digits = np.indices(counts).reshape(len(counts), -1).T
         return cls(touched, np.ascontiguousarray(digits))
 
@@ -123,7 +125,7 @@ def depending(dag: Dag, latents: Mapping[str, int]) -> frozenset[str]:
 def read_at(
     problem: Problem, name: str, places: Codes, rows: Rows
 ) -> Iterator[tuple[ex.Expression, Codes, Rows]]:
-    """A deterministic node's expressions where rows refer to its elements: tree, which rows, and their codes."""
+    """A deterministic node's expressions where rows refer to its elements: tree, which rows, their codes."""
     plates, shape = problem.graph.nodes[name].plates, problem.shape(name)
     for share in cells(problem, name):
         at = np.arange(places.size) if share.whole else np.flatnonzero(np.isin(places, share.places))

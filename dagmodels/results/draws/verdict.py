@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.label_symmetry import label_symmetries
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.expression import Expression, references
 from dagmodels.graph.statement import Deterministic, Distribution, Stochastic
@@ -65,6 +66,7 @@ def judge(
         )
     if not independent:
         sentences += _mixing(draws, names, found, moving)
+    sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
     sentences += _divergences(graph, draws, blamed or {})
     sentences += _energy(graph, draws)
     return Judgement(tuple(sentences), _figures(draws, found, moving))
