@@ -29,7 +29,7 @@ Ints = NDArray[np.int64]
 class SummedBuilder(FlatBuilder):
     """Builds one form; see `build_summed`.
 
-    tables, of : log densities by state, and the node of each. units : how the unknowns hang together.
+    tables, of : log densities by state, and the site of each's rows. units : how the unknowns hang together.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -46,7 +46,7 @@ class SummedBuilder(FlatBuilder):
         self.trees = StateTrees(self.lowering, self.jets)
         self.reader = TableReader(self.lowering, self.jets, self._law, self.value)
         self.tables: list[Table] = []
-        self.of: list[str] = []
+        self.of: list[Site] = []
         self.units = Units((), ())
         self.summation = Summation((), (), ())
 
@@ -59,7 +59,7 @@ class SummedBuilder(FlatBuilder):
         states = states_of(self.latents)
         self.units = units(self.latents.total, states, self.tables)
         self.summation = summation(self.recorder, self.latents.total, self.tables, self.units)
-        for register in self.kept():
+        for register in (*self.kept(), *self.summation.terms):
             self.recorder.start(register)
 
     def value(self, site: Site) -> Jet:
@@ -93,7 +93,7 @@ class SummedBuilder(FlatBuilder):
                 raise NotLowered(f"'{site.names[0]}' has no tape form: {error}") from error
             finally:
                 self.lowering.expanded = None
-            self.of.append(site.names[0])
+            self.of.append(site.at(reading.rows))
 
     def _tied(self, touched: set[str]) -> set[str]:
         for statement in self.graph.covariances:

@@ -77,7 +77,7 @@ def _whole(facts: Facts, found: Collapsible) -> Verdict:
             *(Role(n, "sampled", "differentiable") for n in unknown),
         ),
         rewrites=(Rewrite("sum", f"{_listed([*states.nodes])} over all states"),) if states.nodes else (),
-        by_name=bool(flat),
+        by_name=bool(flat) or not unknown,  # known networks have exact answers
     )
 
 
