@@ -16,6 +16,7 @@ from dagmodels.analysis.form_choice import FormChoice, form_choice
 from dagmodels.analysis.gaussianity import GaussianNode, conditionally_gaussian, gaussian_nodes
 from dagmodels.analysis.identification import identification, identification_by_data
 from dagmodels.analysis.improper import improper
+from dagmodels.analysis.label_symmetry import LabelSymmetry, label_symmetries
 from dagmodels.analysis.loops import loops
 from dagmodels.analysis.nesting import Nesting, nesting
 from dagmodels.analysis.reach import Reach
@@ -136,6 +137,11 @@ class Facts:
         """Latent nodes with counted values, but for missing ones of observed nodes on which nothing depends:
         these integrate to one."""
         return tuple(n for n in self.discrete if self.nodes[n].latent and not self._barren(n))
+
+    @cached_property
+    def label_symmetries(self) -> tuple[LabelSymmetry, ...]:
+        """Plates of values of discrete unknowns whose labels may be exchanged."""
+        return label_symmetries(self.graph, self.problem)
 
     def _barren(self, name: str) -> bool:
         """Whether an observed node misses some values, and no other node depends on it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,10 @@ from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import expressions
 from dagmodels.graph.statement import Deterministic, Stochastic
 from dagmodels.numerics.pruning import compact, only
-from dagmodels.numerics.tape import Recorder
+from dagmodels.numerics.tape import Recorder, Tape
+
+if TYPE_CHECKING:
+    from dagmodels.forms.state_draws import StateDraws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,7 +71,7 @@ class FlatBuilder:
     def __init__(self, problem: Problem, unknown: Iterable[str] | None) -> None:
         self.problem, self.graph = problem, problem.graph
         self.chosen = None if unknown is None else tuple(unknown)
-        self.plans: dict[str, NodePlan] = plans(problem, self.chosen)
+        self.plans: dict[str, NodePlan] = self._planned()
         self.everything = unknown is None
         self.recorder = Recorder()
         self.jets = BatchJets(Batches(self.recorder))
@@ -80,6 +84,9 @@ class FlatBuilder:
         self._open: set[str] = set()
         self.size = 0
         self._inputs()
+
+    def _planned(self) -> dict[str, NodePlan]:
+        return plans(self.problem, self.chosen)
 
     def _inputs(self) -> None:
         """The unconstrained vector first, in one piece; then what is given."""
@@ -99,7 +106,7 @@ class FlatBuilder:
         for register in (joint, jacobian, total, *nodes.values()):
             self.recorder.start(register)
         ends = [e for parts in self.recorded.values() for p in parts for e in p.ends if e is not None]
-        tape = compact(self.recorder.finish(), [joint, jacobian, total, *nodes.values(), *ends])
+        tape = compact(self.recorder.finish(), [joint, jacobian, total, *nodes.values(), *ends, *self.kept()])
         for register, _ in self.given.values():
             tape.initial[tape.place(register)] = np.nan  # until it is written
         return Flat(
@@ -117,7 +124,16 @@ class FlatBuilder:
             given={n: Given(tape.place(register), places) for n, (register, places) in self.given.items()},
             without_prior=tuple(n for n, plan in self.plans.items() if plan.without_prior),
             left_out=tuple(n for n, plan in self.plans.items() if plan.left_out.size),
+            summed=self._summed(tape),
         )
+
+    def kept(self) -> list[int]:
+        """Registers beyond the log density that the tape must hold."""
+        return []
+
+    def _summed(self, tape: Tape) -> StateDraws | None:
+        """How unknowns that were summed out are drawn."""
+        return None
 
     def record(self) -> None:
         """All values and factors."""
@@ -232,12 +248,7 @@ class FlatBuilder:
         name = site.names[0]
         if site.law.family == "Table":
             raise NotLowered(f"'{name}' has a Table, which has no tape form")
-        left_out = self.plans[name].left_out
-        if left_out.size:
-            out = np.isin(site.places, left_out)
-            if (out.any(axis=1) & ~out.all(axis=1)).any():
-                raise NotLowered(f"'{name}' is observed in part of a vector of counts")
-            site = site.at(np.flatnonzero(~out.any(axis=1)))
+        site = self._told(site)
         if not site.rows.n:
             return
         try:
@@ -247,6 +258,16 @@ class FlatBuilder:
                 raise
             raise NotLowered(f"'{name}' has no tape form: {error}") from error
         self.factors.append(self._counted(site, density))
+
+    def _told(self, site: Site) -> Site:
+        """The rows whose values are given or unknown, without those that are left out."""
+        name, left_out = site.names[0], self.plans[site.names[0]].left_out
+        if not left_out.size:
+            return site
+        out = np.isin(site.places, left_out)
+        if (out.any(axis=1) & ~out.all(axis=1)).any():
+            raise NotLowered(f"'{name}' is observed in part of a vector of counts")
+        return site.at(np.flatnonzero(~out.any(axis=1)))
 
     def _law(self, site: Site) -> LawReader:
         parts = unwrapped(site.law).argument("components")

@@ -181,7 +181,10 @@ def _lowering(problem: Problem) -> Lowering:
     """Over a recorder whose inputs are nodes without values."""
     recorder = Recorder()
     return Lowering(
-        problem, recorder, lambda n: recorder.input(n, int(np.prod(problem.shape(n), dtype=np.int64)))
+        problem,
+        recorder,
+        lambda n: recorder.input(n, int(np.prod(problem.shape(n), dtype=np.int64))),
+        moving=True,
     )
 
 

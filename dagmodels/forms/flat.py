@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from dagmodels.errors import FitError
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.stretches import Stretch
 from dagmodels.numerics.tape import Tape
+
+if TYPE_CHECKING:
+    from dagmodels.forms.state_draws import StateDraws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -61,6 +64,7 @@ class Flat:
     without_prior : unknowns that are flat on their declared scale, so that the density may be improper.
     left_out : observed nodes without children whose missing entries are discrete or censored: their factors
         sum to one.
+    summed : how discrete unknowns that were summed out are drawn, None where there are none.
     """
 
     problem: Problem
@@ -77,6 +81,7 @@ class Flat:
     given: Mapping[str, Given]
     without_prior: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    summed: StateDraws | None = None
 
     # -- running -----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,10 +56,13 @@ class NodePlan:
     without_prior: bool
 
 
-def plans(problem: Problem, unknown: Iterable[str] | None) -> dict[str, NodePlan]:
+def plans(
+    problem: Problem, unknown: Iterable[str] | None, summed: Collection[str] = ()
+) -> dict[str, NodePlan]:
     """A plan for every node that is not all data or deterministic, parents first.
 
-    unknown : names; None for all. Raises `ModelErrors` naming nodes that cannot be unknown here.
+    unknown : names; None for all. summed : discrete nodes whose unknown elements have no place here.
+    Raises `ModelErrors` naming nodes that cannot be unknown here.
     """
     dag = problem.graph
     errors: list[ModelError] = []
@@ -76,7 +79,10 @@ def plans(problem: Problem, unknown: Iterable[str] | None) -> dict[str, NodePlan
         node = dag.nodes[name]
         if node.kind in ("stochastic", "parameter") or len(node.statements) > 1:
             try:
-                found[name] = _plan(problem, node, chosen is None or name in chosen)
+                if name in summed:
+                    found[name] = NodePlan((), np.zeros(0, np.int64), np.zeros(0, np.int64), False)
+                else:
+                    found[name] = _plan(problem, node, chosen is None or name in chosen)
             except ModelError as error:
                 errors.append(error)
     raise_all(errors, f"the flat form of model '{dag.name}'")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.build_flat import Factor, FlatBuilder
+from dagmodels.forms.build_summed import SummedBuilder
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.flat import Flat, Workspace
 from dagmodels.forms.jets import Jet
@@ -23,9 +24,12 @@ def reasons(flat: Flat, y: Floats, space: Workspace) -> tuple[str, ...]:
 
     The form is recorded again with the parents' values kept, which a sampler does not need.
     """
-    builder = FlatBuilder(flat.problem, flat.chosen)
+    builder = FlatBuilder(flat.problem, flat.chosen) if flat.summed is None else SummedBuilder(flat.problem)
     builder.record()
     recorder = builder.recorder
+    if isinstance(builder, SummedBuilder):
+        for table in builder.tables:
+            recorder.start(table.register)
     parents = [list(_parents(builder, f)) for f in builder.factors]
     values = [builder.value(f.site) for f in builder.factors]
     for jet in [*values, *(j for found in parents for _, j in found), *builder.jacobian]:
@@ -43,10 +47,36 @@ def reasons(flat: Flat, y: Floats, space: Workspace) -> tuple[str, ...]:
         for factor, around, own in zip(builder.factors, parents, values, strict=True)
         if (text := _reason(builder, factor, around, own, tape, w)) is not None
     ]
+    if isinstance(builder, SummedBuilder):
+        found += _impossible(builder, tape, w)
     if not found and any(not np.isfinite(w[tape.place(j.value.register)]).all() for j in builder.jacobian):
         far = int(np.argmax(np.abs(y)))
         found.append(f"'{flat.names[far]}' is too far out: its unconstrained number is {y[far]:g}")
     return tuple(found)
+
+
+def _impossible(builder: SummedBuilder, tape: Tape, w: Floats) -> list[str]:
+    """Sentences on laws, or units, that no state of the discrete unknowns makes possible."""
+    problem, found = builder.problem, []
+    for table, site in zip(builder.tables, builder.of, strict=True):
+        logs = w[tape.place(table.register)].reshape(-1, table.states)
+        bad = np.flatnonzero((np.isnan(logs).any(axis=1) | (logs.max(axis=1) == -np.inf))[table.block])
+        if bad.size:
+            node = element_label(problem, site.names[0], int(site.places[bad[0], 0]))
+            read = [element_label(problem, *builder.latents.owner(int(e))) for e in table.elements[bad[0]]]
+            what = (
+                "has no log density" if np.isnan(logs[table.block[bad[0]]]).any() else "has probability zero"
+            )
+            more = f"; and {bad.size - 1} more of its elements" if bad.size > 1 else ""
+            found.append(f"node {node} {what} in every state of {', '.join(read)}{more}")
+    if not found:
+        names = ", ".join(f"'{n}'" for n in builder.latents.first)
+        found += [
+            f"no states of {names} make all laws possible together"
+            for register in builder.summation.terms
+            if (w[tape.place(register)] == -np.inf).any()
+        ][:1]
+    return found
 
 
 def _parents(builder: FlatBuilder, factor: Factor) -> Iterator[tuple[str, Jet]]:

@@ -149,6 +149,8 @@ class Lowering:
         node = self.problem.graph.nodes.get(reference.name)
         if node is None or node.values_in is None or reference.name not in self.problem.values:
             return None
+        if self._moving_in(reference.name) is not None:  # given in part
+            return None
         return node.values_in if self.problem.plates[node.values_in].order is not None else None
 
     def _plate_of(self, tree: ex.Expression) -> str | None:

@@ -9,12 +9,13 @@ check of the kernels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dagmodels.numerics.tape_functions import FUNCTIONS, chain, log_sum_exp
 
 Array = NDArray[Any]
 
@@ -38,14 +39,17 @@ CODES = {
     "softmax": 57,
     "root": 58,
     "take": 59,
+    "log_sum_exp": 60,
+    "chain": 61,
 }
 NAMES = {code: name for name, code in CODES.items()}
+INDEXED = ("gather", "segment_sum", "put", "chain")
 
 
 def operands(code: int) -> int:
     """How many registers an operation reads (the others that it names mean nothing)."""
     name = NAMES[code]
-    return 3 if name == "if_else" else 2 if name in BINARY or name in ("matmul", "take") else 1
+    return 3 if name == "if_else" else 2 if name in BINARY or name in ("matmul", "take", "chain") else 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -93,7 +97,7 @@ class Tape:
             operands = [w[int(start[r]) : int(start[r] + length[r])] for r in (a[op], b[op], c[op])]
             target = w[int(start[out[op]]) : int(start[out[op]]) + n]
             name = NAMES[int(code[op])]
-            index = idx[ptr[aux[op]] : ptr[aux[op] + 1]] if name in ("gather", "segment_sum", "put") else None
+            index = idx[ptr[aux[op]] : ptr[aux[op] + 1]] if name in INDEXED else None
             _numpy_operation(name, target, operands, int(aux[op]), int(c[op]), index)
         return w
 
@@ -224,6 +228,15 @@ class Recorder:
         """Softmax over the last axis, of that length."""
         return self._record("softmax", self._length[register], (register,), order, 0, None)
 
+    def log_sum_exp(self, register: int, order: int) -> int:
+        """Log of the sum of exponentials over the last axis, of that length."""
+        return self._record("log_sum_exp", self._length[register] // order, (register,), order, 0, None)
+
+    def chain(self, evidence: int, transitions: int, index: NDArray[np.int64]) -> int:
+        """The forward recursion of Markov chains; see `summing` for its index and what it gives."""
+        length = int(index[1]) + self._length[evidence]
+        return self._record("chain", length, (evidence, transitions), self._index(index), 0, index)
+
     def _index(self, index: NDArray[np.int64]) -> int:
         key = id(index)
         if key not in self._index_ids:
@@ -288,115 +301,6 @@ class Recorder:
         )
 
 
-# coefficients of 1/x, 1/x^3, ... in Stirling's series (DLMF 5.11.1)
-BINET = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
-
-
-def _phi(x: Array) -> Array:
-    from scipy.special import ndtr, wofz
-
-    if not np.iscomplexobj(x):
-        return ndtr(x)
-    below = np.where(x.real > 0, -x, x)  # erfc by the Faddeeva function, on the side where it is small
-    value = 0.5 * np.exp(-(below**2) / 2) * wofz(-1j * below / np.sqrt(2))
-    return np.where(x.real > 0, 1 - value, value)
-
-
-def _scipy(name: str) -> Callable[[Array], Array]:
-    def call(x: Array) -> Array:
-        from scipy import special
-
-        if name == "log_Phi":
-            if not np.iscomplexobj(x):
-                return special.log_ndtr(x)
-            return np.where(x.real > 0, np.log1p(-_phi(-x)), np.log(_phi(x)))
-        if name == "lgamma":
-            return special.loggamma(x) if np.iscomplexobj(x) else special.gammaln(x)
-        return special.psi(x)
-
-    return call
-
-
-def _binet(order: int) -> Callable[[Array], Array]:
-    """Derivatives of Binet's function, as the kernel's; for any number type with a positive real part."""
-
-    def call(x: Array) -> Array:
-        z, total = x.copy(), np.zeros_like(x)
-        for _ in range(10):
-            low = np.real(z) < 10
-            match order:
-                case 0:
-                    step = (z + 0.5) * np.log1p(1 / z) - 1
-                case 1:
-                    step = np.log1p(1 / z) - 0.5 / z - 0.5 / (z + 1)
-                case _:
-                    step = 1 / (z + 1) - 1 / z + 0.5 / z**2 + 0.5 / (z + 1) ** 2
-            total = np.where(low, total + step, total)
-            z = np.where(low, z + 1, z)
-        for k, c in enumerate(BINET):
-            p = 2 * k + 1
-            factor = (1.0, -p, p * (p + 1))[order]
-            total = total + factor * c * z ** (-p - order)
-        return total
-
-    return call
-
-
-def _probit(x: Array) -> Array:
-    from scipy.special import ndtri
-
-    real = ndtri(np.real(x))
-    if not np.iscomplexobj(x):
-        return real
-    return real + 1j * np.imag(x) * np.sqrt(2 * np.pi) * np.exp(real**2 / 2)  # first order: complex steps
-
-
-def _softplus(x: Array) -> Array:
-    return np.where(np.real(x) > 0, x, 0) + np.log1p(np.exp(np.where(np.real(x) > 0, -x, x)))
-
-
-def _truth(test: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    return lambda x, y: test(np.real(x), np.real(y)).astype(float)
-
-
-_NUMPY: dict[str, Callable[..., Array]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "**": lambda x, y: np.power(x, y.real if np.all(np.imag(y) == 0) else y),
-    "min": lambda x, y: np.where(np.real(x) <= np.real(y), x, y),
-    "max": lambda x, y: np.where(np.real(x) >= np.real(y), x, y),
-    "==": _truth(np.equal),
-    "!=": _truth(np.not_equal),
-    "<": _truth(np.less),
-    "<=": _truth(np.less_equal),
-    "if_else": lambda t, x, y: np.where(np.real(t) != 0, x, y),
-    "neg": np.negative,
-    "exp": np.exp,
-    "log": np.log,
-    "sqrt": np.sqrt,
-    "log1p": np.log1p,
-    "expm1": np.expm1,
-    "softplus": _softplus,
-    "expit": lambda x: 1 / (1 + np.exp(-x)),
-    "logit": lambda x: np.log(x) - np.log1p(-x),
-    "Phi": _phi,
-    "log_Phi": _scipy("log_Phi"),
-    "abs": lambda x: np.where(np.real(x) < 0, -x, x),
-    "lgamma": _scipy("lgamma"),
-    "digamma": _scipy("digamma"),
-    "cloglog": lambda x: np.log(-np.log1p(-x)),
-    "icloglog": lambda x: -np.expm1(-np.exp(x)),
-    "probit": _probit,
-    "sin": np.sin,
-    "cos": np.cos,
-    "binet": _binet(0),
-    "binet1": _binet(1),
-    "binet2": _binet(2),
-}
-
-
 def _numpy_operation(
     name: str, target: Array, operands: list[Any], aux: int, flag: int, index: NDArray[np.int64] | None
 ) -> None:
@@ -429,9 +333,14 @@ def _numpy_operation(
             x = operands[0].reshape(-1, aux)
             e = np.exp(x - np.max(np.real(x), axis=1, keepdims=True))
             target[:] = (e / e.sum(axis=1, keepdims=True)).reshape(-1)
+        elif name == "log_sum_exp":
+            target[:] = log_sum_exp(operands[0].reshape(-1, aux))
+        elif name == "chain":
+            assert index is not None
+            target[:] = chain(index, operands[0], operands[1])
         else:
             arity = 3 if name == "if_else" else (1 if name in UNARY else 2)
-            target[:] = _NUMPY[name](*operands[:arity])
+            target[:] = FUNCTIONS[name](*operands[:arity])
 
 
 def _inverse(blocks: Array) -> Array:

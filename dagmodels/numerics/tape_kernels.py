@@ -16,7 +16,8 @@ import numpy as np
 
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.elementary import exp_all, expit_all, ordinary, softplus_all
-from dagmodels.numerics.tape import BINET
+from dagmodels.numerics.summing import chain, chain_adjoint, log_sum_exp, log_sum_exp_adjoint
+from dagmodels.numerics.tape_functions import BINET
 
 _inline = numba.njit(error_model="numpy")
 ZERO_PIVOT = 1e-13  # as in `tape`
@@ -577,6 +578,12 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
             for i in range(n):
                 at = w[y + i]
                 w[o + i] = w[x + int(at)] if 0.0 <= at < m else np.nan
+        elif k == 60:  # log of the sum of exponentials over the last axis of length aux
+            log_sum_exp(w[x : x + m], aux[op], w[o : o + n])
+        elif k == 61:  # forward recursion of chains
+            y = start[b[op]]
+            index = idx[ptr[aux[op]] : ptr[aux[op] + 1]]
+            chain(index, w[x : x + m], w[y : y + length[b[op]]], w[o : o + n])
         elif k == 57:  # softmax over the last axis of length aux
             d = aux[op]
             for g in range(n // d):
@@ -849,6 +856,12 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                 at = w[y + i]
                 if 0.0 <= at < m:
                     g[x + int(at)] += g[o + i]
+        elif k == 60:
+            log_sum_exp_adjoint(w[x : x + m], aux[op], w[o : o + n], g[o : o + n], g[x : x + m])
+        elif k == 61:
+            y, index = start[b[op]], idx[ptr[aux[op]] : ptr[aux[op] + 1]]
+            ys = slice(y, y + length[b[op]])
+            chain_adjoint(index, w[x : x + m], w[ys], w[o : o + n], g[o : o + n], g[x : x + m], g[ys])
         elif k == 57:
             d = aux[op]
             for h in range(n // d):

@@ -63,10 +63,10 @@ CASES = {
         },
     ),
     "hmm": Case(
-        "'z' cannot be integrated: it is discrete and unknown",
+        "'z' summed out along 't' by a forward recursion",
         {"p": [[0.9, 0.1], [0.2, 0.8]], "mu": [3.0, 10.0]},
         sizes={"t": 100},
-        backend=None,
+        backend="gibbs",
     ),
     "local_level": Case(REML, {"level": {1871: 1100.0}, "s_level": 40.0, "s_flow": 120.0}),
     "pastes": Case(REML, {"mu": 60.0, "s_batch": 1.3, "s_cask": 2.9, "sigma": 0.8}),

@@ -110,6 +110,7 @@ def pick(r: Recorder, x: dict[str, int]) -> int:
 
 
 INDEX = np.array([2, 0, 2, 4, 1, 1])
+CHAINS = np.array([2, 2, 0, 3, 5, -1, 1, 0, -1, 1])  # two chains of two states, two blocks of transitions
 CASES: dict[str, list[Case]] = {
     **{name: [binary(name, m, n) for m, n in LENGTHS] for name in BINARY},
     **{name: [unary(name, 1), unary(name, 9)] for name in UNARY},
@@ -144,6 +145,17 @@ CASES: dict[str, list[Case]] = {
         Case(lambda r, x: r.softmax(x["a"], 3), lambda rng: {"a": real(rng, 12)}),
         Case(lambda r, x: r.softmax(x["a"], 4), lambda rng: {"a": 300 * real(rng, 4)}),
         Case(lambda r, x: r.softmax(x["a"], 1), lambda rng: {"a": real(rng, 3)}),
+    ],
+    "log_sum_exp": [
+        Case(lambda r, x: r.log_sum_exp(x["a"], 3), lambda rng: {"a": real(rng, 12)}),
+        Case(lambda r, x: r.log_sum_exp(x["a"], 4), lambda rng: {"a": 300 * real(rng, 4)}),
+        Case(lambda r, x: r.log_sum_exp(x["a"], 1), lambda rng: {"a": real(rng, 3)}),
+    ],
+    "chain": [
+        Case(
+            lambda r, x: r.gather(r.chain(x["a"], x["b"], CHAINS), np.array([0, 1])),
+            lambda rng: {"a": real(rng, 10), "b": real(rng, 8)},
+        ),
     ],
 }
 for name in ("+", "-", "*", "/"):

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.gibbs.collapsed_route import DEAR, Warm, trajectory_statistics
 from dagmodels.backends.gibbs.route import Part
+from dagmodels.backends.gibbs.states import told
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_flat import build_flat
+from dagmodels.forms.build_summed import build_summed
 from dagmodels.forms.completion import Completion, completion
 from dagmodels.forms.flat import Flat, Workspace
 from dagmodels.forms.lower import NotLowered
@@ -24,6 +27,31 @@ Floats = NDArray[np.float64]
 Inits = Mapping[str, Any]
 TRIES = 100  # random starts of a chain before it gives up
 WIDTH = 2.0  # they are uniform on (-2, 2), unconstrained (Stan Reference Manual, "Initialization")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Enumerated:
+    """Independent draws where nothing continuous is unknown: the sum over all states is exact."""
+
+    flat: Flat
+    nodes: Collection[str] | None
+    rest: Completion
+    because: tuple[str, ...]
+    method: str = "independent draws of discrete unknowns, by exact sums"
+    warmup: int = 0
+    unit: int = 1000
+    independent: bool = True
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        if not np.isfinite(self.flat.log_density(np.zeros(0))):
+            why = "; ".join(self.flat.why(np.zeros(0))) or "no state of the discrete unknowns is possible"
+            raise FitError(f"the data have probability zero under the model: {why}")
+        return None
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        points = np.zeros((count, 0))
+        kept = completed(self.flat, points, self.rest, self.nodes, rng)
+        return None, Part(kept, {"lp": np.full(count, self.flat.log_density(np.zeros(0)))})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -53,14 +81,7 @@ class Whole:
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
         sampler = self._sampler(self.flat.workspace())
         point, y, known, step = sampler.draws(sampler.at(state.y), state.step, state.metric, rng, count)
-        values = {n: v.reshape(count, -1) for n, v in self.flat.constrain(y).items()}
-        self.rest.complete(values, rng)
-        problem = self.flat.problem
-        kept = {
-            n: v.reshape(count, *problem.shape(n))
-            for n, v in values.items()
-            if self.nodes is None or n in self.nodes
-        }
+        kept = completed(self.flat, y, self.rest, self.nodes, rng)
         part = Part(kept, {**trajectory_statistics(known), "lp": known.log_density})
         return Warm(point.y, step, state.metric), part
 
@@ -92,16 +113,33 @@ class Whole:
         return values
 
 
+def completed(
+    flat: Flat, y: Floats, rest: Completion, nodes: Collection[str] | None, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """All nodes at points (draws, size): discrete unknowns drawn, then what follows; (draws, *plates)."""
+    values = {n: v.reshape(len(y), -1) for n, v in flat.constrain(y).items()}
+    if flat.summed is not None:
+        values |= flat.summed.draw(y, rng)
+    rest.complete(values, rng)
+    return {
+        n: v.reshape(len(y), *flat.problem.shape(n)) for n, v in values.items() if nodes is None or n in nodes
+    }
+
+
 def flat_route(
     problem: Problem, warmup: int, nodes: Collection[str] | None, target: float, inits: Sequence[Inits]
-) -> Whole:
+) -> Whole | Enumerated:
     """Raises `FitError` naming what has no differentiable log density."""
+    found = discrete_latents(problem.graph, problem)
     try:
-        flat = build_flat(problem)
+        flat = build_summed(problem) if found.nodes or found.refused else build_flat(problem)
     except NotLowered as error:
         raise FitError(f"gibbs: {error}") from error
     rest = completion(problem, roles(problem.graph, problem).predicted, nodes)
-    told = f"trajectories (NUTS) of {', '.join(flat.unknown)}"
+    summed = tuple(told(found, problem)) if flat.summed is not None else ()
+    if not flat.size:
+        return Enumerated(flat, nodes, rest, summed)
+    method = f"trajectories (NUTS) of {', '.join(flat.unknown)}"
     flatly = ", ".join(f"'{n}'" for n in flat.without_prior)
-    because = (f"{flatly}: flat, as there is no prior",) if flatly else ()
-    return Whole(flat, nodes, rest, warmup, target, inits, told, because)
+    because = (*summed, *((f"{flatly}: flat, as there is no prior",) if flatly else ()))
+    return Whole(flat, nodes, rest, warmup, target, inits, method, because)

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
+from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.backends.gibbs.options import unknown_options
+from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
@@ -29,9 +31,8 @@ def refusals(facts: Facts) -> Iterator[str]:
         yield "nothing is unknown: there is nothing to draw"
     for finding in facts.improper:
         yield f"{finding.message} ({finding.hint})"
-    named = ", ".join(f"'{n}'" for n in facts.discrete_latents)
-    if named:
-        yield f"{named}: latent and discrete, for which no update has landed yet"
+    for name, why in discrete_latents(facts.graph, facts.problem).refused.items():
+        yield f"'{name}' is discrete and unknown, and cannot be summed out: {why}"
     named = ", ".join(f"'{n}'" for n in facts.unknown_tables)
     if named:
         yield f"{named}: tables of unknown numbers, for which no update has landed yet"
@@ -54,16 +55,29 @@ def _collapsed(found: Collapsible) -> Verdict:
 
 
 def _whole(facts: Facts, found: Collapsible) -> Verdict:
-    unknown = dict.fromkeys((*facts.unknowns, *facts.parameters))
+    states = discrete_latents(facts.graph, facts.problem)
+    unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in states.nodes]
     flat = list(facts.parameters)
     assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
+    how = "trajectories (NUTS) of all unknowns together, by the exact gradient"
+    if states.nodes:
+        exchanged = (f"{s}; {s.remedy(facts.graph)}" for s in facts.label_symmetries)
+        because = (*told(states, facts.problem), *exchanged)
+        how = "discrete unknowns summed out; trajectories (NUTS) of the rest, by the exact gradient"
+        how = how if unknown else "independent draws of discrete unknowns, by exact sums"
+    else:
+        because = tuple(f"not collapsed: {why}" for why in found.because)
     return Verdict(
         "gibbs",
         accepts=True,
-        because=(*(f"not collapsed: {why}" for why in found.because), *assumed),
-        method="trajectories (NUTS) of all unknowns together, by the exact gradient",
-        roles=tuple(Role(n, "sampled", "differentiable") for n in unknown),
-        by_name=bool(flat),
+        because=(*because, *assumed),
+        method=how,
+        roles=(
+            *state_roles(states, facts.problem),
+            *(Role(n, "sampled", "differentiable") for n in unknown),
+        ),
+        rewrites=(Rewrite("sum", f"{_listed([*states.nodes])} over all states"),) if states.nodes else (),
+        by_name=bool(flat) or not unknown,  # known networks have exact answers
     )
 
 

@@ -198,7 +198,8 @@ def leapfrog(
     y = point.y + step * metric.velocity(p)
     value, gradient = sampler.evaluated(y)
     p = p + 0.5 * step * gradient
-    energy = 0.5 * float(p @ metric.velocity(p)) - value
+    with np.errstate(over="ignore", invalid="ignore"):  # a step far too long
+        energy = 0.5 * float(p @ metric.velocity(p)) - value
     return Point(y, value, gradient), p, energy if math.isfinite(energy) else math.inf
 
 

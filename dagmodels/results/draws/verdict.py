@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.label_symmetry import label_symmetries
+from dagmodels.analysis.laws import is_discrete
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.expression import Expression, references
 from dagmodels.graph.statement import Deterministic, Distribution, Stochastic
@@ -65,6 +67,7 @@ def judge(
         )
     if not independent:
         sentences += _mixing(draws, names, found, moving)
+    sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
     sentences += _divergences(graph, draws, blamed or {})
     sentences += _energy(graph, draws)
     return Judgement(tuple(sentences), _figures(draws, found, moving))
@@ -174,6 +177,8 @@ def _stuck(graph: Dag, names: Sequence[str], fine: NDArray[np.bool_]) -> list[st
         node = graph.nodes.get(names[i].partition("[")[0].partition(" ")[0])
         if node is None or " == " in names[i] or any(isinstance(s, Deterministic) for s in node.statements):
             continue
+        if any(isinstance(s, Stochastic) and is_discrete(s.distribution) for s in node.statements):
+            continue  # its probability may be next to 1
         found.append(names[i])
     return found
 
