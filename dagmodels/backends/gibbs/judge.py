@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.backends.gibbs.options import unknown_options
+from dagmodels.forms.quadrature_collapsed import verdict
+from dagmodels.forms.units import Units, units
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +21,15 @@ def judge(facts: Facts) -> Verdict:
     if against:
         return Verdict("gibbs", accepts=False, because=against)
     found = collapsible(facts.graph, facts.problem)
-    return _collapsed(found) if found.accepts else _whole(facts, found)
+    if found.accepts:
+        return _collapsed(found)
+    bayesian = (
+        facts.problem is not None and not facts.parameters
+    )  # units are found on a tape, which takes time
+    made = units(facts.problem) if bayesian else None
+    if isinstance(made, Units):
+        return _by_quadrature(verdict(made, None))
+    return _whole(facts, found)
 
 
 def refusals(facts: Facts) -> Iterator[str]:
@@ -50,6 +60,21 @@ def _collapsed(found: Collapsible) -> Verdict:
             *(Role(n, "sampled", how) for n in found.outer),
         ),
         rewrites=(Rewrite("collapse", f"{_listed(inside)} given the rest in closed form"),) if inside else (),
+    )
+
+
+def _by_quadrature(found: Collapsible) -> Verdict:
+    how = "independence proposals, trajectories (NUTS) where these are not safe"
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=found.because,
+        method="draws from the posterior collapsed by quadrature",
+        roles=(
+            *(Role(n, "integrated", "by adaptive quadrature, drawn afterwards") for n in found.integrated),
+            *(Role(n, "sampled", how) for n in found.outer),
+        ),
+        rewrites=(Rewrite("collapse", f"{_listed(found.integrated)} given the rest, unit by unit"),),
     )
 
 
