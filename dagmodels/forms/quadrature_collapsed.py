@@ -2,8 +2,8 @@
 
 Given the outer unknowns each unit (`units`) has a density of at most three dimensions. Its integral is by
 adaptive Gauss-Hermite quadrature about its mode (Pinheiro and Bates 1995, J. Comput. Graph. Stat. 4, section
-2.4), with as many nodes as make further ones immaterial. A unit's elements are drawn by rejection from a t
-law about the mode, whose bound is the largest ratio at the nodes with a margin.
+2.4), with as many nodes as make further ones immaterial. A unit's elements are then drawn exactly, by
+rejection from a normal law that bounds its log-concave density.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ Ints = NDArray[np.int64]
 ORDERS = (7, 11, 15, 23, 33, 49)  # nodes in each dimension that are tried
 TOLERANCE = 1e-6  # of the log density
 AWAY = 3.0  # standard deviations from the mode at which the order is checked, as well as at the mode
-DEGREES = 5.0  # of the t law that elements are proposed from
-MARGIN = 0.1  # of the log bound, for each dimension
+ROUNDING = 1e-8  # by which a log density may exceed its bound
 PORTION = 1 << 20  # elements that are drawn at once
 ROUNDS = 10_000
 
@@ -190,15 +189,17 @@ class QuadratureCollapsed:
         return {n: np.concatenate([p[n] for p in parts]).reshape(len(y), *s) for n, s in shapes.items()}
 
     def elements(self, y: Floats, rng: np.random.Generator) -> Floats:
-        """Exact draws of all units' elements, (points, units, d): rejection from t laws at the modes.
+        """Exact draws of all units' elements, (points, units, d): rejection from normal laws that bound them.
 
-        Rounds of proposals for all units at a point, until every unit has taken one.
+        A unit's log density is a quadratic q (its prior) and concave terms l, of which the tangent at the
+        mode lies above: h <= T, T the quadratic with q's curvature that touches h at the mode
+        (`unit_steps.tangents`). Proposals have the normal law of T and are kept with probability exp(h - T);
+        about the ratio of the unit's standard deviations after and before the data is kept. Rounds of
+        proposals for all units at a point, until every unit has taken one.
         """
         every, kind = self.units.every, self.units.kind
         n, d = every.shape
-        centre, root, known = self.laws(y)
-        size = (every.place >= 0).sum(axis=1)
-        bound = known[:, kind, 1] + MARGIN * size
+        centre, root, top = self.tangents(y)
         found = np.zeros((len(y), n, d))
         open_ = np.ones((len(y), n), dtype=bool)
         for _ in range(ROUNDS):
@@ -206,28 +207,31 @@ class QuadratureCollapsed:
             if not at.size:
                 return found
             z = rng.standard_normal((at.size, n, d))
-            z *= np.sqrt(DEGREES / rng.chisquare(DEGREES, (at.size, n)))[:, :, None]
             z[:, every.place < 0] = 0.0
             proposed = centre[at][:, kind] + np.einsum("mgij,mgj->mgi", root[at][:, kind], z)
-            ratio = every.densities(y[at], proposed) - known[at][:, kind, 0]
-            ratio += 0.5 * (DEGREES + size) * np.log1p((z**2).sum(axis=2) / DEGREES)
-            taken = open_[at] & (ratio - bound[at] > -rng.standard_exponential(ratio.shape))
+            ratio = every.densities(y[at], proposed) - top[at][:, kind] + 0.5 * (z**2).sum(axis=2)
+            if (ratio > ROUNDING * (1.0 + abs(top[at][:, kind]))).any():
+                raise FitError("a unit's density exceeds its bound: its factors are not log-concave")
+            taken = open_[at] & (ratio > -rng.standard_exponential(ratio.shape))
             found[at] = np.where(taken[:, :, None], proposed, found[at])
             open_[at] &= ~taken
-            bound[at] = np.fmax(bound[at], ratio)  # a ratio beyond its bound raises it for what is open
-        raise FitError("elements of units could not be drawn: their densities are far from any t law")
+        raise FitError("elements of units could not be drawn: their densities are far narrower than priors")
 
-    def laws(self, y: Floats) -> tuple[Floats, Floats, Floats]:
-        """Modes, roots, and log density and log bound at each point of every distinct unit."""
-        from dagmodels.numerics.unit_steps import bounds
+    def tangents(self, y: Floats) -> tuple[Floats, Floats, Floats]:
+        """Centres, roots and heights of the laws that bound every distinct unit's density at each point."""
+        from dagmodels.numerics.unit_steps import tangents
 
-        n, d = self.units.distinct.shape
-        centre, root, known = np.empty((len(y), n, d)), np.empty((len(y), n, d, d)), np.empty((len(y), n, 2))
-        bounds(*self._arguments(), DEGREES, np.ascontiguousarray(y), centre, root, known)
-        outside = int(np.isnan(known).any(axis=(1, 2)).sum())
+        f = self.units.distinct
+        n, d = f.shape
+        centre, root, top = np.empty((len(y), n, d)), np.empty((len(y), n, d, d)), np.empty((len(y), n))
+        places = (f.outer, f.place, f.entry, f.owner, f.times, f.weight, self.begin)
+        seeds = np.where(f.quadratic, f.times, 0.0)
+        points = np.ascontiguousarray(y)
+        tangents(*f.tape.operations, self.workspace, *places, seeds, points, centre, root, top)
+        outside = int(np.isnan(top).any(axis=1).sum())
         if outside:
             raise FitError(f"{outside} of {len(y)} points have no posterior density: nothing is drawn there")
-        return centre, root, known
+        return centre, root, top
 
 
 def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
@@ -260,7 +264,7 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
         y = _around(modes)
         error = _error(made, y, d)
         if error < TOLERANCE:
-            begin = made.laws(modes.best.x[None, :])[0][0]
+            begin = made.tangents(modes.best.x[None, :])[0][0]
             return replace(
                 made, best=modes, begin=np.ascontiguousarray(begin), verdict=verdict(found, order, error)
             )

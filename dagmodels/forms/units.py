@@ -8,6 +8,9 @@ the abilities are integrated.
 Units that are the same function of their elements and of the outer unknowns need one integral: students with
 one response pattern. They are found by value, at random points: log densities that are analytic and agree to
 the last digits at several points agree everywhere, but for pairs closer than that.
+
+Every factor must be log-concave in its unit's elements, as `numerics.curvature` proves it: then a tangent
+bounds it, and elements are drawn exactly.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.flat import Flat
 from dagmodels.forms.lower import NotLowered
+from dagmodels.numerics.curvature import AFFINE, CONCAVE, curvature
 from dagmodels.numerics.dependence import components
 from dagmodels.numerics.pruning import compact
 from dagmodels.numerics.slicing import sliced
@@ -39,8 +43,9 @@ class Factored:
     """A tape with its log density in entries, each of one unit or of none.
 
     outer : places of the outer unknowns, unconstrained. place : of each unit's elements, (units, d), -1 where
-    it has fewer. entry : places of log densities. owner : their units, -1 of none. times : how often each of
-    none counts. weight : how many units each stands for.
+    it has fewer. entry : places of log densities. owner : their units, -1 of none. times : how often each
+    counts. quadratic : which are polynomials of degree two at most in the elements. weight : how many units
+    each stands for.
     """
 
     tape: Tape
@@ -49,6 +54,7 @@ class Factored:
     entry: Ints
     owner: Ints
     times: Floats
+    quadratic: NDArray[np.bool_]
     weight: Floats
 
     @property
@@ -64,7 +70,7 @@ class Factored:
         densities(
             *self.tape.operations,
             self.tape.initial.copy(),
-            *(self.outer, self.place, self.entry, self.owner),
+            *(self.outer, self.place, self.entry, self.owner, self.times),
             *(np.ascontiguousarray(points), np.ascontiguousarray(elements), found),
         )
         return found
@@ -114,7 +120,7 @@ def _units(problem: Problem) -> Units | NoUnits:
         flat = builder.build()
     except NotLowered as error:
         return NoUnits((str(error),))
-    tape, entry, times = _entries(builder)
+    tape, entry, times, source = _entries(builder)
     at = {n: _numbers(flat, n) for n in flat.unknown}
     tried = sorted((n for n in asked.names if n in at), key=lambda n: -at[n].size)
     latents: list[str] = []
@@ -133,8 +139,16 @@ def _units(problem: Problem) -> Units | NoUnits:
         rest = ", ".join(f"'{n}'" for n in flat.unknown if n not in latents)
         return NoUnits((f"{rest}: {outer.size} numbers would be left beside the units, too many",))
     number, owner = components(tape, chosen, entry)
+    curved = curvature(tape, chosen)
+    unproven = (owner >= 0) & ~np.isin(curved.shape[entry], (AFFINE, CONCAVE))
+    if unproven.any():
+        told = (_factor_of(builder, k) for k in dict.fromkeys(source[unproven].tolist()))
+        named = ", ".join(dict.fromkeys(told))
+        return NoUnits((f"{named}: not known to be log-concave in {', '.join(map(repr, latents))}",))
     place = _table(number, chosen)
-    every = Factored(tape, outer, place, entry, owner, times, np.ones(len(place)))
+    every = Factored(
+        tape, outer, place, entry, owner, times, curved.degree[entry] <= 2, np.ones(len(place))
+    )
     kind = _kinds(every)
     outer_nodes = tuple(n for n in flat.unknown if n not in latents)
     return Units(
@@ -150,8 +164,8 @@ def _units(problem: Problem) -> Units | NoUnits:
     )
 
 
-def _entries(builder: FlatBuilder) -> tuple[Tape, Ints, Floats]:
-    """The tape with places of all log densities and Jacobians, and how often each counts."""
+def _entries(builder: FlatBuilder) -> tuple[Tape, Ints, Floats, Ints]:
+    """The tape with places of all log densities and Jacobians, how often each counts, and its factor."""
     recorder = builder.recorder
     terms = [(f.register, f.times) for f in builder.factors]
     terms += [(j.value.register, 1) for j in builder.jacobian]
@@ -160,7 +174,15 @@ def _entries(builder: FlatBuilder) -> tuple[Tape, Ints, Floats]:
     tape = compact(recorder.finish(), [r for r, _ in terms])
     places = [np.arange(p.start, p.stop) for p in (tape.place(r) for r, _ in terms)]
     times = [np.full(p.size, float(t)) for p, (_, t) in zip(places, terms, strict=True)]
-    return tape, np.concatenate(places), np.concatenate(times)
+    source = np.repeat(np.arange(len(places)), [p.size for p in places])
+    return tape, np.concatenate(places), np.concatenate(times), source
+
+
+def _factor_of(builder: FlatBuilder, k: int) -> str:
+    """What a factor is, in words."""
+    if k >= len(builder.factors):
+        return "the change of variables"
+    return ", ".join(f"'{n}'" for n in builder.factors[k].site.names)
 
 
 def _numbers(flat: Flat, name: str) -> Ints:
@@ -222,5 +244,6 @@ def _distinct(every: Factored, kind: Ints) -> Factored:
         moved[entry],
         np.where(owner >= 0, new[owner], -1),
         every.times[kept],
+        every.quadratic[kept],
         counts.astype(np.float64),
     )

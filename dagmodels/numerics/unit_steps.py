@@ -13,9 +13,11 @@ import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
+from dagmodels.numerics.linked import linked
 from dagmodels.numerics.tape_kernels import forward, reverse
 
 _inline = numba.njit(error_model="numpy")
+forward, reverse = linked(forward), linked(reverse)
 
 _TAPE = ", ".join(["i8[::1]"] * 10)
 _UNITS = "i8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[::1], f8[:, ::1]"
@@ -40,19 +42,19 @@ def _summed(w, entry, owner, times, own):
     rest = 0.0
     for i in range(entry.size):
         if owner[i] >= 0:
-            own[owner[i]] += w[entry[i]]
+            own[owner[i]] += times[i] * w[entry[i]]
         else:
             rest += times[i] * w[entry[i]]
     return rest
 
 
 @_inline
-def _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, slope):
+def _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, slope):
     """slope = gradient of each unit's log density in its elements, where the tape was run."""
     bar[:] = 0.0
     for i in range(entry.size):
         if owner[i] >= 0:
-            bar[entry[i]] += 1.0
+            bar[entry[i]] += times[i]
     reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
     for g in range(place.shape[0]):
         for j in range(place.shape[1]):
@@ -60,8 +62,8 @@ def _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, ent
 
 
 @_inline
-def _root(h, d, L, A):
-    """L (lower): L L' = inverse of minus h, made definite where it is not; A gets the Cholesky factor."""
+def _root(h, d, L, A, mend=True):
+    """L: L L' = inverse of minus h, made definite where it is not, or False; A gets the Cholesky factor."""
     top = 0.0
     for j in range(d):
         top = max(top, abs(h[j, j]))
@@ -87,7 +89,7 @@ def _root(h, d, L, A):
         if good:
             break
         ridge = 2.0 * ridge if ridge > 0.0 else 0.1 * top + 1e-12
-        if not ridge < 1e300:
+        if not (mend and ridge < 1e300):
             return False
     # L = A'^-1 has L L' = (A A')^-1; it is upper, which nodes do not mind
     for k in range(d):
@@ -102,8 +104,10 @@ def _root(h, d, L, A):
     return True
 
 
-@_inline
-def _settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own):
+@kernel(
+    f"b1({_TAPE}, f8[::1], f8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[:, :, ::1], f8[::1])"
+)
+def settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own):
     """Mode u and root L of the inverse curvature of every unit, own its log density near there; the tape is
     at a point of the outer unknowns. False where there is no density. L comes with a guess of the scales."""
     n, d = place.shape
@@ -120,7 +124,7 @@ def _settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, ent
         if not math.isfinite(value[g]):
             return False
     for _ in range(MOST):
-        _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, slope)
+        _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, slope)
         for j in range(d):
             for g in range(n):
                 acc = 0.0
@@ -131,7 +135,9 @@ def _settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, ent
                 tried[g, j] += small[g, j]
             _write(w, place, tried)
             forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-            _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, beyond)
+            _slopes(
+                code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, beyond
+            )
             for g in range(n):
                 for i in range(d):
                     h[g, i, j] = (beyond[g, i] - slope[g, i]) / small[g, j]
@@ -177,6 +183,9 @@ def _settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, ent
         u[:] = tried
         value[:] = own
     return False
+
+
+_settle = linked(settle)
 
 
 @_inline
@@ -294,7 +303,7 @@ def value_and_gradient(
         bar[:] = 0.0
         for i in range(entry.size):
             if owner[i] >= 0:
-                bar[entry[i]] += weight[owner[i]] * share[k, owner[i]]
+                bar[entry[i]] += times[i] * weight[owner[i]] * share[k, owner[i]]
             elif k == 0:
                 bar[entry[i]] += times[i]
         reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
@@ -304,17 +313,24 @@ def value_and_gradient(
 
 
 @kernel(
-    f"void({_TAPE}, f8[::1], {_UNITS}, {_NODES}, f8, f8[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1],"
-    " f8[:, :, ::1])"
+    f"void({_TAPE}, f8[::1], {_UNITS}, f8[::1], f8[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1])"
 )
-def bounds(
+def tangents(
     code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, weight, begin,
-    nodes, log_weights, degrees, points, centre, root, known,
+    quadratic, points, centre, root, top,
 ):  # fmt: skip
-    """For each point and unit: mode, root, log density at the mode, and the largest log ratio of the density
-    to a t law (up to constants) over the nodes; nan where there is no density."""
+    """For each point and unit the normal law that bounds the unit's density, times exp(top): its centre, a
+    root of its covariance, and top; nan where there is no density or no such law.
+
+    With log density h = q + l, q the quadratic entries (weights `quadratic`, others 0) of curvature -Q, and l
+    concave: l lies below its tangent at any m, so h(u) <= T(u) = h(m) + g'(u - m) - (u - m)'Q(u - m)/2 with
+    g the gradient of h at m, for all u. T is largest at m + Q^-1 g, where it is h(m) + g'Q^-1 g/2. Here m is
+    the mode, as far as Newton's steps went; Q is had from differences of gradients, exact for quadratics.
+    """
     n, d = place.shape
-    bar, own, there = np.empty(w.size), np.empty(n), np.empty((n, d))
+    bar, own, moved, slope = np.empty(w.size), np.empty(n), np.empty((n, d)), np.empty((n, d))
+    low, high, Q, A = np.empty((n, d)), np.empty((n, d)), np.empty((n, d, d)), np.zeros((d, d))
+    scale = np.empty((n, d))
     for i in range(points.shape[0]):
         u, L = centre[i], root[i]
         _guess(L)
@@ -324,38 +340,55 @@ def bounds(
         if not _settle(
             code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own
         ):
-            known[i] = np.nan
+            top[i] = np.nan
             continue
         _write(w, place, u)
         forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
         _summed(w, entry, owner, times, own)
+        _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, slope)
         for g in range(n):
-            known[i, g, 0] = own[g]
-            known[i, g, 1] = 0.0
-        for k in range(log_weights.size):
-            _moved(u, L, nodes[k], there)
-            _write(w, place, there)
-            forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-            _summed(w, entry, owner, times, own)
+            for j in range(d):
+                scale[g, j] = max(abs(L[g, j, j]), 1e-8 * abs(u[g, j]))
+        for j in range(d):
+            for side in (-1.0, 1.0):
+                moved[:] = u
+                for g in range(n):
+                    moved[g, j] += side * scale[g, j]
+                _write(w, place, moved)
+                forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
+                beyond = low if side < 0.0 else high
+                _slopes(
+                    code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, quadratic,
+                    beyond,
+                )  # fmt: skip
             for g in range(n):
-                square, size = 0.0, 0
-                for j in range(d):
-                    if place[g, j] >= 0:
-                        square += nodes[k, j] ** 2
-                        size += 1
-                ratio = own[g] - known[i, g, 0] + 0.5 * (degrees + size) * math.log1p(square / degrees)
-                if ratio > known[i, g, 1]:
-                    known[i, g, 1] = ratio
+                for q in range(d):
+                    Q[g, q, j] = (high[g, q] - low[g, q]) / (2.0 * scale[g, j])
+        for g in range(n):
+            for j in range(d):
+                if place[g, j] < 0:
+                    Q[g, j, :] = 0.0
+                    Q[g, :, j] = 0.0
+                    Q[g, j, j] = -1.0
+            top[i, g] = own[g] if _root(Q[g], d, L[g], A, False) else np.nan
+            for q in range(d):
+                acc = 0.0
+                for r in range(d):
+                    acc += L[g, r, q] * slope[g, r]
+                top[i, g] += 0.5 * acc * acc
+                for r in range(d):
+                    u[g, r] += L[g, r, q] * acc
 
 
 @kernel(
-    f"void({_TAPE}, f8[::1], i8[::1], i8[:, ::1], i8[::1], i8[::1], f8[:, ::1], f8[:, :, ::1], f8[:, ::1])"
+    f"void({_TAPE}, f8[::1], i8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[:, :, ::1],"
+    " f8[:, ::1])"
 )
 def densities(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, points, elements, found
-):
+    code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, points, elements,
+    found,
+):  # fmt: skip
     """found = log density by point and unit, at given elements of all units."""
-    times = np.zeros(entry.size)
     for i in range(points.shape[0]):
         for k in range(outer.size):
             w[outer[k]] = points[i, k]
