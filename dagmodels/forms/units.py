@@ -146,9 +146,7 @@ def _units(problem: Problem) -> Units | NoUnits:
         named = ", ".join(dict.fromkeys(told))
         return NoUnits((f"{named}: not known to be log-concave in {', '.join(map(repr, latents))}",))
     place = _table(number, chosen)
-    every = Factored(
-        tape, outer, place, entry, owner, times, curved.degree[entry] <= 2, np.ones(len(place))
-    )
+    every = Factored(tape, outer, place, entry, owner, times, curved.degree[entry] <= 2, np.ones(len(place)))
     kind = _kinds(every)
     outer_nodes = tuple(n for n in flat.unknown if n not in latents)
     return Units(

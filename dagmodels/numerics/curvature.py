@@ -100,7 +100,9 @@ class _Walk:
                 self._write(target, _times(x, others[0]))
             case "/":
                 shape, _, sign = others[0]
-                self._write(target, _times(x, (shape, np.where(shape == FIXED, 0, HIGH), sign)))
+                fixed = shape == FIXED
+                inverse = np.where(fixed, FIXED, UNKNOWN), np.where(fixed, 0, HIGH), sign
+                self._write(target, _times(x, inverse))
             case "**" if self._is_two(read[1]):
                 self._write(target, _square(x))
             case "if_else":

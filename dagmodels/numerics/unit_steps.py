@@ -105,7 +105,8 @@ def _root(h, d, L, A, mend=True):
 
 
 @kernel(
-    f"b1({_TAPE}, f8[::1], f8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[:, :, ::1], f8[::1])"
+    f"b1({_TAPE}, f8[::1], f8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[:, :, ::1],"
+    " f8[::1])"
 )
 def settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own):
     """Mode u and root L of the inverse curvature of every unit, own its log density near there; the tape is
@@ -312,9 +313,7 @@ def value_and_gradient(
     return total
 
 
-@kernel(
-    f"void({_TAPE}, f8[::1], {_UNITS}, f8[::1], f8[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1])"
-)
+@kernel(f"void({_TAPE}, f8[::1], {_UNITS}, f8[::1], f8[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1])")
 def tangents(
     code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, weight, begin,
     quadratic, points, centre, root, top,

@@ -166,3 +166,15 @@ def test_why_there_are_no_units() -> None:
     found = units(bind(dm.read(text).dag, {"row": 2, "y": [1, 2]}))
     assert isinstance(found, NoUnits)
     assert "no latent on a plate is Normal" in found.because[0]
+
+
+def test_what_is_not_log_concave_is_not_integrated() -> None:
+    text = """model heavy
+plate row
+a[row] ~ Normal(0, 1)
+b ~ Normal(0, 1)
+observed y[row] ~ StudentT(4, a + exp(b), 1)
+"""
+    found = units(bind(dm.read(text).dag, {"row": 2, "y": [1.0, 2.0]}))
+    assert isinstance(found, NoUnits)
+    assert found.because == ("'y': not known to be log-concave in 'a'",)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.forms.quadrature_collapsed import verdict
-from dagmodels.forms.units import Units, units
+from dagmodels.forms.units import NoUnits, Units, units
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
@@ -23,13 +23,12 @@ def judge(facts: Facts) -> Verdict:
     found = collapsible(facts.graph, facts.problem)
     if found.accepts:
         return _collapsed(found)
-    bayesian = (
-        facts.problem is not None and not facts.parameters
-    )  # units are found on a tape, which takes time
-    made = units(facts.problem) if bayesian else None
-    if isinstance(made, Units):
-        return _by_quadrature(verdict(made, None))
-    return _whole(facts, found)
+    made = None
+    if facts.problem is not None and not facts.parameters:  # units are found on the data's tape
+        made = units(facts.problem)
+        if isinstance(made, Units):
+            return _by_quadrature(verdict(made, None))
+    return _whole(facts, found, made)
 
 
 def refusals(facts: Facts) -> Iterator[str]:
@@ -78,14 +77,18 @@ def _by_quadrature(found: Collapsible) -> Verdict:
     )
 
 
-def _whole(facts: Facts, found: Collapsible) -> Verdict:
+def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
     unknown = dict.fromkeys((*facts.unknowns, *facts.parameters))
     flat = list(facts.parameters)
     assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
     return Verdict(
         "gibbs",
         accepts=True,
-        because=(*(f"not collapsed: {why}" for why in found.because), *assumed),
+        because=(
+            *(f"not collapsed: {why}" for why in found.because),
+            *(f"not by quadrature: {why}" for why in (made.because if made else ())),
+            *assumed,
+        ),
         method="trajectories (NUTS) of all unknowns together, by the exact gradient",
         roles=tuple(Role(n, "sampled", "differentiable") for n in unknown),
         by_name=bool(flat),
