@@ -188,6 +188,12 @@ class QuadratureCollapsed:
             return {n: np.empty((0, *s)) for n, s in shapes.items()}
         return {n: np.concatenate([p[n] for p in parts]).reshape(len(y), *s) for n, s in shapes.items()}
 
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]:
+        """`draws` and `log_densities` of the same points."""
+        return self.draws(y, rng, nodes), self.log_densities(y)
+
     def elements(self, y: Floats, rng: np.random.Generator) -> Floats:
         """Exact draws of all units' elements, (points, units, d): rejection from normal laws that bound them.
 

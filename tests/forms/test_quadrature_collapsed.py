@@ -177,4 +177,4 @@ observed y[row] ~ StudentT(4, a + exp(b), 1)
 """
     found = units(bind(dm.read(text).dag, {"row": 2, "y": [1.0, 2.0]}))
     assert isinstance(found, NoUnits)
-    assert found.because == ("'y': not known to be log-concave in 'a'",)
+    assert found.because == ("'y': not known to be log-concave in 'a', 'b'",)

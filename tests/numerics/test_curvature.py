@@ -21,9 +21,7 @@ def made(seed: int) -> tuple[Tape, slice, slice, NDArray[np.int64]]:
     names = (*UNARY, "+", "+", "-", "*", "*", "/", "**", "square", "sum", "mix", "if_else")
     wide, narrow = [x, r.constant(rng.normal(size=4)), r.gather(s, rng.integers(0, 2, 4))], [r.constant(2.0)]
     for _ in range(30):
-        name = str(
-            rng.choice([*UNARY, "+", "+", "-", "*", "*", "/", "**", "square", "sum", "mix", "if_else"])
-        )
+        name = str(rng.choice(names))
         a, b = (wide[int(k)] for k in rng.integers(0, len(wide), 2))
         match name:
             case "square":

@@ -44,6 +44,9 @@ class Posterior(Protocol):
     def draws(
         self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
     ) -> dict[str, Floats]: ...
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]: ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
