@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,11 +38,15 @@ def find_modes(f: Objective, field: Field, scale: Scale, names: tuple[str, ...])
     names : of the coordinates, for messages. Raises `FitError` where no start leads to a mode: the density
     rises without end, or is not finite.
     """
-    d = scale.kind.size
-    free = np.full(d, np.inf)
+    return modes_from(f, _starts(f, field, scale), names)
+
+
+def modes_from(f: Objective, starts: Iterable[tuple[Floats, Floats]], names: tuple[str, ...]) -> Modes:
+    """The same from starts with the size of every coordinate; several that end at one mode end the search."""
+    free = np.full(len(names), np.inf)
     found: list[tuple[Optimum, int]] = []  # with the number of starts that ended there
     failed: list[Optimum] = []
-    for start, size in _starts(f, field, scale):
+    for start, size in starts:
         optimum = minimise(f, start, size, -free, free)
         if not _is_mode(optimum):
             failed.append(optimum)

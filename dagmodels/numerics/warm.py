@@ -23,6 +23,7 @@ MODULES = (
     ),  # loaded when the first long tail comes
     "mode_steps",  # loaded for leaves that are not Normal and linear
     "quadrature_steps",  # loaded for adaptive quadrature
+    "unit_steps",  # loaded for units integrated by quadrature
     "trajectory_steps",  # loaded for the no-U-turn sampler
     "posterior_steps",  # loaded for draws
     "lattice_steps",  # loaded for draws by grids

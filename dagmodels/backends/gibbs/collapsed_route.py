@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.collapsible import Collapsible
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
-from dagmodels.forms.collapsed import Collapsed, collapsed
+from dagmodels.forms.collapsed import collapsed
+from dagmodels.forms.outer_mode import Modes
+from dagmodels.forms.quadrature_collapsed import quadrature_collapsed
 from dagmodels.numerics.sampling import grid, independence, nuts
 from dagmodels.numerics.sampling.adaptation import StepSize
 from dagmodels.numerics.sampling.metric import Metric
@@ -25,6 +28,27 @@ STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay i
 CHEAP, DEAR = 200, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
+class Posterior(Protocol):
+    """A density of few outer unknowns, and exact draws of the rest: `Collapsed`, `QuadratureCollapsed`."""
+
+    @property
+    def verdict(self) -> Collapsible: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def dimension(self) -> int: ...
+    def for_thread(self) -> Posterior: ...
+    def log_density(self, y: Floats) -> tuple[float, Floats]: ...
+    def log_densities(self, y: Floats) -> Floats: ...
+    def modes(self) -> Modes: ...
+    def draws(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> dict[str, Floats]: ...
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]: ...
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Independent:
     """Draws of y that do not hang on one another: none is needed, or they come from a grid.
@@ -32,7 +56,7 @@ class Independent:
     table : None where nothing is outer.
     """
 
-    posterior: Collapsed
+    posterior: Posterior
     nodes: Collection[str] | None
     table: grid.Grid | None
     method: str
@@ -53,7 +77,7 @@ class Independent:
 class Proposed:
     """Independence proposals from mode and curvature, their weights checked."""
 
-    posterior: Collapsed
+    posterior: Posterior
     nodes: Collection[str] | None
     proposal: independence.Proposal
     method: str
@@ -88,7 +112,7 @@ class Warm:
 class Trajectories:
     """The no-U-turn sampler on the collapsed density, its metric begun at the curvature of the mode."""
 
-    posterior: Collapsed
+    posterior: Posterior
     nodes: Collection[str] | None
     mode: Floats
     covariance: Floats
@@ -127,7 +151,7 @@ def trajectory_statistics(known: nuts.Transitions) -> dict[str, NDArray[Any]]:
 
 
 def completed(
-    posterior: Collapsed,
+    posterior: Posterior,
     y: Floats,
     rng: np.random.Generator,
     nodes: Collection[str] | None,
@@ -143,7 +167,16 @@ def collapsed_route(problem: Problem, seed: int, warmup: int, nodes: Collection[
 
     Raises `FitError` where the density has no mode, and `ModelErrors` where the graph has no such posterior.
     """
-    posterior = collapsed(problem)
+    return best_route(collapsed(problem), seed, warmup, nodes)
+
+
+def quadrature_route(problem: Problem, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:
+    """The same where small units of latents are integrated by quadrature."""
+    return best_route(quadrature_collapsed(problem), seed, warmup, nodes)
+
+
+def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:
+    """See `collapsed_route`."""
     d, told = posterior.dimension, posterior.verdict.because
     if d == 0:
         why = "nothing is left to sample: every draw is exact and independent"

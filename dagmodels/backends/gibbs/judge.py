@@ -9,6 +9,8 @@ from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
+from dagmodels.forms.quadrature_collapsed import verdict
+from dagmodels.forms.units import NoUnits, Units, units
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
@@ -21,7 +23,14 @@ def judge(facts: Facts) -> Verdict:
     if against:
         return Verdict("gibbs", accepts=False, because=against)
     found = collapsible(facts.graph, facts.problem)
-    return _collapsed(found) if found.accepts else _whole(facts, found)
+    if found.accepts:
+        return _collapsed(found)
+    made = None
+    if facts.problem is not None:  # units are found on the data's tape
+        made = units(facts.problem)
+        if isinstance(made, Units):
+            return _by_quadrature(verdict(made, None))
+    return _whole(facts, found, made)
 
 
 def refusals(facts: Facts) -> Iterator[str]:
@@ -54,7 +63,22 @@ def _collapsed(found: Collapsible) -> Verdict:
     )
 
 
-def _whole(facts: Facts, found: Collapsible) -> Verdict:
+def _by_quadrature(found: Collapsible) -> Verdict:
+    how = "independence proposals, trajectories (NUTS) where these are not safe"
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=found.because,
+        method="draws from the posterior collapsed by quadrature",
+        roles=(
+            *(Role(n, "integrated", "by adaptive quadrature, drawn afterwards") for n in found.integrated),
+            *(Role(n, "sampled", how) for n in found.outer),
+        ),
+        rewrites=(Rewrite("collapse", f"{_listed(found.integrated)} given the rest, unit by unit"),),
+    )
+
+
+def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
     states = discrete_latents(facts.graph, facts.problem)
     unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in states.nodes]
     flat = list(facts.parameters)
@@ -66,7 +90,10 @@ def _whole(facts: Facts, found: Collapsible) -> Verdict:
         how = "discrete unknowns summed out; trajectories (NUTS) of the rest, by the exact gradient"
         how = how if unknown else "independent draws of discrete unknowns, by exact sums"
     else:
-        because = tuple(f"not collapsed: {why}" for why in found.because)
+        because = (
+            *(f"not collapsed: {why}" for why in found.because),
+            *(f"not by quadrature: {why}" for why in (made.because if made else ())),
+        )
     return Verdict(
         "gibbs",
         accepts=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,8 @@ from dagmodels.analysis.collapsible import collapsible
 from dagmodels.backends.gibbs.options import Options
 from dagmodels.backends.gibbs.route import Route
 from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
+from dagmodels.forms.units import Units, units
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,14 +46,23 @@ class Recipe:
         )
 
     def route(self) -> Route:
-        """Collapsed where the graph allows, else all unknowns together."""
+        """Collapsed where the graph allows, exactly or by quadrature; else all unknowns together."""
         if self.collapse and collapsible(self.problem.graph, self.problem).accepts:
             from dagmodels.backends.gibbs.collapsed_route import collapsed_route
 
             return collapsed_route(self.problem, self.seed, self.warmup, self.monitor)
         from dagmodels.backends.gibbs.flat_route import flat_route
 
-        return flat_route(self.problem, self.warmup, self.monitor, self.target, self.inits)
+        against = ""
+        if self.collapse and isinstance(units(self.problem), Units):
+            from dagmodels.backends.gibbs.collapsed_route import quadrature_route
+
+            try:
+                return quadrature_route(self.problem, self.seed, self.warmup, self.monitor)
+            except FitError as error:  # no mode, or too few nodes: told with the route taken instead
+                against = f"not by quadrature: {error}"
+        route = flat_route(self.problem, self.warmup, self.monitor, self.target, self.inits)
+        return replace(route, because=(*route.because, against)) if against else route
 
     def packed(self) -> Packed:
         """For other processes."""

@@ -71,7 +71,8 @@ CASES = {
     "groups": (GROUPS, {}),
     "slopes": (SLOPES, {"thin": 3, "warmup": 200}),
     "counts": (COUNTS, {}),
-    "choices": (CHOICES, {"thin": 3, "warmup": 300}),
+    "choices": (CHOICES, {"thin": 3, "warmup": 300, "collapse": False}),
+    "choices, by quadrature": (CHOICES, {"thin": 3, "warmup": 200}),
     "groups, whole": (GROUPS, {"thin": 3, "warmup": 300, "collapse": False, "target_accept": 0.95}),
 }
 

@@ -1,0 +1,314 @@
+"""The posterior of a few outer unknowns, with small units of latents integrated by quadrature.
+
+Given the outer unknowns each unit (`units`) has a density of at most three dimensions. Its integral is by
+adaptive Gauss-Hermite quadrature about its mode (Pinheiro and Bates 1995, J. Comput. Graph. Stat. 4, section
+2.4), with as many nodes as make further ones immaterial. A unit's elements are then drawn exactly, by
+rejection from a normal law that bounds its log-concave density.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.analysis.collapsible import Collapsible
+from dagmodels.analysis.roles import roles
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
+from dagmodels.forms.completion import Completion, completion
+from dagmodels.forms.outer_mode import Modes, modes_from
+from dagmodels.forms.units import NoUnits, Units, units
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+ORDERS = (7, 11, 15, 23, 33, 49)  # nodes in each dimension that are tried
+TOLERANCE = 1e-6  # of the log density
+AWAY = 3.0  # standard deviations from the mode at which the order is checked, as well as at the mode
+ROUNDING = 1e-8  # by which a log density may exceed its bound
+PORTION = 1 << 20  # elements that are drawn at once
+ROUNDS = 10_000
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rule:
+    """Nodes (n, d) and log weights (n) of the mean over independent standard normals."""
+
+    order: int
+    nodes: Floats
+    log_weights: Floats
+
+    @classmethod
+    def of(cls, order: int, dimensions: int) -> Rule:
+        """The product rule."""
+        nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+        log_weights = np.log(weights) - 0.5 * math.log(2.0 * math.pi)
+        grid = np.array(list(product(range(order), repeat=dimensions)), dtype=np.int64)
+        grid = grid.reshape(order**dimensions, dimensions)
+        return cls(order, np.ascontiguousarray(nodes[grid]), log_weights[grid].sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class QuadratureCollapsed:
+    """See the module; answers as `Collapsed` does.
+
+    names : of the coordinates of y. begin : elements of the distinct units where their modes are looked for
+    from. best : modes of y, None until they were found. workspace : of one thread.
+    """
+
+    problem: Problem
+    units: Units
+    verdict: Collapsible
+    names: tuple[str, ...]
+    completion: Completion
+    rule: Rule
+    begin: Floats
+    workspace: Floats
+    best: Modes | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Number of outer coordinates; with none, draws are independent."""
+        return len(self.names)
+
+    def for_thread(self) -> QuadratureCollapsed:
+        """The same with a workspace of its own."""
+        return replace(self, workspace=self.units.distinct.tape.initial.copy())
+
+    # -- the density ---------------------------------------------------------------------------------
+
+    def log_density(self, y: Floats) -> tuple[float, Floats]:
+        """Log posterior density of y (Jacobian included; its integral is the evidence) and its gradient.
+
+        Minus infinity and nan where y is not admissible.
+        """
+        from dagmodels.numerics.unit_steps import value_and_gradient
+
+        gradient = np.empty(self.dimension)
+        value = value_and_gradient(*self._arguments(), np.ascontiguousarray(y), gradient)
+        return float(value), gradient
+
+    def log_densities(self, y: Floats) -> Floats:
+        """Of many points, one a row, in one compiled call."""
+        from dagmodels.numerics.unit_steps import values
+
+        found = np.empty(len(y))
+        values(*self._arguments(), np.ascontiguousarray(y), found)
+        return found
+
+    def _arguments(self) -> tuple[Any, ...]:
+        f = self.units.distinct
+        places = (f.outer, f.place, f.entry, f.owner, f.times, f.weight)
+        rule = (self.begin, self.rule.nodes, self.rule.log_weights)
+        return (*f.tape.operations, self.workspace, *places, *rule)
+
+    def _criterion(self, y: Floats) -> tuple[float, Floats]:
+        value, gradient = self.log_density(y)
+        return -2.0 * value, -2.0 * gradient
+
+    def modes(self) -> Modes:
+        """The mode in y with its Hessian (of minus twice the log density), from scratch."""
+        if self.best is not None:
+            return self.best
+        return modes_from(self._criterion, self._starts(), self.names)
+
+    def _starts(self) -> Iterator[tuple[Floats, Floats]]:
+        """Points where the density is finite, each with the size of every coordinate."""
+        rng = np.random.default_rng(1)
+        for k in range(40):
+            y = rng.uniform(-2.0, 2.0, self.dimension) if k else np.zeros(self.dimension)
+            value, gradient = self._criterion(y)
+            if math.isfinite(value):
+                yield y, self._sizes(y, gradient)
+
+    def _sizes(self, y: Floats, gradient: Floats) -> Floats:
+        """One over the root of half the curvature in each coordinate, 1 where it does not curve upward."""
+        found = np.ones(y.size)
+        for i in range(y.size):
+            step = 1e-4
+            there = y.copy()
+            there[i] += step
+            curvature = 0.5 * (self._criterion(there)[1][i] - gradient[i]) / step
+            if math.isfinite(curvature) and curvature > 0.0:
+                found[i] = min(max(curvature**-0.5, 1e-8), 1e4)
+        return found
+
+    # -- draws ---------------------------------------------------------------------------------------
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Every node that `draws` knows: unknowns, responses with missing values, deterministic nodes."""
+        return (*self.units.flat.unknown, *self.completion.nodes)
+
+    def constrain(self, y: Floats) -> dict[str, Floats]:
+        """Values of the outer nodes in their shapes, at one point or at many (points first)."""
+        flat = self.units.flat
+        whole = np.zeros((*y.shape[:-1], flat.size))
+        whole[..., self.units.outer] = y
+        found = flat.constrain(whole)
+        return {n: found[n] for n in self.units.outer_nodes}
+
+    def draws(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> dict[str, Floats]:
+        """One exact joint draw of everything integrated at each point y, and the nodes' values there.
+
+        y : points of the outer unknowns, one a row. rng : gives two streams (elements, missing responses).
+        nodes : which are wanted; None: all of `drawn`.
+        Returns arrays (draws, *shape of the node).
+        """
+        unknown = [n for n in nodes or () if n not in self.drawn]
+        if unknown:
+            told = [self.completion.refused.get(n, f"'{n}' is no unknown of the model") for n in unknown]
+            raise FitError(f"no draws of {', '.join(map(repr, unknown))}: {'; '.join(dict.fromkeys(told))}")
+        wanted = [n for n in self.drawn if nodes is None or n in nodes]
+        predicted = roles(self.problem.graph, self.problem).predicted
+        rest = self.completion if nodes is None else completion(self.problem, predicted, wanted)
+        elements, missing = rng.spawn(2)
+        flat = self.units.flat
+        portion = max(1, PORTION // max(flat.size, 1))
+        parts = []
+        for begin in range(0, len(y), portion):
+            points = y[begin : begin + portion]
+            whole = np.zeros((len(points), flat.size))
+            whole[:, self.units.outer] = points
+            own = self.units.elements
+            whole[:, own[own >= 0]] = self.elements(points, elements)[:, own >= 0]
+            found = {n: v.reshape(len(points), -1) for n, v in flat.constrain(whole).items()}
+            rest.complete(found, missing)
+            parts.append({n: found[n] for n in wanted})
+        shapes = {n: self.problem.shape(n) for n in wanted}
+        if not parts:
+            return {n: np.empty((0, *s)) for n, s in shapes.items()}
+        return {n: np.concatenate([p[n] for p in parts]).reshape(len(y), *s) for n, s in shapes.items()}
+
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]:
+        """`draws` and `log_densities` of the same points."""
+        return self.draws(y, rng, nodes), self.log_densities(y)
+
+    def elements(self, y: Floats, rng: np.random.Generator) -> Floats:
+        """Exact draws of all units' elements, (points, units, d): rejection from normal laws that bound them.
+
+        A unit's log density is a quadratic q (its prior) and concave terms l, of which the tangent at the
+        mode lies above: h <= T, T the quadratic with q's curvature that touches h at the mode
+        (`unit_steps.tangents`). Proposals have the normal law of T and are kept with probability exp(h - T);
+        about the ratio of the unit's standard deviations after and before the data is kept. Rounds of
+        proposals for all units at a point, until every unit has taken one.
+        """
+        every, kind = self.units.every, self.units.kind
+        n, d = every.shape
+        centre, root, top = self.tangents(y)
+        found = np.zeros((len(y), n, d))
+        open_ = np.ones((len(y), n), dtype=bool)
+        for _ in range(ROUNDS):
+            at = np.flatnonzero(open_.any(axis=1))
+            if not at.size:
+                return found
+            z = rng.standard_normal((at.size, n, d))
+            z[:, every.place < 0] = 0.0
+            proposed = centre[at][:, kind] + np.einsum("mgij,mgj->mgi", root[at][:, kind], z)
+            ratio = every.densities(y[at], proposed) - top[at][:, kind] + 0.5 * (z**2).sum(axis=2)
+            if (ratio > ROUNDING * (1.0 + abs(top[at][:, kind]))).any():
+                raise FitError("a unit's density exceeds its bound: its factors are not log-concave")
+            taken = open_[at] & (ratio > -rng.standard_exponential(ratio.shape))
+            found[at] = np.where(taken[:, :, None], proposed, found[at])
+            open_[at] &= ~taken
+        raise FitError("elements of units could not be drawn: their densities are far narrower than priors")
+
+    def tangents(self, y: Floats) -> tuple[Floats, Floats, Floats]:
+        """Centres, roots and heights of the laws that bound every distinct unit's density at each point."""
+        from dagmodels.numerics.unit_steps import tangents
+
+        f = self.units.distinct
+        n, d = f.shape
+        centre, root, top = np.empty((len(y), n, d)), np.empty((len(y), n, d, d)), np.empty((len(y), n))
+        places = (f.outer, f.place, f.entry, f.owner, f.times, f.weight, self.begin)
+        seeds = np.where(f.quadratic, f.times, 0.0)
+        points = np.ascontiguousarray(y)
+        tangents(*f.tape.operations, self.workspace, *places, seeds, points, centre, root, top)
+        outside = int(np.isnan(top).any(axis=1).sum())
+        if outside:
+            raise FitError(f"{outside} of {len(y)} points have no posterior density: nothing is drawn there")
+        return centre, root, top
+
+
+def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
+    """The posterior of a problem's outer unknowns, its order of quadrature checked about the mode.
+
+    Raises `FitError` where the graph has no small units, with every reason, where no mode is found, and where
+    the most nodes are not enough.
+    """
+    found = units(problem)
+    if isinstance(found, NoUnits):
+        raise FitError(f"no quadrature for '{problem.graph.name}': {'; '.join(found.because)}")
+    labels = found.flat.names
+    names = tuple(labels[i] for i in found.outer.tolist())
+    rest = completion(problem, roles(problem.graph, problem).predicted)
+    d = found.distinct.shape[1]
+    made = QuadratureCollapsed(
+        problem,
+        found,
+        verdict(found, None),
+        names,
+        rest,
+        Rule.of(ORDERS[0], d),
+        np.zeros(found.distinct.shape),
+        found.distinct.tape.initial.copy(),
+    )
+    error = math.inf
+    for order in ORDERS:
+        made = replace(made, rule=Rule.of(order, d))
+        modes = made.modes()
+        y = _around(modes)
+        error = _error(made, y, d)
+        if error < TOLERANCE:
+            begin = made.tangents(modes.best.x[None, :])[0][0]
+            return replace(
+                made, best=modes, begin=np.ascontiguousarray(begin), verdict=verdict(found, order, error)
+            )
+    raise FitError(
+        f"quadrature with {ORDERS[-1]} nodes in each dimension is off by {error:.2g} in the log density"
+    )
+
+
+def _around(modes: Modes) -> Floats:
+    """The mode, and points some standard deviations from it along each coordinate."""
+    centre = modes.best.x
+    if not centre.size:
+        return centre[None, :]
+    spread = AWAY * np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian)))
+    return np.concatenate([centre[None, :], centre + np.diag(spread), centre - np.diag(spread)])
+
+
+def _error(made: QuadratureCollapsed, y: Floats, d: int) -> float:
+    """The largest change when there are about twice as many nodes."""
+    finer = replace(made, rule=Rule.of(2 * made.rule.order + 1, d))
+    change = np.abs(made.log_densities(y) - finer.log_densities(y))
+    return float(change.max()) if np.isfinite(change).all() else math.inf
+
+
+def verdict(found: Units, order: int | None, error: float = 0.0) -> Collapsible:
+    """What is integrated and what is sampled, in words."""
+    n, d = found.every.shape
+    kinds = found.distinct.shape[0]
+    of = f"{kinds} distinct ones of {n} units" if kinds < n else f"{n} units"
+    how = "" if order is None else f", {order} nodes in each dimension: off by {error:.1g} in the log density"
+    what = f"{_listed(found.latents)} integrated by adaptive quadrature"
+    told = [f"{what}: {of}, of dimension {d} at most{how}"]
+    told += [f"{_listed(found.outer_nodes)} sampled: what the units share"] if found.outer_nodes else []
+    return Collapsible(True, tuple(told), found.latents, (), found.outer_nodes)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"'{n}'" for n in names)
+
+
+__all__ = ["QuadratureCollapsed", "quadrature_collapsed", "verdict"]
