@@ -418,8 +418,10 @@ class Graph(Builder):
         if data is None:
             return facts(self.dag)
         from dagmodels.bind.bind import bind
+        from dagmodels.bind.cases import as_cases
 
-        known = facts(bind(self.dag, data, require_observed=observed), self._told_apart(data))
+        dag, data = as_cases(self.dag, data)
+        known = facts(bind(dag, data, require_observed=observed), self._told_apart(data))
         return replace(known, by_moments=_by_moments)
 
     def _told_apart(self, data: Any) -> bool:

@@ -9,7 +9,7 @@ from dagmodels.bind.claims import Work, others
 from dagmodels.bind.problem import Values
 from dagmodels.bind.sources import suggest
 from dagmodels.data.column import Column, NotNumbers
-from dagmodels.data.levels import canonical
+from dagmodels.data.levels import canonical, spellings
 from dagmodels.graph.dag import Node
 
 
@@ -55,7 +55,8 @@ def _codes(work: Work, node: Node, column: Column, where: Where) -> Values | Non
     place: dict[object, int] = {}
     for i, label in enumerate(plate.levels):
         place.setdefault(canonical(label), i)
-    table = np.array([place.get(x, -1) for x in factor.labels] + [np.nan])
+    places = (next((place[s] for s in spellings(x) if s in place), -1) for x in factor.labels)
+    table = np.array([*places, np.nan])
     values = table[factor.codes]
     strange = np.flatnonzero(values < 0)
     if strange.size:

@@ -53,6 +53,13 @@ def is_missing(value: object) -> bool:
     return value is None or type(value).__name__ in _MISSING_TYPES
 
 
+def spellings(label: object) -> tuple[object, ...]:
+    """A label, and the texts that a reader of tables may have turned into this truth value."""
+    if isinstance(label, bool | np.bool_):
+        return (label, "True", "TRUE", "true") if label else (label, "False", "FALSE", "false")
+    return (label,)
+
+
 def canonical(label: object) -> object:
     """The one spelling of a label: int, float, bool or text.
 

@@ -43,8 +43,8 @@ def enter(potentials, weights, cells, touched, starts, homes, strides, sizes, of
 def collect(cells, sent, logs, largest, starts, parents, widths, messages, maps, map_starts):
     """Messages from the leaves to the roots; what a row cannot be stays zero, with logarithm -inf.
 
-    sent : (entries of separators, rows), the messages, each divided by its scale. logs : by row, the
-    logarithm of the sum of all products. largest : the largest product instead of the sum.
+    sent : (entries of separators, rows), the messages; what they multiply is divided by their scale.
+    logs : by row, the logarithm of the sum of all products. largest : of the largest product instead.
     """
     rows = cells.shape[1]
     scale = np.empty(rows)
@@ -74,16 +74,13 @@ def collect(cells, sent, logs, largest, starts, parents, widths, messages, maps,
         for b in range(rows):
             logs[b] += np.log(scale[b]) if scale[b] > 0.0 else -np.inf
             scale[b] = 1.0 / scale[b] if scale[b] > 0.0 else 0.0
-        for s in range(width):
-            for b in range(rows):
-                sent[at + s, b] *= scale[b]
         above = parents[c]
         if above >= 0:
             first, where = starts[above], map_starts[c]
             for k in range(starts[above + 1] - first):
                 m = at + maps[where + k]
                 for b in range(rows):
-                    cells[first + k, b] *= sent[m, b]
+                    cells[first + k, b] *= sent[m, b] * scale[b]
         else:
             for e in range(starts[c], starts[c + 1]):
                 for b in range(rows):

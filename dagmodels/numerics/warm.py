@@ -31,6 +31,7 @@ MODULES = (
     "chain_loops",  # loaded for tables of draws
     "many_points",  # loaded for draws of whole graphs
     "junction_steps",  # loaded for queries to discrete networks
+    "table_steps",  # loaded for the tables of networks with hidden nodes
 )
 
 

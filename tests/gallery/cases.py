@@ -44,7 +44,7 @@ CASES = {
         sizes={"pupil": 200},
     ),
     "anova": Case(REML, {"mu": 196.0, "tau": 0.05, "sigma": 0.1}),
-    "asia": Case("'asia' cannot be integrated: it is discrete and unknown", backend=None, draws=50),
+    "asia": Case("exact sums over the network: g.query(evidence)", backend="em", draws=50),
     "eight_schools": Case(COLLAPSED, {"mu": 5.0, "tau": 8.0}, backend="gibbs"),
     "growth": Case(
         ML,
@@ -68,6 +68,7 @@ CASES = {
         sizes={"t": 100},
         backend="gibbs",
     ),
+    "latent_class": Case("maximum likelihood of the tables, by expectation", backend="em"),
     "local_level": Case(REML, {"level": {1871: 1100.0}, "s_level": 40.0, "s_flow": 120.0}),
     "pastes": Case(REML, {"mu": 60.0, "s_batch": 1.3, "s_cask": 2.9, "sigma": 0.8}),
     "penicillin": Case(REML, {"mu": 23.0, "s_dish": 0.8, "s_sample": 2.0, "sigma": 0.5}),

@@ -370,3 +370,17 @@ def _half_cauchy(x: float, s: float) -> float:
 
 def _gamma(x: float, a: float, b: float) -> float:
     return a * math.log(b) - math.lgamma(a) + (a - 1) * math.log(x) - b * x
+
+
+# -- networks: expectation and maximisation of another program
+
+
+def test_latent_class():
+    """Log likelihood of the stored optimum of lca3_latent, which is this model from other starting values."""
+    stored = json.loads((REFERENCES / "bn" / "em_lca3_latent.json").read_text())["ml"]
+    graph = dm.read(SPECS / "latent_class.dag")
+    fit = graph.fit()
+    assert fit.converged
+    assert fit.log_likelihood == pytest.approx(stored["loglik"], abs=1e-6)
+    classes = sorted(fit.estimates.query("node == 'klass'").estimate)
+    assert classes == pytest.approx(sorted(stored["cpt"]["klass"]["table"]), abs=1e-5)

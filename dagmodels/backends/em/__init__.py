@@ -21,13 +21,30 @@ class Em:
     name = "em"
 
     def judge(self, facts: Facts) -> Verdict:
-        """Whether the graph is fitted from moments, with reasons."""
+        """Whether the graph is a network of cases, or is fitted from moments, with reasons."""
+        from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
+
+        network = table_unit(facts.graph)
+        if isinstance(network, TableUnit):
+            from dagmodels.backends.em.tables.judge import judge as judge_tables
+
+            return judge_tables(facts, network)
+        if isinstance(network, NoTableUnit) and network.is_single:
+            from dagmodels.backends.em.tables.judge import judge_single
+
+            return judge_single(facts)
         from dagmodels.backends.em.judge import judge
 
         return judge(facts)
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
-        """Maximise the likelihood of moments by EM; see `fit.fit`."""
+        """Maximise the likelihood by EM; see `tables.fit.fit` and `fit.fit`."""
+        from dagmodels.analysis.table_unit import TableUnit, table_unit
+
+        if isinstance(network := table_unit(problem.graph), TableUnit):
+            from dagmodels.backends.em.tables.fit import fit as fit_tables
+
+            return fit_tables(problem, plan, network, options)
         from dagmodels.backends.em.fit import fit
 
         return fit(problem, plan, options)

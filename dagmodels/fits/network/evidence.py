@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dagmodels.analysis.separation import suggestion
 from dagmodels.data import files, frames
 from dagmodels.data.column import Column
-from dagmodels.data.levels import is_missing
+from dagmodels.data.levels import canonical, is_missing, spellings
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms.tables import Tables
 
@@ -114,7 +114,9 @@ def code_of(tables: Tables, node: int, value: object) -> int | None:
         found = codes.get(value)
     except TypeError:  # what cannot be hashed is no label
         return None
-    return codes.get(str(value)) if found is None else found
+    if found is None:
+        found = next((codes[s] for s in (str(value), *spellings(value)) if s in codes), None)
+    return found
 
 
 def _weights(tables: Tables, node: int, value: Mapping[Any, Any]) -> Floats:
@@ -169,7 +171,7 @@ def codes_of(tables: Tables, node: int, column: Column) -> Longs:
     else:
         assert column.numbers is not None
         values, codes = np.unique(column.numbers, return_inverse=True)
-        labels = [int(v) if float(v).is_integer() else float(v) for v in values.tolist() if v == v]
+        labels = [canonical(v) for v in values.tolist() if v == v]
         codes = np.where(column.missing, -1, codes)
     places = np.full(len(labels) + 1, -1, dtype=np.int64)
     for k, label in enumerate(labels):

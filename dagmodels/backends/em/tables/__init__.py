@@ -1,0 +1,1 @@
+"""Tables of a discrete network from cases in which nodes are hidden."""

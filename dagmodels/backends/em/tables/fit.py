@@ -1,0 +1,79 @@
+"""Cases -> tables, with standard errors and the network that they make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dagmodels.analysis.table_unit import TableUnit
+from dagmodels.backends.em.tables.expectation import Expectation
+from dagmodels.backends.em.tables.layout import layout
+from dagmodels.backends.em.tables.loop import solve
+from dagmodels.backends.em.tables.report import report
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import ModelError, raise_all
+from dagmodels.forms.table_counts import table_counts
+
+if TYPE_CHECKING:
+    from dagmodels.plugin import Plan
+    from dagmodels.results.fit import Fit
+
+OPTIONS = ("fix", "starts", "pseudocount", "seed")
+STARTS = 5
+
+
+def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any]) -> Fit:
+    """Estimate the tables.
+
+    Options
+    -------
+    fix : names of nodes whose tables keep the numbers stated.
+    starts : how many searches where something is hidden; the first begins with the numbers stated, mixed
+        with two hundredths of the uniform distribution, so that no zero is for ever.
+    pseudocount : added to each cell of each estimated table: the mode under a Dirichlet(1 + pseudocount).
+    seed : of the random starts.
+    """
+    began = time.process_time()
+    fixed, starts, added = _options(unit, options)
+    form = table_counts(problem, unit)
+    _refuse_unstated(form.tables, fixed, unit)
+    rows = layout(form, [n for n in unit.free if n not in fixed], added)
+    expectation = Expectation(form)
+    rng = np.random.default_rng(int(options.get("seed", 1)))
+    best, values, evaluations = solve(expectation, rows, starts, rng)
+    return report(problem, plan, form, rows, best, values, evaluations, began)
+
+
+def _options(unit: TableUnit, options: Mapping[str, Any]) -> tuple[set[str], int, float]:
+    faults: list[ModelError] = []
+    unknown = [k for k in options if k not in OPTIONS]
+    faults += [ModelError(f"em has no option {k!r} for tables", hint=", ".join(OPTIONS[:3])) for k in unknown]
+    given = options.get("fix", ())
+    fixed = {given} if isinstance(given, str) else set(given)
+    faults += [
+        ModelError(
+            f"fix names '{n}', which has no Table", node=str(n), hint=f"there are {', '.join(unit.free)}"
+        )
+        for n in sorted(map(str, fixed - set(unit.free)))
+    ]
+    starts, added = options.get("starts", STARTS), options.get("pseudocount", 0.0)
+    if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
+        faults.append(ModelError(f"starts is {starts!r}", hint="give a whole number from 1"))
+    if not isinstance(added, int | float) or not 0 <= added < float("inf"):
+        faults.append(ModelError(f"pseudocount is {added!r}", hint="give a number from 0"))
+    raise_all(faults, "the options of the fit")
+    return fixed, int(starts), float(added)
+
+
+def _refuse_unstated(tables: Any, fixed: set[str], unit: TableUnit) -> None:
+    raise_all(
+        [
+            ModelError(f"the Table of '{n}' has no numbers to be fixed at", node=n, hint="state them")
+            for n in sorted(fixed & set(unit.free))
+            if tables.numbers[tables.index[n]] is None
+        ],
+        "the options of the fit",
+    )

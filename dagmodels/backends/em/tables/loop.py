@@ -1,0 +1,186 @@
+"""Expectation and maximisation of tables: accelerated steps, then Newton's steps, from several starts.
+
+Complete counts make every row a share of counts (Lauritzen 1995, "The EM algorithm for graphical
+association models with missing data"). SQUAREM goes from there as long as the steps promise more than
+rounding; Newton's steps with the observed information (Louis 1982) end what converges slowly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.em.tables.expectation import Expectation
+from dagmodels.backends.em.tables.information import Information, information
+from dagmodels.backends.em.tables.layout import Layout
+from dagmodels.errors import FitError
+from dagmodels.numerics.squarem import Rise, squarem
+
+Floats = NDArray[np.float64]
+LIMIT = 2000  # steps of EM from one start
+SHORT = 60  # and from each of several starts, before the best ones go on
+PROMISE = 1e-7  # gain of the log likelihood that a step must promise for the search to go on
+NEWTON = 30  # steps
+LEAST = 1e-12  # of an extrapolated cell: zero would stay zero
+CLOSE = 1e-4  # Newton decrement at which an optimum is certified
+BEST = 1e-4  # of the log posterior, within which two optima are one
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Optimum:
+    """Where a search ended.
+
+    cells : all tables. value : log likelihood plus the prior's counts times the logarithms of the cells.
+    log_likelihood : of the cases. counts : expected, by cell.
+    steps : of EM and of Newton. path : the value after each cycle of two steps and each step of Newton.
+    information : at the end; None where it cannot be had. decrement : Newton's, nan without information.
+    """
+
+    cells: Floats
+    value: float
+    log_likelihood: float
+    counts: Floats
+    steps: int
+    path: tuple[float, ...]
+    information: Information | None
+    decrement: float
+
+
+class Ascent:
+    """One search: evaluations are remembered, because a step and its value need the same counts."""
+
+    def __init__(self, expectation: Expectation, layout: Layout) -> None:
+        self.expectation, self.layout = expectation, layout
+        self.evaluations = 0
+        self._last: tuple[Floats, float, float, Floats] | None = None
+
+    def at(self, cells: Floats) -> tuple[float, float, Floats]:
+        """Value, log likelihood and expected counts."""
+        if self._last is None or not np.array_equal(self._last[0], cells):
+            self.evaluations += 1
+            log, counts = self.expectation(cells)
+            prior, used = self.layout.prior, self.layout.prior > 0
+            with np.errstate(divide="ignore"):
+                value = log + float(prior[used] @ np.log(cells[used]))
+            self._last = (cells.copy(), value, log, counts)
+        return self._last[1:]
+
+    def full(self, part: Floats, cells: Floats) -> Floats:
+        """All cells, the coupled ones from a vector that need not sum to one in each row."""
+        found = cells.copy()
+        found[self.layout.coupled] = np.maximum(part, 0.0)
+        return np.where(self.layout.coupled, self.layout.normal(found), cells)
+
+    def step(self, cells: Floats) -> Floats:
+        """One step of EM."""
+        return self.layout.maximised(self.at(cells)[2], cells)
+
+    def accelerated(self, cells: Floats, limit: int) -> tuple[Floats, int, tuple[float, ...]]:
+        """SQUAREM over the coupled cells, after the others have their shares."""
+        layout = self.layout
+        cells = self.step(cells)  # cells that nothing hidden depends on are at their optimum now
+        if not layout.coupled.any():
+            return cells, 1, (self.at(cells)[0],)
+        begin = cells[layout.coupled]
+        try:
+            found = squarem(
+                lambda x: self.step(self.full(x, cells))[layout.coupled],
+                lambda x: -self.at(self.full(x, cells))[0],
+                lambda x: self.promised(self.full(x, cells)) < PROMISE,
+                np.ones_like,
+                begin,
+                np.full(begin.shape, LEAST),
+                np.ones(begin.shape),
+                limit,
+            )
+        except Rise as rise:
+            before, after = rise.args
+            raise FitError(
+                f"em: the log likelihood fell from {-before:.12g} to {-after:.12g} in a step that cannot "
+                "lower it; this is a defect: please report it"
+            ) from rise
+        return self.full(found.x, cells), found.steps, tuple(-v for v in found.values)
+
+    def promised(self, cells: Floats) -> float:
+        """About twice the gain of one step of EM: squared changes of rows in the metric of their counts."""
+        new = self.step(cells)
+        counts = self.at(cells)[2] + self.layout.prior
+        totals = np.add.reduceat(counts, self.layout.firsts)[self.layout.rows]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            change = np.where(new > 0, totals * (new - cells) ** 2 / new, 0.0)
+        return float(change[self.layout.coupled].sum())
+
+    def polished(self, cells: Floats) -> tuple[Floats, list[float], Information | None, float]:
+        """Newton's steps to the optimum, as long as probabilities stay positive and the value rises."""
+        path: list[float] = []
+        for _ in range(NEWTON):
+            value, _, counts = self.at(cells)
+            found = information(self.expectation, self.layout, cells, counts)
+            if found is None:
+                return cells, path, None, np.nan
+            direction, decrement = found.step()
+            if decrement < CLOSE * 1e-2:
+                return cells, path, found, decrement
+            moved = np.zeros_like(cells)
+            moved[found.cells] = direction
+            falling = moved < 0
+            length = min(1.0, float(np.min(-0.99 * cells[falling] / moved[falling], initial=1.0)))
+            for _ in range(30):
+                new = cells + length * moved
+                if self.at(new)[0] > value:
+                    break
+                length /= 2
+            else:
+                self.at(cells)
+                return cells, path, found, decrement
+            cells = self.step(new)  # EM sends what a short step left near the edge on its way
+            path.append(self.at(cells)[0])
+        counts = self.at(cells)[2]
+        found = information(self.expectation, self.layout, cells, counts)
+        return cells, path, found, np.nan if found is None else found.step()[1]
+
+    def ended(self, cells: Floats, limit: int = LIMIT) -> Optimum:
+        """The optimum from a point."""
+        cells, steps, path = self.accelerated(cells, limit)
+        information, decrement, more = None, 0.0, list[float]()
+        if self.layout.coupled.any():
+            cells, more, information, decrement = self.polished(cells)
+        value, log, counts = self.at(cells)
+        return Optimum(cells, value, log, counts, steps + len(more), (*path, *more), information, decrement)
+
+
+def random_start(layout: Layout, rng: np.random.Generator) -> Floats:
+    """Coupled rows uniform on the simplex, others as stated."""
+    drawn = layout.normal(rng.standard_exponential(layout.start.size) + 1e-3)
+    return np.where(layout.coupled, drawn, layout.start)
+
+
+def solve(
+    expectation: Expectation, layout: Layout, starts: int, rng: np.random.Generator
+) -> tuple[Optimum, list[float], int]:
+    """The best optimum from the stated numbers and from random ones, the values of all searches, and how many
+    evaluations these took.
+
+    Random starts go a short way first; those that are then among the best half go on to the end.
+
+    Raises
+    ------
+    FitError : cases that the fixed tables make impossible; a step that lowered the likelihood.
+    """
+    ascent = Ascent(expectation, layout)
+    if not np.isfinite(ascent.at(layout.start)[0]):
+        raise FitError(
+            "em: some cases cannot be by the tables that are fixed; fix fewer of them, or check the data"
+        )
+    found = [ascent.ended(layout.start)]
+    if layout.coupled.any():
+        tried = [ascent.accelerated(random_start(layout, rng), SHORT)[0] for _ in range(starts - 1)]
+        tried.sort(key=lambda cells: -ascent.at(cells)[0])
+        found += [ascent.ended(cells) for cells in tried[: (len(tried) + 1) // 2]]
+        rest = [ascent.at(cells)[0] for cells in tried[(len(tried) + 1) // 2 :]]
+    else:
+        rest = []
+    best = max(found, key=lambda o: o.value)
+    return best, [o.value for o in found] + rest, ascent.evaluations
