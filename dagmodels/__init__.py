@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagmodels.api import Graph, read
+    from dagmodels.api import Graph, read, write
     from dagmodels.dispatch.compare import compare_backends
     from dagmodels.dispatch.modes import mode_report
     from dagmodels.errors import (
@@ -41,6 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Graph": "dagmodels.api",
     "read": "dagmodels.api",
+    "write": "dagmodels.api",
     "DagmodelsError": "dagmodels.errors",
     "FitError": "dagmodels.errors",
     "FitWarning": "dagmodels.errors",
@@ -95,6 +96,7 @@ __all__ = [
     "read",
     "sem",
     "unequal",
+    "write",
     "york",
 ]
 

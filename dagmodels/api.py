@@ -72,6 +72,11 @@ def read(source: PathLike, data: Any = None, *, format: str | None = None, **opt
     return Graph.of(read_dag(source, format))
 
 
+def write(graph: Graph, path: PathLike, data: Any = None, format: str | None = None) -> Path:
+    """Write a model into a file; see `Graph.write`."""
+    return graph.write(path, data, format)
+
+
 def _is_file(source: object, ending: str) -> bool:
     """Whether a source is the name of a file with that ending."""
     return isinstance(source, str | os.PathLike) and os.fspath(source).endswith(ending)
@@ -324,6 +329,34 @@ class Graph(Builder):
         from dagmodels.analysis.separation import moral_graph
 
         return moral_graph(self.dag)
+
+    # -- texts
+
+    def to_text(self, format: str = "dag", data: Any = None) -> str:
+        """The model in the language "dag", "json", "bugs" or "lavaan".
+
+        data : tell "bugs" where levels stand that a statement names, and the model does not state.
+
+        Raises ModelErrors naming every node that the language cannot say.
+        """
+        from dagmodels.writers.files import text_of
+
+        return text_of(self.dag, format, self._problem(data))
+
+    def write(self, path: PathLike, data: Any = None, format: str | None = None) -> Path:
+        """Write the model into a file: .dag, .json, .bug (.bugs, .jags) or .lav.
+
+        data : in BUGS' language written beside it too, `rats.data.json` beside `rats.bug`.
+        """
+        from dagmodels.writers.files import write
+
+        return write(self.dag, path, format, self._problem(data))
+
+    def _problem(self, data: Any) -> Problem | None:
+        """The model with data, if there are any."""
+        from dagmodels.bind.bind import bind
+
+        return None if data is None else bind(self.dag, data)
 
     # -- pictures
 

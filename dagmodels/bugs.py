@@ -12,6 +12,7 @@ from dagmodels.data.frames import Table, is_frame
 
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
+    from dagmodels.bind.problem import Problem
     from dagmodels.readers.bugs import Provenance, Reading
     from dagmodels.results.fit import Fit
 
@@ -143,6 +144,11 @@ class BugsModel(Graph):
         if data is None and self.reading.data is not None:
             return self.reading.data
         return super().data_or_file(data)
+
+    def _problem(self, data: Any) -> Problem | None:
+        if data is not None and not _is_bound(data):
+            return self.with_data(data)._problem(None)
+        return super()._problem(self.data_or_file(data) if self.reading.data is not None else data)
 
     def _facts(self, data: Any, observed: bool = False) -> Facts:
         if data is None:

@@ -14,7 +14,7 @@ import os
 import pickle
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +69,12 @@ class Checkpoint:
 
 
 @contextmanager
-def opened(folder: Path, recipe: Recipe) -> Generator[Checkpoint]:
+def opened(
+    folder: Path, recipe: Recipe, kept: Callable[[Chain], Chain] = lambda chain: chain
+) -> Generator[Checkpoint]:
     """A checkpoint to begin or to go on with.
+
+    kept : what becomes of a chain after each unit that is read.
 
     Raises `FitError` for a folder that is no checkpoint, is one of another run (saying what differs), is at
     work in another process, or cannot be written.
@@ -82,7 +86,7 @@ def opened(folder: Path, recipe: Recipe) -> Generator[Checkpoint]:
         raise FitError(f"cannot keep a checkpoint at '{folder}': {error.strerror or error}") from error
     try:
         _lock(folder, logs[0])
-        found = Checkpoint(folder, tuple(_read(log, k) for k, log in enumerate(logs)), logs)
+        found = Checkpoint(folder, tuple(_read(log, k, kept) for k, log in enumerate(logs)), logs)
         yield found
         found.sync()
     finally:
@@ -135,12 +139,12 @@ def _lock(folder: Path, log: IO[bytes]) -> None:
         raise FitError(f"another run is at work on the checkpoint '{folder}'") from error
 
 
-def _read(log: IO[bytes], number: int) -> Chain:
+def _read(log: IO[bytes], number: int, kept: Callable[[Chain], Chain]) -> Chain:
     """The chain of all whole records; what follows them is cut off."""
     chain, end = Chain(number), 0
     while (content := _record(log)) is not None:
         found: Any = pickle.loads(content)
-        chain, end = chain.after(found), log.tell()
+        chain, end = kept(chain.after(found)), log.tell()
     log.seek(end)
     log.truncate()
     return chain

@@ -25,7 +25,8 @@ class Chain:
     """A chain so far.
 
     units : of work done, the warm-up being number 0; the next one's number. drawn : draws after warm-up, kept
-    or not. parts : the kept draws, or the last of them.
+    or not. parts : the kept draws, or the last of them. stored : draws of this run before `parts`, which are
+    kept elsewhere (below zero where `parts` begin with draws of an earlier run).
     """
 
     number: int
@@ -33,16 +34,21 @@ class Chain:
     units: int = 0
     drawn: int = 0
     parts: tuple[Part, ...] = ()
+    stored: int = 0
 
     @property
     def kept(self) -> int:
-        """Draws in `parts`."""
-        return sum(p.draws for p in self.parts)
+        """Draws of this run."""
+        return self.stored + sum(p.draws for p in self.parts)
 
     def after(self, done: Done) -> Chain:
         """With a further unit."""
         parts = self.parts if done.part is None else (*self.parts, done.part)
-        return Chain(self.number, done.state, self.units + 1, self.drawn + done.drawn, parts)
+        return Chain(self.number, done.state, self.units + 1, self.drawn + done.drawn, parts, self.stored)
+
+    def after_all(self, draws: int, *, stored: bool) -> Chain:
+        """As a further run begins with it: so many draws counted no more, dropped where nothing is stored."""
+        return replace(self, stored=self.stored - draws) if stored else self.without(draws)
 
     def without(self, draws: int) -> Chain:
         """With so many of the first draws left out of `parts`."""
@@ -87,8 +93,8 @@ def worked(route: Route, task: Task) -> Done:
 
 
 Submit = Callable[[Task], Future[Done]]
-After = Callable[[Chain, Done], None]
-"""Called in the caller's thread after each unit."""
+After = Callable[[Chain, Done], Chain]
+"""Called in the caller's thread after each unit; gives the chain to go on with."""
 Going = Callable[[Sequence[Chain]], bool]
 """Called now and then in the caller's thread: whether to go on."""
 PATIENCE = 0.25  # seconds between calls of `going` while no unit ends
@@ -117,8 +123,7 @@ def advanced(
             ended, _ = wait(busy, PATIENCE, FIRST_COMPLETED)
             for future in ended:
                 number, done = busy.pop(future), future.result()
-                found[number] = found[number].after(done)
-                after(found[number], done)
+                found[number] = after(found[number].after(done), done)
             on = on and going(tuple(found.values()))
             if on:
                 for number in {c.number for c in found.values()} - set(busy.values()):

@@ -13,9 +13,10 @@ from dagmodels.backends.gibbs.checkpoint import opened
 from dagmodels.backends.gibbs.crew import crew
 from dagmodels.backends.gibbs.engine import Chain
 from dagmodels.backends.gibbs.further import Further
+from dagmodels.backends.gibbs.keeping import keeper
 from dagmodels.backends.gibbs.options import Options, read_options
 from dagmodels.backends.gibbs.recipe import Recipe
-from dagmodels.backends.gibbs.rounds import Rounds, drawn
+from dagmodels.backends.gibbs.rounds import Rounds
 from dagmodels.backends.gibbs.route import Route
 from dagmodels.bind.problem import Problem
 from dagmodels.results.draws.draws import Draws
@@ -52,13 +53,17 @@ def carried_on(
     """
     began = time.process_time()
     route = recipe.route()
-    place = nullcontext() if asked.checkpoint is None else opened(Path(asked.checkpoint), recipe)
+    again = asked.checkpoint is not None
+    keep = None if asked.store is None else keeper(Path(asked.store), recipe, route, before, again=again)
+    place = nullcontext()
+    if asked.checkpoint is not None:
+        place = opened(Path(asked.checkpoint), recipe, *(() if keep is None else (keep.taken,)))
     with place as checkpoint, crew(recipe, route, asked.executor) as submit:
-        rounds = Rounds.of(recipe, route, asked, submit, checkpoint, before)
+        rounds = Rounds.of(recipe, route, asked, submit, checkpoint, before, keep)
         ended = rounds.run(chains if checkpoint is None else checkpoint.chains)
-    sampled = drawn(recipe, route, ended.chains, ended.draws, before)
+        sampled = rounds.drawn(ended.chains, ended.draws)
     seconds = spent + time.process_time() - began
-    rest = tuple(c.without(ended.draws) for c in ended.chains)
+    rest = tuple(c.after_all(ended.draws, stored=keep is not None) for c in ended.chains)
     return draws_fit(
         recipe.problem.graph,
         sampled,
@@ -68,7 +73,7 @@ def carried_on(
         diagnostics={"seconds": seconds, "stopped": ended.because},
         warnings=ended.warnings,
         plan=_told(plan, route),
-        further=Further(recipe, rest, plan, seconds),
+        further=Further(recipe, rest, plan, seconds, asked.store),
     )
 
 

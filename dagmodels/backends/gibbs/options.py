@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagmodels.errors import FitError
@@ -35,6 +36,7 @@ class Options:
     until : what must hold before the run ends, "ess_bulk > 1000 and seconds < 60" (see `stopping`); looked at
     after every `draws` draws. most : draws kept of each chain at which it ends anyhow, None for 100 rounds.
     checkpoint : a folder that the run is written to, and goes on from.
+    store : a folder that ends in .zarr, to which draws go as they come: none but the last stay in memory.
     """
 
     seed: int = 1
@@ -51,6 +53,7 @@ class Options:
     until: str | None = None
     most: int | None = None
     checkpoint: str | os.PathLike[str] | None = None
+    store: str | os.PathLike[str] | None = None
 
     @property
     def greatest(self) -> int:
@@ -110,6 +113,12 @@ def _check_run(found: Options) -> None:
         raise FitError(f"executor={found.executor!r} must be an Executor of concurrent.futures, or like one")
     if found.checkpoint is not None and not isinstance(found.checkpoint, str | os.PathLike):
         raise FitError(f"checkpoint={found.checkpoint!r} must be the name of a folder")
+    if found.store is not None:
+        if not isinstance(found.store, str | os.PathLike) or not os.fspath(found.store).endswith(".zarr"):
+            raise FitError(f"store={found.store!r} must be the name of a folder that ends in .zarr")
+        from dagmodels.results.draws.files import check_place
+
+        check_place(Path(found.store))
 
 
 def _names(problem: Problem, given: Mapping[str, Any]) -> tuple[str, ...] | None:

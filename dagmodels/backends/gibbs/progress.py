@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dagmodels.numerics.chains.diagnose import diagnose
 from dagmodels.results.draws.draws import Draws
+from dagmodels.results.draws.stored import diagnosed
 
 EVERY = 1.0  # seconds between two reports
 SHARE = 0.1  # of the run's time that reports may take
@@ -87,9 +87,9 @@ def report(draws: Draws | None, done: int, of: int, chains: int, seconds: float)
     """The figures of the draws so far."""
     if draws is None:
         return Progress(done, of, chains, seconds, np.nan, np.nan, 0)
-    found = diagnose(draws.table(indicators=True)[1])
+    found = diagnosed(draws)[1]
     moving = found.sd > 0.0
     ess, rhat = (v[moving & np.isfinite(v)] for v in (found.ess_bulk, found.rhat))
-    diverged = int(np.sum(draws.statistics.get("diverging", 0)))
+    diverged = int(np.sum(np.asarray(draws.statistics.get("diverging", 0))))
     smallest = float(ess.min()) if ess.size else np.nan
     return Progress(done, of, chains, seconds, smallest, float(rhat.max()) if rhat.size else np.nan, diverged)

@@ -9,14 +9,15 @@ from functools import partial
 
 from dagmodels.backends.gibbs.checkpoint import Checkpoint
 from dagmodels.backends.gibbs.engine import Chain, Done, Submit, advanced, stacked
+from dagmodels.backends.gibbs.keeping import Keeper
 from dagmodels.backends.gibbs.options import Options
 from dagmodels.backends.gibbs.progress import Reporter, teller
 from dagmodels.backends.gibbs.recipe import Recipe
 from dagmodels.backends.gibbs.route import Route
 from dagmodels.backends.gibbs.stopping import Stop, read_stop
 from dagmodels.errors import FitError
-from dagmodels.numerics.chains.diagnose import diagnose
 from dagmodels.results.draws.draws import Draws
+from dagmodels.results.draws.stored import diagnosed
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,6 +45,7 @@ class Rounds:
     checkpoint: Checkpoint | None
     reporter: Reporter
     before: Draws | None
+    keeper: Keeper | None = None
 
     @classmethod
     def of(
@@ -54,6 +56,7 @@ class Rounds:
         submit: Submit,
         checkpoint: Checkpoint | None,
         before: Draws | None,
+        keeper: Keeper | None = None,
     ) -> Rounds:
         most, made = asked.greatest, 0 if before is None else before.draws
         reporter, stop = Reporter(teller(asked.progress)), read_stop(asked.until)
@@ -61,7 +64,7 @@ class Rounds:
             most += made
         elif most <= made:
             raise FitError(f"most={most} is no more than the {made:,} draws of each chain there are")
-        return cls(recipe, route, stop, asked.draws, most, submit, checkpoint, reporter, before)
+        return cls(recipe, route, stop, asked.draws, most, submit, checkpoint, reporter, before, keeper)
 
     @property
     def made(self) -> int:
@@ -93,22 +96,32 @@ class Rounds:
         going = partial(self._going, goal)
         return advanced(self.submit, chains, goal, seed, thin, self._after, going)
 
-    def _after(self, chain: Chain, done: Done) -> None:
+    def _after(self, chain: Chain, done: Done) -> Chain:
         if self.checkpoint is not None:
             self.checkpoint.add(chain, done)
+        return chain if self.keeper is None else self.keeper.taken(chain)
+
+    def drawn(self, chains: Sequence[Chain], draws: int) -> Draws:
+        """So many draws of this run, after those before."""
+        if self.keeper is not None:
+            return self.keeper.kept(chains, draws)
+        return drawn(self.recipe, self.route, chains, draws, self.before)
 
     def _going(self, goal: int, chains: Sequence[Chain]) -> bool:
         done = kept(chains, goal)
+        if self.keeper is not None:
+            self.keeper.tell(chains)
 
         def sofar() -> Draws | None:
+            if self.keeper is not None:
+                return self.keeper.so_far() if self.keeper.store.length else self.before
             return drawn(self.recipe, self.route, chains, done, self.before) if done else self.before
 
         self.reporter.look(sofar, self.made + done, self.made + goal, len(chains))
         return done == 0 or self.reporter.seconds < self.stop.seconds
 
     def _missed(self, chains: Sequence[Chain], draws: int) -> tuple[str, ...]:
-        names, table = drawn(self.recipe, self.route, chains, draws, self.before).table(indicators=True)
-        return self.stop.missed(names, diagnose(table))
+        return self.stop.missed(*diagnosed(self.drawn(chains, draws)))
 
     def _out_of_time(self, chains: tuple[Chain, ...], draws: int) -> Ended:
         because = f"seconds < {self.stop.seconds:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class Draws:
         `prior_predictive` with axes (chains, draws, *plates), `observed_data` and `constant_data` without.
     seed, warmup, thin : of all random numbers; draws a chain left out before; every how many are kept.
     numbered : elements are named by position from 1, as BUGS prints them (`theta[3]`), else by label.
+    place : the Zarr folder that the arrays stay in, None where they are in memory.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Draws:
     warmup: int = 0
     thin: int = 1
     numbered: bool = False
+    place: Path | None = None
 
     def __post_init__(self) -> None:
         raise_all(_faults(self), f"the draws of model '{self.model}'")
@@ -101,7 +104,7 @@ class Draws:
         """(chains, draws, *plates) of a node."""
         if node not in self.values:
             raise _absent(node, self.values)
-        return self.values[node]
+        return np.asarray(self.values[node])
 
     def __contains__(self, node: object) -> bool:
         return node in self.values
@@ -140,7 +143,7 @@ class Draws:
         parts: list[Array] = []
         for node, keep in self._chosen(nodes).items():
             every = self.names(node)
-            flat = self.values[node].reshape(self.chains, self.draws, -1)
+            flat = self[node].reshape(self.chains, self.draws, -1)
             own = every if keep.all() else [n for n, k in zip(every, keep, strict=True) if k]
             flat = flat if keep.all() else flat[:, :, keep]
             if indicators and node in self.states:
@@ -182,7 +185,7 @@ class Draws:
         wanted = [nodes] if isinstance(nodes, str) else list(nodes)
         absent = [ModelError(str(_absent(n, self.values)), node=n) for n in wanted if n not in self.values]
         raise_all(absent, f"what is monitored of model '{self.model}'")
-        return replace(self, values={n: self.values[n] for n in self.values if n in wanted})
+        return replace(self, values={n: self[n] for n in self.values if n in wanted}, place=None)
 
     def then(self, more: Draws) -> Draws:
         """These draws, then those that continue their chains; other groups are of one part and dropped."""
@@ -208,7 +211,11 @@ class Draws:
         are. Nodes of the posterior are found without their group too: `tree["theta"]`."""
         from dagmodels.results.draws.trees import tree
 
-        return tree(self)
+        if self.place is None:
+            return tree(self)
+        from dagmodels.results.draws.files import opened
+
+        return opened(self)
 
     @classmethod
     def from_xarray(cls, found: Any) -> Draws:

@@ -22,7 +22,7 @@ def save(draws: Draws, path: str | os.PathLike[str]) -> None:
     Raises ModelErrors for another ending, a place that cannot be written, a library that is not installed.
     """
     target = Path(path)
-    _check(target)
+    check_place(target)
     if not (target.suffix == ".zarr" and target.is_dir()):
         check_writable([target])
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -45,7 +45,7 @@ def save(draws: Draws, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Draws:
     """See `Draws.load`; everything is read into memory."""
     target = Path(path)
-    _check(target)
+    check_place(target)
     if not target.exists():
         raise_all([ModelError(f"there are no draws at '{target}'")], "the draws")
     import xarray
@@ -54,11 +54,25 @@ def load(path: str | os.PathLike[str]) -> Draws:
         return Draws.from_xarray(found.load())
 
 
+def opened(draws: Draws) -> Any:
+    """The tree of a store, its draws read when asked for; groups made since are added."""
+    import xarray
+
+    from dagmodels.results.draws.trees import Tree, group_dataset
+
+    found = xarray.open_datatree(draws.place, engine="zarr", consolidated=True)
+    parts = {
+        n: found[n].to_dataset().isel(draw=slice(draws.draws), missing_dims="ignore") for n in found.children
+    }
+    made = {g: group_dataset(draws, g) for g in draws.groups if g not in parts}
+    return Tree.from_dict({**parts, **made})
+
+
 def _engine(target: Path) -> Any:
     return ENDINGS[target.suffix]
 
 
-def _check(target: Path) -> None:
+def check_place(target: Path) -> None:
     """The ending, and the library that it needs."""
     from importlib.util import find_spec
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from dagmodels.results.draws.elpd import Elpd
 
 Floats = NDArray[np.float64]
-LIMITS = (0.025, 0.975)
 
 
 class Further(Protocol):
@@ -98,7 +97,7 @@ class DrawsFit(Fit):
         if thin == 1:
             return self.samples
         values = {n: v[:, ::thin] for n, v in self.samples.values.items()}
-        return replace(self.samples, values=values, statistics={})
+        return replace(self.samples, values=values, statistics={}, place=None)
 
     def _simulator(self, verb: str) -> Callable[..., Any]:
         found = getattr(self.simulator, verb, None)
@@ -201,11 +200,10 @@ def draws_fit(
     diagnostics : the backend's own: "seconds", ...
     others : fields of the fit: plan, pointwise, n_observations, ...
     """
-    from dagmodels.numerics.chains.diagnose import diagnose
+    from dagmodels.results.draws.stored import diagnosed
     from dagmodels.results.draws.verdict import judge
 
-    names, table = draws.table(indicators=True)
-    found = diagnose(table, LIMITS)
+    names, found = diagnosed(draws)
     told = judge(graph, draws, names, found, blamed, independent=independent)
     if "n_observations" not in others:
         data = draws.groups.get("observed_data", {})

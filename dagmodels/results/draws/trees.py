@@ -14,8 +14,7 @@ import numpy as np
 import xarray as xr
 
 from dagmodels.results.draws.draws import GIVEN, SAMPLED, Array, Draws
-
-LEAD = ("chain", "draw")
+from dagmodels.results.draws.stored import LEAD, tree_name
 
 
 class Tree(xr.DataTree):
@@ -37,25 +36,23 @@ def tree(draws: Draws) -> Tree:
         parts["sample_stats"] = xr.Dataset(
             {n: _statistic(n, v) for n, v in draws.statistics.items()}, _lead(draws), _attributes(draws)
         )
-    for group, values in draws.groups.items():
-        variables = {_name(n): _variable(draws, n, v, group in SAMPLED) for n, v in values.items()}
-        parts[group] = _with_labels(draws, variables)
-    return Tree.from_dict(parts)
+    return Tree.from_dict({**parts, **{g: group_dataset(draws, g) for g in draws.groups}})
+
+
+def group_dataset(draws: Draws, group: str) -> xr.Dataset:
+    """One of `Draws.groups`."""
+    values = draws.groups[group].items()
+    return _with_labels(draws, {tree_name(n): _variable(draws, n, v, group in SAMPLED) for n, v in values})
 
 
 def dataset(draws: Draws) -> xr.Dataset:
     """The posterior."""
-    variables = {_name(n): _variable(draws, n, v, True) for n, v in draws.values.items()}
+    variables = {tree_name(n): _variable(draws, n, v, True) for n, v in draws.values.items()}
     return _with_labels(draws, variables).assign_attrs(_attributes(draws))
 
 
-def _name(name: str) -> str:
-    """A plate or node that bears the name of an axis of all draws gets another there."""
-    return f"{name}_" if name in LEAD else name
-
-
 def _variable(draws: Draws, node: str, value: Array, sampled: bool) -> xr.Variable:
-    plates = tuple(map(_name, draws.plates[node]))
+    plates = tuple(map(tree_name, draws.plates[node]))
     lead = LEAD if sampled else ()
     if value.ndim != len(lead) + len(plates):  # the observed entries alone
         plates = (f"{node}_entry",)
@@ -82,9 +79,9 @@ def _with_labels(draws: Draws, variables: Mapping[str, xr.Variable]) -> xr.Datas
     used = {d: s for v in variables.values() for d, s in zip(v.dims, v.shape, strict=True)}
     coordinates: dict[str, Any] = {d: np.arange(used[d]) for d in LEAD if d in used}
     for plate, labels in draws.labels.items():
-        if _name(plate) in used:
+        if tree_name(plate) in used:
             told = np.arange(1, len(labels) + 1) if draws.numbered else np.array(labels)
-            coordinates[_name(plate)] = told
+            coordinates[tree_name(plate)] = told
     return xr.Dataset(variables, coordinates)
 
 

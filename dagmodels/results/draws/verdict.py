@@ -15,6 +15,7 @@ from dagmodels.graph.expression import Expression, references
 from dagmodels.graph.statement import Deterministic, Distribution, Stochastic
 from dagmodels.numerics.chains.diagnose import Diagnosis, bfmi
 from dagmodels.results.draws.draws import Draws
+from dagmodels.results.draws.stored import column_blocks
 
 RHAT = 1.01
 ESS_A_CHAIN = 100
@@ -122,14 +123,14 @@ def _divergences(graph: Dag, draws: Draws, blamed: Mapping[str, int]) -> list[st
 
 def _where(draws: Draws, diverging: NDArray[np.bool_]) -> str:
     """The quantities that are extreme in draws that diverged: "tau is small"."""
-    names, table = draws.table()
-    at = table[diverging]
     told: list[tuple[float, str]] = []
-    for i, name in enumerate(names):
-        ordered = np.sort(table[:, :, i], axis=None)
-        share = float(np.median(np.searchsorted(ordered, at[:, i]))) / ordered.size
-        if ordered[0] < ordered[-1] and not 0.1 < share < 0.9:
-            told.append((min(share, 1 - share), f"{name} is {'small' if share < 0.5 else 'large'}"))
+    for names, table in column_blocks(draws):
+        at = table[diverging]
+        for i, name in enumerate(names):
+            ordered = np.sort(table[:, :, i], axis=None)
+            share = float(np.median(np.searchsorted(ordered, at[:, i]))) / ordered.size
+            if ordered[0] < ordered[-1] and not 0.1 < share < 0.9 and " == " not in name:
+                told.append((min(share, 1 - share), f"{name} is {'small' if share < 0.5 else 'large'}"))
     return " and ".join(t for _, t in sorted(told)[:2])
 
 
@@ -137,7 +138,7 @@ def _energy(graph: Dag, draws: Draws) -> list[str]:
     energy = draws.statistics.get("energy")
     if energy is None:
         return []
-    found = bfmi(energy)
+    found = bfmi(np.asarray(energy))
     low = np.flatnonzero(found < BFMI)
     if not low.size:
         return []
@@ -225,5 +226,5 @@ def _figures(draws: Draws, found: Diagnosis, moving: NDArray[np.bool_]) -> dict[
     if "diverging" in draws.statistics:
         figures["divergences"] = int(np.count_nonzero(draws.statistics["diverging"]))
     if "energy" in draws.statistics:
-        figures["bfmi"] = float(np.min(bfmi(draws.statistics["energy"])))
+        figures["bfmi"] = float(np.min(bfmi(np.asarray(draws.statistics["energy"]))))
     return figures

@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, Any] = {
     "equals": lambda a, b: float(a == b), "ifelse": lambda c, a, b: a if c else b,
     "ilogit": special.expit, "phi": special.ndtr, "inverse": np.linalg.inv,
     "logit": special.logit, "probit": special.ndtri, "cloglog": lambda p: np.log(-np.log(1 - p)),
+    "icloglog": lambda x: 1 - np.exp(-np.exp(x)),
 }  # fmt: skip
 LINKS: dict[str, Any] = {
     "log": np.exp, "logit": special.expit, "probit": special.ndtr,
@@ -61,6 +62,7 @@ FAMILIES: dict[str, Any] = {
     "ddirch": stats.dirichlet,
     "dmulti": lambda p, n: stats.multinomial(int(n), np.asarray(p) / np.sum(p)),
     "dmnorm": lambda m, t: stats.multivariate_normal(m, np.linalg.inv(t)),
+    "dmnorm.vcov": stats.multivariate_normal,
     "dwish": lambda r, k: stats.wishart(k, np.linalg.inv(r)),
     "dcat": lambda p: stats.rv_discrete(values=(range(1, len(p) + 1), np.asarray(p) / np.sum(p))),
 }
@@ -171,9 +173,9 @@ class Oracle:
                 a, b = self.number(left, loops), self.number(right, loops)
                 return {
                     "+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b,
-                    "^": lambda: a**b, "%*%": lambda: a @ b, "==": lambda: float(a == b),
-                    "!=": lambda: float(a != b), "<": lambda: float(a < b), ">": lambda: float(a > b),
-                    "<=": lambda: float(a <= b), ">=": lambda: float(a >= b),
+                    "^": lambda: a**b, "%*%": lambda: a @ b, "==": lambda: (a == b) * 1.0,
+                    "!=": lambda: (a != b) * 1.0, "<": lambda: (a < b) * 1.0, ">": lambda: (a > b) * 1.0,
+                    "<=": lambda: (a <= b) * 1.0, ">=": lambda: (a >= b) * 1.0,
                     "&&": lambda: float(bool(a) and bool(b)), "||": lambda: float(bool(a) or bool(b)),
                 }[op]()  # fmt: skip
             case sx.Fn(name, arguments):
