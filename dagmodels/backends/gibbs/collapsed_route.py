@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
 STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
+HEAVY = 5.0  # mean weights: proposals in the shape of lines hold a chain for about as many draws at most
 CHEAP, DEAR = 200, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
@@ -207,7 +208,7 @@ def _proposals(
     """Proposals, trials of them, and whether they may be used.
 
     A multivariate t is judged. Lines through the mode hold a share of it, so that their weights have no
-    heavier tails than its own; they are taken where they are the better ones.
+    heavier tails than its own; they are taken where they are better, and none of their weights is large.
     """
     plain = independence.Proposal.at_mode(centre, hessian)
     trials = independence.weighted(posterior.log_densities, plain, rng, independence.TRIALS)
@@ -219,6 +220,7 @@ def _proposals(
     except FitError:  # no value on a line, where the density ends
         return plain, trials, gate
     before, other = plain.log_density(trials.y), shaped.log_density(trials.y)
-    if independence.exchanged(trials, before, other) < gate.effective:
+    share, largest = independence.exchanged(trials, before, other)
+    if share < gate.effective or largest > HEAVY:
         return plain, trials, gate
     return shaped, independence.Weighted(trials.y, trials.log_weight + before - other), gate

@@ -155,14 +155,19 @@ def chain(log_weight: Floats, rng: np.random.Generator, present: float) -> Ints:
     return chosen
 
 
-def exchanged(trials: Weighted, before: Floats, other: Floats) -> float:
-    """The share of other proposals that equal weights would be worth, by trials of those before.
+def exchanged(trials: Weighted, before: Floats, other: Floats) -> tuple[float, float]:
+    """What other proposals would be worth, by trials of those before.
 
     before, other : log densities of either proposals at the trials.
+
+    Returns
+    -------
+    The share of them that equal weights would be worth, and their largest weight at a trial, in means.
     """
-    top = float(trials.log_weight.max())
-    weight = np.exp(trials.log_weight - top)  # density over the proposals before
-    return float(weight.mean() ** 2 / (weight**2 * np.exp(before - other)).mean())
+    weight = np.exp(trials.log_weight - trials.log_weight.max())  # density over the proposals before
+    mean = float(weight.mean())
+    weight_of_other = weight * np.exp(before - other)
+    return float(mean**2 / (weight * weight_of_other).mean()), float(weight_of_other.max()) / mean
 
 
 def first(proposals: Weighted, rng: np.random.Generator) -> tuple[Floats, float]:

@@ -22,7 +22,8 @@ from dagmodels.numerics.sampling.lattice import DEEPEST, Lattice
 Floats = NDArray[np.float64]
 Densities = Callable[[Floats], Floats]  # log densities of points, one a row
 
-REACH, STEP = 8.0, 0.5  # how far lines go to either side, and steps, in standard deviations
+REACH, FURTHEST, STEP = 8.0, 64.0, 0.5  # how far lines go to either side, and steps, in standard deviations
+FALL = 15.0  # of the log density at the ends of a line; longer lines are tried where it is less
 SHARE = 0.1  # of the proposals that are a multivariate t
 
 
@@ -44,21 +45,10 @@ class Lines:
 
         Raises
         ------
-        FitError : the density has no value at the centre, or an infinite one on a line.
+        FitError : the density has no finite value on a line, or an infinite one.
         """
-        d = tails.centre.size
-        places = np.arange(-REACH, REACH + 0.5 * STEP, STEP)
-        z = np.zeros((d, places.size, d))
-        z[np.arange(d), :, np.arange(d)] = places
-        y = tails.centre + z.reshape(-1, d) @ tails.root.T
-        values = np.asarray(densities(y), dtype=np.float64).reshape(d, -1)
-        peaks = np.fmax.reduce(values, axis=1, initial=-np.inf)
-        if not np.isfinite(peaks).all():
-            raise FitError("the density has no finite value on a line through its mode")
-        values = np.fmax(values, peaks[:, None] - DEEPEST)
-        low, step = np.array([-REACH]), np.array([STEP])
-        lines = tuple(integrated(np.zeros(1), np.eye(1), Lattice(low, step, v)) for v in values)
-        return cls(tails.centre, tails.root, lines, tails)
+        lines = [_line(densities, tails.centre, axis) for axis in tails.root.T]
+        return cls(tails.centre, tails.root, tuple(lines), tails)
 
     def drawn(self, rng: np.random.Generator, count: int) -> Floats:
         """Points, one a row."""
@@ -73,3 +63,19 @@ class Lines:
         for line, places in zip(self.lines, z, strict=True):
             product = product + line.log_densities(places[:, None]) - line.log_evidence
         return np.logaddexp(np.log1p(-SHARE) + product, np.log(SHARE) + self.tails.log_density(y))
+
+
+def _line(densities: Densities, centre: Floats, axis: Floats) -> Grid:
+    """The density on the line through the centre along an axis, by its length."""
+    reach = REACH
+    while True:
+        places = np.arange(-reach, reach + 0.5 * STEP, STEP)
+        values = np.asarray(densities(centre + places[:, None] * axis), dtype=np.float64)
+        peak = float(np.fmax.reduce(values))
+        if not np.isfinite(peak):
+            raise FitError("the density has no finite value on a line through its mode")
+        values = np.fmax(values, peak - DEEPEST)
+        if max(values[0], values[-1]) < peak - FALL or reach >= FURTHEST:
+            lattice = Lattice(np.array([-reach]), np.array([STEP]), values)
+            return integrated(np.zeros(1), np.eye(1), lattice)
+        reach *= 2.0

@@ -64,14 +64,18 @@ def test_the_stated_law_is_the_one_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_how_good_they_are_is_known_from_the_other_proposals(name: str) -> None:
-    """`exchanged` against the weights of draws of their own: both have errors of some per cent."""
+    """`exchanged` against the weights of draws of their own; both are rough where weights are far apart."""
     density, plain, lines = proposals(name)
     trials = independence.weighted(density, plain, stream(2, 0), 20_000)
-    told = independence.exchanged(trials, plain.log_density(trials.y), lines.log_density(trials.y))
+    told, largest = independence.exchanged(trials, plain.log_density(trials.y), lines.log_density(trials.y))
     own = independence.weighted(density, lines, stream(2, 1), 20_000)
     weight = np.exp(own.log_weight)
-    assert told == pytest.approx(weight.mean() ** 2 / (weight**2).mean(), abs=0.05)
+    assert told == pytest.approx(
+        weight.mean() ** 2 / (weight**2).mean(), abs=0.15 if name == "bent" else 0.02
+    )
     assert abs(independent_z(weight, 1.0)) < FAR
+    highest = (density(trials.y) - lines.log_density(trials.y)).max()
+    assert largest == pytest.approx(np.exp(highest) / np.exp(trials.log_weight).mean())
     if name == "bent":
         assert told < 0.9
     else:  # products: all that is lost is the share of the t law
