@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, network and compile;
-all of them when none is named.
+    *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed", "gibbs"),
+    *("network", "compile"),
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ def main(names: list[str]) -> int:
         print(f"no part is called {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     os.environ.update(ONE_THREAD)  # before numpy is imported
+                gibbs.rows,
     from benchmarks import (
         calls,
         collapsed,
@@ -50,6 +51,7 @@ def main(names: list[str]) -> int:
                 crossed.rows,
                 mixed.rows,
                 collapsed.rows,
+                gibbs.rows,
                 networks.rows,
                 processes.compile_rows,
             ),
