@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network and compile;
-all of them when none is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network and
+compile; all of them when none is named.
 """
 
 from __future__ import annotations
