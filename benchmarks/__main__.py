@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, network and compile;
-all of them when none is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network and
+compile; all of them when none is named.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 from benchmarks.common import ONE_THREAD, table
 
 PARTS = (
-    *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed", "network"),
-    "compile",
+    *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed"),
+    *("gibbs", "network", "compile"),
 )
 
 
@@ -29,6 +29,7 @@ def main(names: list[str]) -> int:
         collapsed,
         crossed,
         fits,
+        gibbs,
         graphs,
         mixed,
         networks,
@@ -50,6 +51,7 @@ def main(names: list[str]) -> int:
                 crossed.rows,
                 mixed.rows,
                 collapsed.rows,
+                gibbs.rows,
                 networks.rows,
                 processes.compile_rows,
             ),

@@ -8,8 +8,9 @@ Where nothing is outer every draw is independent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,20 @@ from dagmodels.forms.outer_scale import Scale
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+class Visit(NamedTuple):
+    """Points visited, one a row: log densities, what the field's workspace holds there (`OuterPoints.kept`),
+    and draws of the graph's elements."""
+
+    density: Floats
+    values: Floats
+    elements: Floats
+
+    def put(self, rows: Ints, other: Visit) -> None:
+        """Take these visits in place of those of some rows."""
+        for own, new in zip(self, other, strict=True):
+            own[rows] = new
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,6 +127,24 @@ class Collapsed:
         self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
     ) -> tuple[dict[str, Floats], Floats]:
         """As `draws`, and the log density of each point, which the same visit finds."""
+        return self.draws_of(len(y), lambda part, normals: self.visited(y[part], normals), rng, nodes)
+
+    def visited(self, y: Floats, normals: np.random.Generator) -> Visit:
+        """Points (one a row), with fresh normals for what is integrated there."""
+        z = normals.standard_normal((len(y), self.points.width))
+        return Visit(*self.points.visit(y, z))
+
+    def draws_of(
+        self,
+        count: int,
+        visit: Callable[[slice, np.random.Generator], Visit],
+        rng: np.random.Generator,
+        nodes: Collection[str] | None = None,
+    ) -> tuple[dict[str, Floats], Floats]:
+        """As `draws_and_densities`, at points that are found as they are visited.
+
+        visit : gives the visits of some rows, in their order, with the generator of normals: see `visited`.
+        """
         unknown = [n for n in nodes or () if n not in self.drawn]
         if unknown:
             raise FitError(f"no draws of {', '.join(map(repr, unknown))}: {self._why_not(unknown)}")
@@ -119,34 +152,36 @@ class Collapsed:
         rest = (
             self.completion if nodes is None else completion(self.problem, self.field.roles.predicted, wanted)
         )
-        streams = rng.spawn(3)
-        found = {n: np.empty((len(y), self._size(n))) for n in wanted}
-        densities = np.empty(len(y))
+        normals, conjugate, missing = rng.spawn(3)
+        found = {n: np.empty((count, self._size(n))) for n in wanted}
+        densities = np.empty(count)
         portion = max(1, PORTION // max(self.points.width + self.points.kept.size, 1))
-        for begin in range(0, len(y), portion):
-            part = slice(begin, begin + portion)
-            own, densities[part] = self._portion(y[part], streams, rest)
+        for begin in range(0, count, portion):
+            part = slice(begin, min(begin + portion, count))
+            at = visit(part, normals)
+            densities[part] = at.density
+            own = self._completed(at, conjugate, missing, rest)
             for name, values in found.items():
                 values[part] = own[name]
         return {n: self._shaped(n, v) for n, v in found.items()}, densities
 
-    def _portion(
-        self, y: Floats, streams: list[np.random.Generator], rest: Completion
-    ) -> tuple[dict[str, Floats], Floats]:
-        """Flat draws of all unknowns and of what `rest` adds; log densities."""
-        normals, conjugate, missing = streams
-        density, values, elements = self.points.visit(y, normals.standard_normal((len(y), self.points.width)))
-        outside = np.flatnonzero(~np.isfinite(density))
+    def _completed(
+        self, at: Visit, conjugate: np.random.Generator, missing: np.random.Generator, rest: Completion
+    ) -> dict[str, Floats]:
+        """Flat draws of all unknowns and of what `rest` adds."""
+        outside = np.flatnonzero(~np.isfinite(at.density))
         if outside.size:
             raise FitError(
-                f"{outside.size} of {len(y)} points have no posterior density: nothing is drawn there"
+                f"{outside.size} of {at.density.size} points have no posterior density: "
+                "nothing is drawn there"
             )
+        values, elements = at.values, at.elements
         found = self._outer(values)
-        at = sum(v.shape[1] for v in found.values())
+        begin = sum(v.shape[1] for v in found.values())
         for c in self.field.collapsed:
             k = c.sums[0].size
-            a, b, more_a, more_b = (values[:, at + j * k : at + (j + 1) * k] for j in range(4))
-            at += 4 * k
+            a, b, more_a, more_b = (values[:, begin + j * k : begin + (j + 1) * k] for j in range(4))
+            begin += 4 * k
             found[c.pair.name] = family(c.pair.law.conditional).draw(conjugate, a + more_a, b + more_b)
         for name, rows in self.field.rows.items():
             own = elements[:, rows]
@@ -154,7 +189,7 @@ class Collapsed:
                 own[:, rows < 0] = self.problem.values[name].reshape(-1)[rows < 0]
             found[name] = own
         rest.complete(found, missing)
-        return found, density
+        return found
 
     def _outer(self, values: Floats) -> dict[str, Floats]:
         found, at = {}, 0

@@ -9,7 +9,7 @@ rejection from a normal law that bounds its log-concave density.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -21,6 +21,7 @@ from dagmodels.analysis.collapsible import Collapsible
 from dagmodels.analysis.roles import roles
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.forms.collapsed import Visit
 from dagmodels.forms.completion import Completion, completion
 from dagmodels.forms.outer_mode import Modes, modes_from
 from dagmodels.forms.units import NoUnits, Units, units
@@ -163,6 +164,26 @@ class QuadratureCollapsed:
         nodes : which are wanted; None: all of `drawn`.
         Returns arrays (draws, *shape of the node).
         """
+        return self.draws_and_densities(y, rng, nodes)[0]
+
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]:
+        """As `draws`, and the log density of each point."""
+        return self.draws_of(len(y), lambda part, normals: self.visited(y[part], normals), rng, nodes)
+
+    def visited(self, y: Floats, normals: np.random.Generator) -> Visit:
+        """Points (one a row) with their densities; elements are drawn once the points are settled."""
+        return Visit(self.log_densities(y), y.copy(), np.empty((len(y), 0)))
+
+    def draws_of(
+        self,
+        count: int,
+        visit: Callable[[slice, np.random.Generator], Visit],
+        rng: np.random.Generator,
+        nodes: Collection[str] | None = None,
+    ) -> tuple[dict[str, Floats], Floats]:
+        """As `draws_and_densities`, at points found as they are visited; see `Collapsed.draws_of`."""
         unknown = [n for n in nodes or () if n not in self.drawn]
         if unknown:
             told = [self.completion.refused.get(n, f"'{n}' is no unknown of the model") for n in unknown]
@@ -171,28 +192,23 @@ class QuadratureCollapsed:
         predicted = roles(self.problem.graph, self.problem).predicted
         rest = self.completion if nodes is None else completion(self.problem, predicted, wanted)
         elements, missing = rng.spawn(2)
-        flat = self.units.flat
+        flat, own = self.units.flat, self.units.elements
         portion = max(1, PORTION // max(flat.size, 1))
-        parts = []
-        for begin in range(0, len(y), portion):
-            points = y[begin : begin + portion]
-            whole = np.zeros((len(points), flat.size))
-            whole[:, self.units.outer] = points
-            own = self.units.elements
-            whole[:, own[own >= 0]] = self.elements(points, elements)[:, own >= 0]
-            found = {n: v.reshape(len(points), -1) for n, v in flat.constrain(whole).items()}
-            rest.complete(found, missing)
-            parts.append({n: found[n] for n in wanted})
         shapes = {n: self.problem.shape(n) for n in wanted}
-        if not parts:
-            return {n: np.empty((0, *s)) for n, s in shapes.items()}
-        return {n: np.concatenate([p[n] for p in parts]).reshape(len(y), *s) for n, s in shapes.items()}
-
-    def draws_and_densities(
-        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
-    ) -> tuple[dict[str, Floats], Floats]:
-        """`draws` and `log_densities` of the same points."""
-        return self.draws(y, rng, nodes), self.log_densities(y)
+        drawn = {n: np.empty((count, math.prod(s))) for n, s in shapes.items()}
+        densities = np.empty(count)
+        for begin in range(0, count, portion):
+            part = slice(begin, min(begin + portion, count))
+            at = visit(part, elements)
+            densities[part] = at.density
+            whole = np.zeros((len(at.values), flat.size))
+            whole[:, self.units.outer] = at.values
+            whole[:, own[own >= 0]] = self.elements(at.values, elements)[:, own >= 0]
+            found = {n: v.reshape(len(whole), -1) for n, v in flat.constrain(whole).items()}
+            rest.complete(found, missing)
+            for name, values in drawn.items():
+                values[part] = found[name]
+        return {n: v.reshape(count, *shapes[n]) for n, v in drawn.items()}, densities
 
     def elements(self, y: Floats, rng: np.random.Generator) -> Floats:
         """Exact draws of all units' elements, (points, units, d): rejection from normal laws that bound them.

@@ -1,9 +1,10 @@
-"""exp, softplus and expit of many numbers at once: free of branches, so that compilers make vector code.
+"""exp, log and their like of many numbers at once: free of branches, so that compilers make vector code.
 
 exp(x) = 2^k exp(r) with k the integer nearest x/log 2 and r in two parts (Cody and Waite 1980, Software
 Manual for the Elementary Functions, ch. 6); exp(r) by its Taylor series; log(1 + z) = 2 artanh(z/(2 + z)) by
-its own.  Errors stay below 3 units in the last place; numbers where a power of two would leave the ordinary
-range are left to the caller (`ordinary`).
+its own.  A number is taken apart into 2^k and a rest near one for its log; log(1 + z) for any z is log(u) +
+(z - (u - 1))/u with u = 1 + z as it is rounded.  Errors stay below 3 units in the last place; numbers where a
+power of two would leave the ordinary range are left to the caller (`ordinary`, `positive`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ REACH = 700.0  # |x| up to which exp(x) is an ordinary number
 _LOG2E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that k times it is exact
 _LN2_LOW = 1.90821492927058770002e-10
+LEAST, MOST = 1e-300, 1e300  # between which numbers are taken apart
+_ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
 _SHIFT = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to integers, which stand in the last bits
 
 
@@ -118,3 +121,50 @@ def softplus_all(x, out):
     """out = log(1 + exp(x)), x ordinary."""
     for i in range(out.size):
         out[i] = max(x[i], 0.0) + _log1p(_exp(-abs(x[i])))
+
+
+@_inline
+def positive(x, shift):
+    """Whether all numbers plus the shift are within reach of a log (nan is not)."""
+    bad = 0
+    for i in range(x.size):
+        bad += 0 if LEAST <= x[i] + shift <= MOST else 1
+    return bad == 0
+
+
+@_inline
+def _log(x):
+    """x = 2^k m with m between sqrt(1/2) and sqrt(2)."""
+    shifted = (_bits(x) - _ROOT_HALF) >> 52
+    k = _float(_bits(_SHIFT) + shifted) - _SHIFT  # as a float, without a conversion
+    z = _float(_bits(x) - (shifted << 52)) - 1.0
+    s = z / (2.0 + z)
+    t = s * s
+    q = 1.0 / 21.0
+    q = q * t + 1.0 / 19.0
+    q = q * t + 1.0 / 17.0
+    q = q * t + 1.0 / 15.0
+    q = q * t + 1.0 / 13.0
+    q = q * t + 1.0 / 11.0
+    q = q * t + 1.0 / 9.0
+    q = q * t + 1.0 / 7.0
+    q = q * t + 0.2
+    q = q * t + 1.0 / 3.0
+    half = 0.5 * z * z
+    rest = s * (half + 2.0 * t * q)  # log(1 + z) = z - half + rest
+    return k * _LN2_HIGH - ((half - (rest + k * _LN2_LOW)) - z)
+
+
+@_inline
+def log_all(x, out):
+    """out = log(x), x positive."""
+    for i in range(out.size):
+        out[i] = _log(x[i])
+
+
+@_inline
+def log1p_all(x, out):
+    """out = log(1 + x), 1 + x positive."""
+    for i in range(out.size):
+        u = 1.0 + x[i]
+        out[i] = _log(u) + (x[i] - (u - 1.0)) / u

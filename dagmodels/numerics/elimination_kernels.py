@@ -28,6 +28,7 @@ long, long_back = tail_kernels.long.call, tail_kernels.long_back.call
 wide, wide_back = tail_kernels.wide.call, tail_kernels.wide_back.call
 
 
+LEAST, MOST = 1e-15, 1e15  # of a product of pivots
 _PATTERN = "i8, i8, i8[::1], i4[::1], i8, i8[::1], i4[::1], u1[::1], u1[::1]"
 _NUMBERS = 4 * ", {0}[::1]"  # s, T, H, p
 ELIMINATE = "{0}(" + _PATTERN + _NUMBERS + ")"
@@ -40,9 +41,13 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
     """Eliminate rows in order, in place; fills the pivots p; returns the log determinant (counted rows).
 
     Returns nan when a free row's pivot is not positive (a design that is not of full rank).
+    Logarithms are taken of products of pivots, which cost a tenth; one below zero ends a product, so that
+    its logarithm is nan.
     """
     nt = n - ts
     logdet = 0.0
+    one = np.ones(1, H.dtype)[0]
+    product = one
     gross = np.zeros(n)  # for free rows: all that the pivot was made of, without regard to sign
     for i in range(n - 1):
         if kind[i] != SCALED:
@@ -58,7 +63,10 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
         if kind[i] == SCALED:
             pivot = 1.0 + s[i] * kappa
             p[i] = pivot
-            logdet += np.log(pivot)
+            product = product * pivot
+            if not LEAST < product.real < MOST:
+                logdet += np.log(product)
+                product = one
             r = 1.0 / pivot
             if haspar[i]:
                 for x in range(lo, hi):
@@ -79,7 +87,10 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
             if not kappa.real > RANK * gross[i]:
                 return np.nan
             if kind[i] == FREE:
-                logdet += np.log(kappa)
+                product = product * kappa
+                if not LEAST < product.real < MOST:
+                    logdet += np.log(product)
+                    product = one
             r = -1.0 / kappa
         for x in range(lo, hi):
             ch = H[ts + x] * r
@@ -88,6 +99,7 @@ def eliminate(n, ts, ptr, nbr, base, pstart, pwhere, kind, haspar, s, T, H, p):
             for y in range(x, hi):
                 H[pwhere[k]] += ch * H[ts + y]
                 k += 1
+    logdet += np.log(product)
     spare = np.zeros(SPARE, H.dtype) if nt > LONG else p
     if some_wide:
         logdet += wide(ts, nt, base, ptr, nbr, pstart, kind, haspar, s, T, H, p, gross, spare)

@@ -15,7 +15,15 @@ import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
-from dagmodels.numerics.elementary import exp_all, expit_all, ordinary, softplus_all
+from dagmodels.numerics.elementary import (
+    exp_all,
+    expit_all,
+    log1p_all,
+    log_all,
+    ordinary,
+    positive,
+    softplus_all,
+)
 from dagmodels.numerics.summing import chain, chain_adjoint, log_sum_exp, log_sum_exp_adjoint
 from dagmodels.numerics.tape_functions import BINET
 
@@ -66,11 +74,18 @@ def binet(order, x):
     if not x > 0.0:
         return np.nan
     total = 0.0
+    if order == 0 and x < 10.0:  # all steps of the recurrence at once: two logs
+        end, ratio, steps = x, 1.0, 0
+        while end < 10.0:
+            end += 1.0
+            steps += 1
+        for k in range(steps):
+            ratio *= (x + k) / end
+        total = (x - 0.5) * math.log(end / x) - steps - math.log(ratio)
+        x = end
     while x < 10.0:
         y = x + 1.0
-        if order == 0:
-            total += (x + 0.5) * math.log1p(1.0 / x) - 1.0
-        elif order == 1:
+        if order == 1:
             total += math.log1p(1.0 / x) - 0.5 / x - 0.5 / y
         elif order == 2:
             total += 1.0 / y - 1.0 / x + 0.5 / (x * x) + 0.5 / (y * y)
@@ -408,10 +423,18 @@ def _total(x):
 
 @_inline
 def _elementary(k, x, r):
-    """r = -x, exp, softplus or expit of x; False, and nothing done, for others and for x out of reach."""
+    """r = -x or an elementary function of x; False, and nothing done, for others and for x out of reach."""
     if k == 20:
         for i in range(r.size):
             r[i] = -x[i]
+        return True
+    if k == 22 or k == 24:
+        if not positive(x, 0.0 if k == 22 else 1.0):
+            return False
+        if k == 22:
+            log_all(x, r)
+        else:
+            log1p_all(x, r)
         return True
     if (k != 21 and k != 26 and k != 27) or not ordinary(x):
         return False

@@ -1,4 +1,4 @@
-"""exp, softplus and expit of many numbers at once: digits against extended precision, and far numbers."""
+"""exp, log and their like of many numbers at once: digits against extended precision, and far numbers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ EXACT = {
     "exp": np.exp,
     "expit": lambda x: 1 / (1 + np.exp(-x)),
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+    "log": np.log,
+    "log1p": np.log1p,
 }
-PLAIN = {"exp": np.exp, "expit": special.expit, "softplus": lambda x: np.logaddexp(0, x)}
+PLAIN = {
+    "log": np.log,
+    "log1p": np.log1p,
+    "exp": np.exp,
+    "expit": special.expit,
+    "softplus": lambda x: np.logaddexp(0, x),
+}
 
 
 def on_tape(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,11 +45,16 @@ def test_within_three_units_of_the_last_place(name: str) -> None:
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(size=4000) * s for s in (1e-9, 1e-3, 0.3, 3, 30, 150)])
     x = np.concatenate([x[np.abs(x) <= 700], [0.0, -0.0, 700.0, -700.0]])
+    if name.startswith("log"):
+        x = np.concatenate([x[x > 0], 1.0 + x[np.abs(x) < 1], np.geomspace(1e-300, 1e300, 4001), [1.0]])
+        x = np.concatenate([x, -x[x < 1]]) if name == "log1p" else x
     value, slope = on_tape(name, x)
     exact = EXACT[name](x.astype(LONG))
     assert np.max(np.abs(value - exact) / np.spacing(exact.astype(float))) < 3
     p = special.expit(x)
-    expected = {"exp": np.exp(x), "expit": p * (1 - p), "softplus": p}[name]
+    slopes = {"exp": np.exp, "log": lambda x: 1 / x, "log1p": lambda x: 1 / (1 + x)}
+    slopes |= {"expit": lambda x: p * (1 - p), "softplus": lambda x: p}
+    expected = slopes[name](x)
     np.testing.assert_allclose(slope, expected, rtol=1e-14)
 
 
@@ -50,7 +63,7 @@ def test_within_three_units_of_the_last_place(name: str) -> None:
 def test_numbers_out_of_reach(name: str, far: float) -> None:
     x = np.array([0.3, far, -2.0])
     value, _ = on_tape(name, x)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         np.testing.assert_allclose(value, PLAIN[name](x), rtol=1e-15)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,11 +13,12 @@ from dagmodels.analysis.collapsible import Collapsible
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
-from dagmodels.forms.collapsed import collapsed
+from dagmodels.forms.collapsed import Visit, collapsed
 from dagmodels.forms.outer_mode import Modes
 from dagmodels.forms.quadrature_collapsed import quadrature_collapsed
 from dagmodels.numerics.sampling import grid, independence, nuts
 from dagmodels.numerics.sampling.adaptation import StepSize
+from dagmodels.numerics.sampling.lines import Lines
 from dagmodels.numerics.sampling.metric import Metric
 from dagmodels.numerics.sampling.streams import stream
 
@@ -25,6 +26,7 @@ Floats = NDArray[np.float64]
 GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
 STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
+HEAVY = 5.0  # mean weights: proposals in the shape of lines hold a chain for about as many draws at most
 CHEAP, DEAR = 200, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
@@ -46,6 +48,14 @@ class Posterior(Protocol):
     ) -> dict[str, Floats]: ...
     def draws_and_densities(
         self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]: ...
+    def visited(self, y: Floats, normals: np.random.Generator) -> Visit: ...
+    def draws_of(
+        self,
+        count: int,
+        visit: Callable[[slice, np.random.Generator], Visit],
+        rng: np.random.Generator,
+        nodes: Collection[str] | None = None,
     ) -> tuple[dict[str, Floats], Floats]: ...
 
 
@@ -75,28 +85,46 @@ class Independent:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Proposed:
-    """Independence proposals from mode and curvature, their weights checked."""
+    """Independence proposals from mode and curvature, their weights checked.
+
+    trials : proposals by which they were, from which chains start. A state is a point and its log weight.
+    """
 
     posterior: Posterior
     nodes: Collection[str] | None
-    proposal: independence.Proposal
+    proposal: independence.Proposals
+    trials: independence.Weighted
     method: str
     because: tuple[str, ...]
     warmup: int = 0
     unit: int = CHEAP
 
     def begin(self, rng: np.random.Generator, chain: int) -> Any:
-        found = independence.weighted(self._densities, self.proposal, rng, 50)
-        return independence.first(found, rng)
+        return independence.first(self.trials, rng)
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
-        proposals = independence.weighted(self._densities, self.proposal, rng, count)
-        y, state, _ = independence.draws(proposals, rng, state)
-        moved = (np.diff(y, axis=0, prepend=np.nan) != 0.0).any(axis=1).astype(np.float64)
-        return state, completed(self.posterior, y, rng, self.nodes, {"accepted": moved})
+        own = self.posterior.for_thread()
+        y = self.proposal.drawn(rng, count)
+        log_proposed = self.proposal.log_density(y)
+        moved = np.empty(count)
 
-    def _densities(self, y: Floats) -> Floats:
-        return self.posterior.for_thread().log_densities(y)
+        def visit(part: slice, normals: np.random.Generator) -> Visit:
+            """Every proposal is visited once, with what is integrated; where the chain stays that is new."""
+            nonlocal state
+            points, at = y[part], own.visited(y[part], normals)
+            weight = at.density - log_proposed[part]
+            chosen = independence.chain(weight, rng, state[1])
+            stays = np.flatnonzero(chosen != np.arange(chosen.size))
+            if stays.size:
+                at.put(stays, own.visited(np.vstack([points, state[0]])[chosen[stays]], normals))
+            moved[part] = 1.0
+            moved[part.start + stays] = 0.0
+            if chosen[-1] >= 0:
+                state = points[chosen[-1]].copy(), float(weight[chosen[-1]])
+            return at
+
+        values, density = own.draws_of(count, visit, rng, self.nodes)
+        return state, Part(values, {"accepted": moved, "lp": density})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -200,14 +228,11 @@ def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[s
             )
     covariance = np.linalg.inv(hessian)
     if not modes.others:
-        proposal = independence.Proposal.at_mode(centre, hessian)
-        trials = independence.weighted(
-            posterior.log_densities, proposal, stream(seed, 0, 2**32 - 1), independence.TRIALS
-        )
-        gate = independence.gate(trials)
+        proposal, trials, gate = _proposals(posterior, centre, hessian, stream(seed, 0, 2**32 - 1))
         if gate.open and gate.k < STICKY and gate.effective > 0.3:
             why = f"{left}: independence proposals from the mode; {gate.because}{against}"
-            return Proposed(posterior, nodes, proposal, f"independence proposals for {left}", (*told, why))
+            how = f"independence proposals for {left}"
+            return Proposed(posterior, nodes, proposal, trials, how, (*told, why))
         sticky = f"Pareto k of the weights is {gate.k:.2f}: chains of proposals would be long in the tails"
         against += f"; {sticky if gate.open else gate.because}"
     else:
@@ -216,3 +241,27 @@ def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[s
     return Trajectories(
         posterior, nodes, centre, covariance, warmup, f"trajectories (NUTS) of {left}", (*told, why)
     )
+
+
+def _proposals(
+    posterior: Posterior, centre: Floats, hessian: Floats, rng: np.random.Generator
+) -> tuple[independence.Proposals, independence.Weighted, independence.Gate]:
+    """Proposals, trials of them, and whether they may be used.
+
+    A multivariate t is judged. Lines through the mode hold a share of it, so that their weights have no
+    heavier tails than its own; they are taken where they are better, and none of their weights is large.
+    """
+    plain = independence.Proposal.at_mode(centre, hessian)
+    trials = independence.weighted(posterior.log_densities, plain, rng, independence.TRIALS)
+    gate = independence.gate(trials)
+    if not gate.open:
+        return plain, trials, gate
+    try:
+        shaped = Lines.through(posterior.log_densities, plain)
+    except FitError:  # no value on a line, where the density ends
+        return plain, trials, gate
+    before, other = plain.log_density(trials.y), shaped.log_density(trials.y)
+    share, largest = independence.exchanged(trials, before, other)
+    if share < gate.effective or largest > HEAVY:
+        return plain, trials, gate
+    return shaped, independence.Weighted(trials.y, trials.log_weight + before - other), gate

@@ -26,6 +26,10 @@ FAR, NO_CHANGE = 10.0, 1e-4  # a coefficient beyond, and a change of the devianc
 FLAT = 1e-8  # curvature of a log scale, on the deviance scale, that counts as none
 TOGETHER = 1e-6  # smallest eigenvalue of the scales' Hessian, its diagonal made one: only a sum is known
 SHAPELESS = 2e-2  # the same for shapes of latents' laws, which may run off: a standard error of a factor e^10
+EDGE = np.log(
+    1e6
+)  # shapes beyond it or its inverse: differences of slopes have errors of some hundredths there
+ROUNDED = 0.5  # hence this in place of SHAPELESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,8 @@ def run_off(field: Field, optimum: Optimum) -> str | None:
         return None
     values, vectors = np.linalg.eigh(part)
     least = int(np.argmin(np.abs(values)))
-    if abs(values[least]) >= SHAPELESS:
+    far = bool((np.abs(optimum.x[at]) > EDGE).any())
+    if abs(values[least]) >= (ROUNDED if far else SHAPELESS):
         return None
     return labels(field)[at[int(np.argmax(np.abs(vectors[:, least])))]]
 

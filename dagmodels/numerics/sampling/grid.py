@@ -134,7 +134,7 @@ def explored(densities: Densities, centre: Floats, axes: Floats, tolerance: floa
             continue
         off = [_between(full, axis, f) for axis in range(d)]
         if sum(off) < APART[d] * tolerance:
-            found = _cells(centre, axes, full, sum(off) + beyond, tolerance)
+            found = integrated(centre, axes, full, sum(off) + beyond, tolerance)
             apart = _apart(found, f) if d > 1 else 0.0  # in one dimension that has just been looked at
             if apart < APART[d] * tolerance:
                 return replace(found, error=found.error + apart, points=count)
@@ -187,8 +187,13 @@ def _apart(found: Grid, f: Densities) -> float:
     return _distance(f(found.low + found.step * places) - drawn, interpolated(found.values, places) - drawn)
 
 
-def _cells(centre: Floats, axes: Floats, full: Lattice, change: float, tolerance: float) -> Grid:
-    """The cells of the last lattice, with the integral of the interpolated density over each."""
+def integrated(
+    centre: Floats, axes: Floats, full: Lattice, change: float = 0.0, tolerance: float = TOLERANCE
+) -> Grid:
+    """The cells of a lattice without gaps, with the integral of the interpolated density over each.
+
+    change : the error that is known already.
+    """
     from dagmodels.numerics.lattice_steps import cells
 
     values = np.ascontiguousarray(np.atleast_2d(full.values.T).T)

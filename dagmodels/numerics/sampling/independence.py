@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,18 @@ from dagmodels.errors import FitError
 from dagmodels.numerics.pareto import RELIABLE, smoothed
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Densities = Callable[[Floats], Floats]  # log densities of points, one a row
 
 DEGREES = 5.0
 TRIALS = 1000  # proposals by which the gate decides
+
+
+class Proposals(Protocol):
+    """A law of points, one a row."""
+
+    def drawn(self, rng: np.random.Generator, count: int) -> Floats: ...
+    def log_density(self, y: Floats) -> Floats: ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -88,7 +96,7 @@ class Weighted(NamedTuple):
     log_weight: Floats
 
 
-def weighted(densities: Densities, proposal: Proposal, rng: np.random.Generator, count: int) -> Weighted:
+def weighted(densities: Densities, proposal: Proposals, rng: np.random.Generator, count: int) -> Weighted:
     """Proposals and the logs of density over proposal density; points without a density weigh nothing."""
     y = proposal.drawn(rng, count)
     log_weight = np.asarray(densities(y), dtype=np.float64) - proposal.log_density(y)
@@ -128,17 +136,38 @@ def draws(
     -------
     One draw for each proposal (n, d), the last point with its log weight, and the share accepted.
     """
-    point, present = start
-    log_u = -rng.standard_exponential(proposals.log_weight.size)
+    chosen = chain(proposals.log_weight, rng, start[1])
+    y = np.vstack([proposals.y, start[0]])[chosen]  # -1 is the start, in the last row
+    accepted = int((chosen == np.arange(chosen.size)).sum())
+    last = start if not chosen.size or chosen[-1] < 0 else (y[-1], float(proposals.log_weight[chosen[-1]]))
+    return y, last, accepted / max(chosen.size, 1)
+
+
+def chain(log_weight: Floats, rng: np.random.Generator, present: float) -> Ints:
+    """Which proposal each draw is, by their log weights in order; -1 for the start, whose weight is given."""
+    log_u = -rng.standard_exponential(log_weight.size)
     chosen = np.empty(log_u.size, dtype=np.int64)
-    now, accepted = -1, 0
-    for i, (weight, u) in enumerate(zip(proposals.log_weight.tolist(), log_u.tolist(), strict=True)):
+    now = -1
+    for i, (weight, u) in enumerate(zip(log_weight.tolist(), log_u.tolist(), strict=True)):
         if u < weight - present:
             now, present = i, weight
-            accepted += 1
         chosen[i] = now
-    y = np.vstack([proposals.y, point])[chosen]  # -1 is the start, in the last row
-    return y, (y[-1] if y.size else point, present), accepted / max(log_u.size, 1)
+    return chosen
+
+
+def exchanged(trials: Weighted, before: Floats, other: Floats) -> tuple[float, float]:
+    """What other proposals would be worth, by trials of those before.
+
+    before, other : log densities of either proposals at the trials.
+
+    Returns
+    -------
+    The share of them that equal weights would be worth, and their largest weight at a trial, in means.
+    """
+    weight = np.exp(trials.log_weight - trials.log_weight.max())  # density over the proposals before
+    mean = float(weight.mean())
+    weight_of_other = weight * np.exp(before - other)
+    return float(mean**2 / (weight * weight_of_other).mean()), float(weight_of_other.max()) / mean
 
 
 def first(proposals: Weighted, rng: np.random.Generator) -> tuple[Floats, float]:

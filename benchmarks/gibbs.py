@@ -1,0 +1,143 @@
+"""Draws: from binding to a posterior known well enough, the first draw after a call, memory.
+
+"To ESS 2000" is all from binding a graph to its data to arrays of draws whose least known quantity has a bulk
+effective size of 2000; the table of estimates comes on top in "whole call".  Peers, in CPU seconds of one
+chain on one thread: JAGS 4.3 (with its glm module where that is faster), the others with their compilation.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.common import Row, median_cpu, peak_of
+
+WANTED = 2000
+OTHERS = "PyMC+nutpie, NumPyro 5-25"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """draws : of each of four chains, enough for the effective size wanted; 0 for as many as it takes."""
+
+    name: str
+    draws: int
+    bound: float | None = None
+    peer: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def shown(self) -> str:
+        return self.name + "".join(f", {k}={v}" for k, v in self.options)
+
+
+FLAT = (("collapse", False),)
+CASES = (
+    Case("eight_schools", 600, 0.02, f"JAGS 0.05, {OTHERS}"),
+    Case("radon_mn_partially_pooled", 600, 0.04, f"JAGS 5.1, {OTHERS}"),
+    Case("rats", 800, 0.04, f"JAGS 0.16, {OTHERS}"),
+    Case("pump", 600, 0.02, f"JAGS 0.14, {OTHERS}"),
+    Case("seeds", 0, 0.4, "JAGS 1.6"),
+    Case("salm", 0, 0.09, "JAGS 0.28"),
+    Case("lsat", 0, 3.0, "JAGS 104, NumPyro 30"),
+    Case("kidiq_interaction", 0, options=FLAT),
+    Case("radon_mn_partially_pooled", 0, options=FLAT),
+    Case("rats", 0, options=FLAT),
+)
+
+
+def read(name: str) -> tuple[Any, Any]:
+    """A graph and its data; None where the text brings them."""
+    import dagmodels as dm
+    from tests.backends.gibbs.compared import REFERENCES, bugs
+    from tests.forms.test_collapsed_references import TEXTS, reference
+
+    if name in TEXTS:
+        return dm.read(TEXTS[name]), reference(name)[0]
+    assert (REFERENCES / "bugs" / name).is_dir()
+    return bugs(name)[0], None
+
+
+def sampled(graph: Any, data: Any, draws: int) -> Callable[[], Any]:
+    """A call that binds and draws, without the table."""
+    from dagmodels.backends.gibbs.crew import crew
+    from dagmodels.backends.gibbs.engine import Chain
+    from dagmodels.backends.gibbs.options import read_options
+    from dagmodels.backends.gibbs.recipe import Recipe
+    from dagmodels.backends.gibbs.rounds import Rounds, drawn
+    from dagmodels.bind.bind import bind
+
+    def call() -> Any:
+        problem = bind(graph.dag, data)
+        asked = read_options(problem, {"draws": draws, "progress": False})
+        recipe = Recipe.of(problem, asked)
+        route = recipe.route()
+        with crew(recipe, route, None) as submit:
+            ended = Rounds.of(recipe, route, asked, submit, None, None).run(
+                [Chain(k) for k in range(recipe.chains)]
+            )
+        return drawn(recipe, route, ended.chains, ended.draws, None)
+
+    return call
+
+
+def smallest(draws: Any) -> float:
+    """The least bulk effective size of what moves."""
+    from dagmodels.numerics.chains.diagnose import diagnose
+
+    found = diagnose(draws.table(indicators=True)[1])
+    return float(min(n for n in found.ess_bulk[found.sd > 0.0] if math.isfinite(n)))
+
+
+@contextmanager
+def one_processor() -> Generator[None]:
+    """Chains one after the other, where the system lets a process choose its processors."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def rows() -> Iterator[Row]:
+    """Of the classic examples."""
+    with one_processor():
+        for case in CASES:
+            yield from of_case(case)
+    yield memory()
+
+
+def of_case(case: Case) -> Iterator[Row]:
+    """Draws, whole call, first draw."""
+    graph, data = read(case.name)
+    options = {**dict(case.options), "method": "gibbs", "progress": False}
+    if case.draws:
+        call = sampled(graph, data, case.draws)
+        told = f"to ESS {smallest(call()):.0f} by {4 * case.draws:,} draws"
+        yield Row(f"{case.shown}: {told}", median_cpu(call), case.bound, peer=case.peer)
+        options["draws"] = case.draws
+        whole = median_cpu(lambda: graph.fit(data, **options))
+        yield Row(f"{case.shown}: whole call", whole)
+    else:
+        options |= {"draws": 250, "until": f"ess_bulk > {WANTED}"}
+        took = median_cpu(lambda: graph.fit(data, **options), 3, 1)
+        yield Row(f"{case.shown}: whole call to ESS {WANTED}", took, case.bound, peer=case.peer)
+    once = {k: v for k, v in options.items() if k != "until"} | {"draws": 1, "chains": 1}
+    took = median_cpu(lambda: graph.fit(data, **once), 5, 1)
+    yield Row(f"{case.shown}: first draw after the call", took, 0.3)
+
+
+def memory() -> Row:
+    """What many draws add to the memory of a process."""
+    script = "from benchmarks.gibbs import read; g, d = read('radon_mn_partially_pooled')"
+    before = peak_of(f"{script}; g.fit(d, method='gibbs', draws=1)")
+    after = peak_of(f"{script}; g.fit(d, method='gibbs', draws=10_000)")
+    return Row("radon, 40,000 draws of 87 numbers (28 MB): memory", 1024 * (after - before), None, "MiB")
