@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dagmodels.analysis.improper import improper
 from dagmodels.analysis.laws import distribution_of, families_of
+from dagmodels.analysis.priors import example_prior
 from dagmodels.analysis.roles import Roles, roles
 from dagmodels.bind.problem import Problem
 from dagmodels.distributions import WRAPPERS, family
@@ -48,7 +49,7 @@ def collapsible(dag: Dag, problem: Problem | None = None) -> Collapsible:
 def _against(dag: Dag, problem: Problem | None, found: Roles) -> Iterator[str]:
     for name in dag.nodes:
         if name in (*found.profiled, *found.outer) and dag.nodes[name].kind == "parameter":
-            yield f"'{name}' has no prior: write for instance '{name} ~ Normal(0, 10)'"
+            yield f"'{name}' has no prior: write for instance '{example_prior(dag, name)}'"
         elif name in found.outer and (law := _without_scale(dag, name)) is not None:
             yield f"'{name}' has a prior {law}, which has no unconstrained scale here yet"
     for name, why in found.refused.items():

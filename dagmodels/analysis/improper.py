@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from dagmodels.analysis.finding import Finding
@@ -10,16 +11,22 @@ from dagmodels.analysis.separation import descendants
 from dagmodels.bind.problem import Problem
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag
+from dagmodels.graph.statement import Parameter, Statement
 
 FEWEST_LEVELS = 3  # a flat prior on a standard deviation needs so many elements (Gelman 2006, section 2)
 
 
-def improper(dag: Dag, problem: Problem | None = None) -> tuple[Finding, ...]:
-    """Flat unknowns without data below them, and flat scales of plates with fewer than three elements."""
+def improper(dag: Dag, problem: Problem | None = None, *, parameters: bool = False) -> tuple[Finding, ...]:
+    """Flat unknowns without data below them, and flat scales of plates with fewer than three elements.
+
+    parameters : those without prior count as flat, as where they are drawn.
+    """
     found: list[Finding] = []
     for name, node in dag.nodes.items():
         laws = [distribution_of(s) for s in node.statements]
         flat = {unwrapped(d).family for d in laws if d is not None} & {"Flat", "HalfFlat"}
+        if parameters:
+            flat |= {law for s in node.statements if (law := _as_flat(s)) is not None}
         if not flat or node.observed:
             continue
         below = descendants(dag, [name]) - {name}
@@ -29,6 +36,18 @@ def improper(dag: Dag, problem: Problem | None = None) -> tuple[Finding, ...]:
         elif "HalfFlat" in flat and problem is not None:
             found.extend(_few_levels(dag, problem, name))
     return tuple(found)
+
+
+def _as_flat(statement: Statement) -> str | None:
+    """The flat law that a parameter without prior has on its domain; None where that is bounded."""
+    if not isinstance(statement, Parameter):
+        return None
+    domain = statement.domain
+    if domain is None:
+        return "Flat"
+    if domain.kind != "interval":
+        return None if domain.kind in ("simplex", "correlation") else "Flat"
+    return None if math.isfinite(domain.lower) and math.isfinite(domain.upper) else "HalfFlat"
 
 
 def _has_data(problem: Problem | None, name: str) -> bool:

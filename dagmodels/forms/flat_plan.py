@@ -12,6 +12,7 @@ from dagmodels.analysis.laws import families, is_discrete
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms.cells import Cells, cells, element_label
+from dagmodels.forms.indicators import indicated
 from dagmodels.forms.lower import Lowering, NotLowered
 from dagmodels.forms.stretches import numbers_for
 from dagmodels.forms.supports_of import Bound, Region, region, region_of
@@ -163,6 +164,9 @@ def _asks(problem: Problem, node: Node, share: Cells, known: NDArray[np.bool_]) 
     if at.size < rows.n:
         rows = Rows(at.size, {p: c[at] for p, c in rows.codes.items()})
     lower, upper = (_end(problem, b, rows) for b in (where.lower, where.upper))
+    low, high = indicated(problem, node, lambda tree, own: _end(problem, tree, own))
+    lower = lower if isinstance(lower, ex.Expression) else np.maximum(lower, low[places])
+    upper = upper if isinstance(upper, ex.Expression) else np.minimum(upper, high[places])
     open_below, open_above = (_open(e, at.size) for e in (lower, upper))
     found = []
     for kind, below, above in (

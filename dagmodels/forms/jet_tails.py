@@ -171,13 +171,17 @@ class Tails:
         """Known positive whole numbers, ones in rows that no formula uses; None where it uses no row."""
         known = self._known(self.jet(shape).value)
         if known is None:
-            raise NotLowered("a distribution function has no derivative in its shape")
+            raise NotLowered(
+                "a distribution function has no derivative in its shape: state it, or drop the limits"
+            )
         used = np.isfinite(known) & (known > 0)
         if not used.any():
             return None
         known = np.where(used, known, 1.0)
         if (known != np.floor(known)).any():
-            raise NotLowered("a distribution function has derivatives at whole shapes only")
+            raise NotLowered(
+                "a distribution function has derivatives at whole shapes only: state one, or drop limits"
+            )
         if known.max() > MOST_TERMS:
             raise NotLowered(f"counts truncated or censored above {MOST_TERMS} have no derivatives here yet")
         return known

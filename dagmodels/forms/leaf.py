@@ -87,7 +87,13 @@ class LeafReader:
 
     def _density(self, law: Distribution, given: Jet) -> Jet:
         reader = LawReader(lambda tree: self.number_of(tree, self.rows), self._vector, self.jets)
-        return reader.log_density(law, given)
+        try:
+            return reader.log_density(law, given)
+        except NotLowered as error:
+            told = (
+                str(error) if f"'{self.name}'" in str(error) else f"'{self.name}' has no tape form: {error}"
+            )
+            raise NotLowered(told) from error
 
     def _expansion(self, density: Jet) -> Expansion:
         return Expansion(

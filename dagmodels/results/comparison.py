@@ -150,7 +150,7 @@ def _how(fit: Fit) -> str:
     kind = "exact" if fit.exact else "approximate"
     told = "" if kind in fit.method else f" ({kind})"
     flat = flat_priors(fit)
-    told += f"; flat priors assumed for {', '.join(flat)}" if flat else ""
+    told += f"; flat priors assumed for {', '.join(flat)}" if flat and "flat priors" not in fit.method else ""
     return f"{fit.method}{told}" + ("" if fit.converged else f"; NOT CONVERGED: {fit.message}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.collapsible import Collapsible
+from dagmodels.backends.gibbs.reasons import impossible
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
@@ -33,6 +34,8 @@ CHEAP, DEAR = 200, 100  # draws of a unit of work: many points in one compiled c
 class Posterior(Protocol):
     """A density of few outer unknowns, and exact draws of the rest: `Collapsed`, `QuadratureCollapsed`."""
 
+    @property
+    def problem(self) -> Problem: ...
     @property
     def verdict(self) -> Collapsible: ...
     @property
@@ -203,13 +206,31 @@ def quadrature_route(problem: Problem, seed: int, warmup: int, nodes: Collection
     return best_route(quadrature_collapsed(problem), seed, warmup, nodes)
 
 
+def _modes(posterior: Posterior) -> Modes:
+    """Its modes; a density that is nowhere finite says of which nodes, with their parents' values."""
+    try:
+        return posterior.modes()
+    except FitError as error:
+        _somewhere(posterior, np.zeros((1, posterior.dimension)), error)
+        raise
+
+
+def _somewhere(posterior: Posterior, y: Floats, error: FitError | None = None) -> None:
+    """Refuse data that have probability zero, or no density, whatever the unknowns are."""
+    if error is None and np.isfinite(posterior.log_densities(y)).all():
+        return
+    if told := impossible(posterior.problem):
+        raise FitError(f"{told}; look at these data and laws") from error
+
+
 def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:
     """See `collapsed_route`."""
     d, told = posterior.dimension, posterior.verdict.because
     if d == 0:
+        _somewhere(posterior, np.empty((1, 0)))
         why = "nothing is left to sample: every draw is exact and independent"
         return Independent(posterior, nodes, None, "independent draws in closed form", (*told, why))
-    modes = posterior.modes()
+    modes = _modes(posterior)
     centre, hessian = modes.best.x, 0.5 * modes.best.hessian
     left = ", ".join(posterior.names)
     against = ""

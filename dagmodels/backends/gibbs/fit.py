@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagmodels.analysis.collapsible import collapsible
 from dagmodels.backends.gibbs.checkpoint import opened
 from dagmodels.backends.gibbs.crew import crew
 from dagmodels.backends.gibbs.engine import Chain
 from dagmodels.backends.gibbs.further import Further
 from dagmodels.backends.gibbs.keeping import keeper
 from dagmodels.backends.gibbs.options import Options, read_options
+from dagmodels.backends.gibbs.reasons import check_inits
 from dagmodels.backends.gibbs.recipe import Recipe
 from dagmodels.backends.gibbs.rounds import Rounds
 from dagmodels.backends.gibbs.route import Route
@@ -36,6 +38,8 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> DrawsFit:
     """
     asked = read_options(problem, options)
     recipe = Recipe.of(problem, asked)
+    if asked.inits and asked.collapse and collapsible(problem.graph, problem).accepts:
+        check_inits(problem, asked.inits)  # the route does not need them, but a slip is one
     return carried_on(recipe, tuple(Chain(k) for k in range(recipe.chains)), asked, plan)
 
 
@@ -68,13 +72,19 @@ def carried_on(
         recipe.problem.graph,
         sampled,
         backend="gibbs",
-        method=f"{route.method}; {recipe.chains} chains",
+        method=f"{route.method}; {recipe.chains} chains{_flat(recipe.problem)}",
         independent=getattr(route, "independent", False),
         diagnostics={"seconds": seconds, "stopped": ended.because},
         warnings=ended.warnings,
         plan=_told(plan, route),
         further=Further(recipe, rest, plan, seconds, asked.store),
     )
+
+
+def _flat(problem: Problem) -> str:
+    """Which flat priors the draws assume."""
+    names = [n for n, node in problem.graph.nodes.items() if node.role == "parameter"]
+    return f"; flat priors assumed for {', '.join(names)}" if names else ""
 
 
 def _told(plan: Plan, route: Route) -> Plan:

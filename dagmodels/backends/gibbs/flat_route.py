@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.gibbs.collapsed_route import DEAR, Warm, trajectory_statistics
+from dagmodels.backends.gibbs.reasons import started
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.backends.gibbs.states import told
 from dagmodels.bind.problem import Problem
@@ -95,22 +96,14 @@ class Whole:
         for _ in range(TRIES):
             y = rng.uniform(-WIDTH, WIDTH, self.flat.size)
             if inits:
-                y = self.flat.unconstrain(self._with(inits, y))
+                y = started(self.flat, self.flat.constrain(y), inits, chain)
             value, gradient = self.flat.value_and_gradient(y, at=space)
             if np.isfinite(value) and np.isfinite(gradient).all():
                 return y
         why = self.flat.why(y, at=space)
         told = "; ".join(why) if why else "its log density, or its gradient, is not finite"
-        hint = "change the initial values" if inits else "give initial values by inits="
+        hint = "change the initial values" if inits else "look at these data and laws, or give inits="
         raise FitError(f"chain {chain + 1} has no place to start: {told}; {hint}")
-
-    def _with(self, inits: Inits, y: Floats) -> dict[str, Floats]:
-        values = self.flat.constrain(y)
-        for name in values:
-            if name in inits:
-                given = np.broadcast_to(np.asarray(inits[name], dtype=np.float64), values[name].shape)
-                values[name] = np.where(np.isnan(given), values[name], given)
-        return values
 
 
 def completed(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
+from dagmodels.analysis.improper import improper
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.forms.quadrature_collapsed import verdict
@@ -38,7 +39,8 @@ def refusals(facts: Facts) -> Iterator[str]:
     yield from unknown_options(facts.options)
     if not (facts.unknowns or facts.parameters):
         yield "nothing is unknown: there is nothing to draw"
-    for finding in facts.improper:
+    found = improper(facts.graph, facts.problem, parameters=True) if facts.parameters else facts.improper
+    for finding in found:
         yield f"{finding.message} ({finding.hint})"
     for name, why in discrete_latents(facts.graph, facts.problem).refused.items():
         yield f"'{name}' is discrete and unknown, and cannot be summed out: {why}"

@@ -85,7 +85,7 @@ def read_options(problem: Problem, given: Mapping[str, Any]) -> Options:
     """The options of a call; raises `FitError` for names and values that mean nothing."""
     for told in unknown_options(given):
         raise FitError(told)
-    stated: dict[str, Any] = {**given, "monitor": _names(problem, given), "inits": _inits(given)}
+    stated: dict[str, Any] = {**given, "monitor": _names(problem, given), "inits": _inits(problem, given)}
     found = Options(**stated)
     for name, least in (("chains", 1), ("draws", 1), ("warmup", 0), ("thin", 1)):
         value = getattr(found, name)
@@ -134,10 +134,15 @@ def _names(problem: Problem, given: Mapping[str, Any]) -> tuple[str, ...] | None
     return names
 
 
-def _inits(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+def _inits(problem: Problem, given: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     stated = given.get("inits")
     if stated is None:
         return ()
-    if isinstance(stated, Mapping):
-        return (stated,) * int(given.get("chains", CHAINS))
-    return tuple(stated)
+    found = (stated,) * int(given.get("chains", CHAINS)) if isinstance(stated, Mapping) else tuple(stated)
+    for own in found:
+        for name in own:
+            if name not in problem.graph.nodes:
+                near = difflib.get_close_matches(name, problem.graph.nodes, 1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                raise FitError(f"inits: the model has no node '{name}'{hint}")
+    return found

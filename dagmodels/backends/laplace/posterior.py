@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.priors import example_prior
 from dagmodels.analysis.roles import Roles
 from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.posterior_design import MOST_DIMENSIONS as MOST_IN_DESIGN
@@ -94,8 +95,14 @@ def refuse_improper(dag: Dag, roles: Roles) -> None:
         raise FitError(
             f"a posterior needs a proper prior of every unknown, and {told} "
             f"{'has' if len(without) == 1 else 'have'} none; write for instance "
-            f"'{without[0]} ~ Normal(0, 10)' (HalfNormal for what is positive), or leave posterior= out"
+            f"{_examples(dag, without)}, or leave posterior= out"
         )
+
+
+def _examples(dag: Dag, names: list[str]) -> str:
+    """One prior for each kind of domain among them."""
+    each = {example_prior(dag, n).partition(" ~ ")[2]: example_prior(dag, n) for n in reversed(names)}
+    return ", ".join(f"'{told}'" for told in reversed(each.values()))
 
 
 def _has_no_prior(dag: Dag, name: str) -> bool:

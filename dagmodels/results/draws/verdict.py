@@ -165,10 +165,15 @@ def _reparameterise(graph: Dag) -> str:
 
 
 def _scales(graph: Dag, law: Distribution) -> list[str]:
-    trees = [v for k, v in law.arguments if k in SCALES and isinstance(v, Expression)]
+    """Unknown scales as they are written; those of precisions as 1/sqrt of these."""
     unknown = ("latent", "deterministic", "parameter")
-    named = [r.name for t in trees for r in references(t) if r.name in graph.nodes]
-    return [n for n in named if graph.nodes[n].role in unknown]
+    found: list[str] = []
+    for key, tree in law.arguments:
+        if key not in SCALES or not isinstance(tree, Expression):
+            continue
+        if any(r.name in graph.nodes and graph.nodes[r.name].role in unknown for r in references(tree)):
+            found.append(f"1/sqrt({tree})" if key == "tau" else str(tree))
+    return found
 
 
 def _stuck(graph: Dag, names: Sequence[str], fine: NDArray[np.bool_]) -> list[str]:

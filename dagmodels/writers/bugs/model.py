@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dagmodels.analysis.priors import example_prior
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
@@ -100,9 +101,8 @@ class _Writer:
         for statement, found in boxes(self.names, statements):
             match statement:
                 case st.Parameter():
-                    raise Unwritable(
-                        "it has no prior, and everything unknown needs one in BUGS", "give it one"
-                    )
+                    told = "it has no prior, and everything unknown needs one in BUGS"
+                    raise Unwritable(told, f"write for instance {example_prior(self.names.dag, name)}")
                 case st.Joint():
                     raise Unwritable("BUGS has no tuples", "make the parts elements of one plate")
                 case st.Constant():
