@@ -132,6 +132,8 @@ class MomentsRefitter:
     def values(self, y: Any) -> Floats:
         """Responses by node -> rows of variables, gaps where the fit had gaps."""
         form = self.solution.form
+        if not form.alone:
+            raise FitError("units in clusters are not refitted to other responses: fit the other data")
         if not form.values.size:
             raise FitError("this fit was made from a covariance matrix, and has no rows to put others in")
         given = responses(y, self.shapes)

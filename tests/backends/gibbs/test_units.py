@@ -172,7 +172,7 @@ def test_graphs_without_loadings_are_collapsed():
 
 def test_ranks_of_a_factor_model_are_uniform():
     found = calibration(
-        dm.read(FACTOR), {f"y{k}": np.zeros(25) for k in (1, 2, 3)}, replicates=20, draws=40, warmup=60
+        dm.read(FACTOR), {f"y{k}": np.zeros(25) for k in (1, 2, 3)}, replicates=40, draws=50, warmup=60
     )
     assert found.p_value > ALARM, str(found)
 
