@@ -120,19 +120,7 @@ def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list
     if any(plate in p.parents for p in dag.plates):
         found.append(f"other plates lie in '{plate}'")
     for node in members:
-        for statement in node.statements:
-            match statement:
-                case Stochastic(distribution=d, head=head):
-                    if any(s.first for s in head.slots):
-                        found.append(f"'{node.name}' has first elements of its own")
-                    found.extend(law_faults(dag, node.name, d, inside))
-                case Joint(distribution=d):
-                    found.extend(law_faults(dag, node.name, d, inside))
-                case Deterministic(expression=tree):
-                    if linear_form(tree, inside) is None:
-                        found.append(f"'{node.name}' is not linear in nodes of plate '{plate}'")
-                case _:
-                    continue
+        found += node_faults(dag, node, inside, f"plate '{plate}'")
     for statement in dag.statements:
         if isinstance(statement, Covariance) and depends(statement.expression, inside):
             found.append(f"the covariance of '{statement.left.name}' depends on nodes of plate '{plate}'")
@@ -148,6 +136,25 @@ def _shared(dag: Dag, plate: str, members: list[Node]) -> list[str]:
         for n in latents
         if n.kind == "stochastic" and _below(dag, n.name) & names
     ]
+
+
+def node_faults(dag: Dag, node: Node, inside: set[str], plate: str) -> list[str]:
+    """Why a node's statements are not Gaussian and linear in the nodes `inside`; plate : as it is told."""
+    found: list[str] = []
+    for statement in node.statements:
+        match statement:
+            case Stochastic(distribution=d, head=head):
+                if any(s.first for s in head.slots):
+                    found.append(f"'{node.name}' has first elements of its own")
+                found.extend(law_faults(dag, node.name, d, inside))
+            case Joint(distribution=d):
+                found.extend(law_faults(dag, node.name, d, inside))
+            case Deterministic(expression=tree):
+                if linear_form(tree, inside) is None:
+                    found.append(f"'{node.name}' is not linear in nodes of {plate}")
+            case _:
+                continue
+    return found
 
 
 def law_faults(dag: Dag, name: str, d: Distribution, inside: set[str]) -> list[str]:

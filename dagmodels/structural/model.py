@@ -264,6 +264,8 @@ class StructuralModel(Graph):
         choice = self.settings.choice
         if choice.weighting:
             ours.update(estimator=choice.weighting, se=choice.se)
+            if self.settings.missing == "pairwise":
+                ours["pairwise"] = True
         elif choice.se != "standard":
             ours.update(se=choice.se, clusters=clusters)
         if kept_by_fit := constraints(self.reading):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -13,7 +13,7 @@ import numpy as np
 from dagmodels.errors import FitError
 from dagmodels.forms.levels import LevelsForm
 from dagmodels.results.fit import Fit
-from dagmodels.results.sem.fit import SemFit
+from dagmodels.results.sem.fit import SemFit, fields_of
 from dagmodels.results.sem.levels.measures import (
     LevelComparison,
     compare_levels,
@@ -25,7 +25,7 @@ from dagmodels.results.sem.levels.scaled import level_scaled
 from dagmodels.results.sem.naming import SemNaming
 from dagmodels.results.sem.positions import positions
 from dagmodels.results.sem.scaled import scaled_measures
-from dagmodels.results.sem.table import table_columns, undefined
+from dagmodels.results.sem.table import table_columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -235,33 +235,9 @@ def level_fit(
         with np.errstate(all="ignore"):
             scaled = level_scaled(solution, compared, observed=naming.information == "observed")
         found.update(scaled_measures(compared, scaled))
-    changed: dict[str, Any] = {
-        "estimate_columns": columns,
-        "measures": found,
-        "n_parameters": compared.parameters,
-        "n_observations": int(solution.form.sample.rows),
-        "covariance_names": tuple(columns["name"]),
-        "covariance_matrix": total,
-        **more,
-        "warnings": (
-            *more.get("warnings", ()),
-            *inner.warnings,
-            *undefined(columns),
-            *_doubts(naming, compared),
-        ),
-    }
-    negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
-    return LevelFit(
-        **{**{f.name: getattr(inner, f.name) for f in fields(Fit)}, **changed},
-        naming=naming,
-        inner=inner,
-        comparison=compared,
-        admissible=not negative,
-        rows=rows,
-        drawing=drawing,
-        scaled=scaled,
-        cluster=cluster,
-    )
+    doubts = _doubts(naming, compared)
+    own = fields_of(inner, naming, columns, total, compared, found, more, doubts)
+    return LevelFit(**own, rows=rows, drawing=drawing, scaled=scaled, cluster=cluster)
 
 
 def _doubts(naming: SemNaming, c: LevelComparison) -> list[str]:
