@@ -130,7 +130,8 @@ def test_numbers_and_covariates_beside(frame):
     fit = dm.sem(TEXT + "\nf ~ x", mixed, ordered=ordered, missing="pairwise")
     assert fit.converged
     assert fit.n_observations == 799  # covariates are complete
-    groups = dm.cfa(TEXT, frame.assign(g=np.arange(800) % 2), ordered=True, missing="pairwise", group="g")
+    halves = frame.assign(half=np.arange(800) % 2)
+    groups = dm.cfa(TEXT, halves, ordered=True, missing="pairwise", group="half")
     assert groups.converged
 
 

@@ -47,8 +47,8 @@ class Recipe:
         )
 
     def route(self) -> Route:
-        """By the moments of units with loadings; collapsed where the graph allows, exactly or by quadrature; else
-        all unknowns together."""
+        """By the moments of units with loadings; collapsed where the graph allows, exactly or by quadrature;
+        else all unknowns together."""
         if self.collapse and (found := of_units(self.problem.graph)) is not None:
             from dagmodels.backends.gibbs.moments_route import moments_route
 
