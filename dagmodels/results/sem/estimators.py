@@ -177,7 +177,9 @@ def _square_conflicts(
         return found
     if missing == "fiml":
         told = f"estimator='{name}' takes complete rows"
-        numbers = "missing='pairwise' for ordered variables, or estimator='MLR', which takes them as numbers"
+        numbers = (
+            "'pairwise', or leave ordered= out and take estimator='MLR', which treats variables as numbers"
+        )
         other = numbers if ordered else "estimator='MLR' for full information"
         found.append(ModelError(told, hint=f"missing='listwise', or {other}"))
     if cluster:
