@@ -6,6 +6,7 @@ Peers: CPU medians of one thread, lavaan 0.6-14 with everything that the call gi
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,28 @@ def wide_gls() -> Case:
     return verb, text, frame, {"estimator": "GLS"}
 
 
+def million() -> Case:
+    """The Holzinger model on 1,000,000 rows."""
+    import pandas as pd
+
+    rng = np.random.default_rng(20260103)
+    spread = np.linalg.cholesky(0.5 + 0.5 * np.eye(3))
+    f = np.repeat(rng.normal(size=(1_000_000, 3)) @ spread.T, 3, axis=1)
+    y = 0.7 * f + 0.7 * rng.normal(size=f.shape)
+    _, text, _, _ = abilities()
+    return "cfa", text, pd.DataFrame(y, columns=[f"x{i}" for i in range(1, 10)]), {}
+
+
+def reading(frame: pd.DataFrame) -> float:
+    """CPU seconds in which pandas reads a frame from a file of text."""
+    import pandas as pd
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/rows.csv"
+        frame.to_csv(file, index=False, float_format="%.6g")
+        return median_cpu(lambda: pd.read_csv(file), repeats=3, warm=1)
+
+
 CASES: tuple[tuple[str, Callable[[], Case], int, float, str], ...] = (
     ("cfa, Holzinger, 9 variables, 3 factors", abilities, 40, 0.006, "lavaan 36 ms, semopy 18 ms"),
     ("sem, political democracy", democracy, 40, 0.008, "lavaan 54 ms, semopy 31 ms"),
@@ -101,6 +124,9 @@ def rows() -> Iterator[Row]:
     for kind in ("nonparametric", "parametric", "bollen.stine"):
         used = median_cpu(lambda kind=kind: fit.bootstrap(100, kind=kind), repeats=5)
         yield Row(f"100 refits of Holzinger, {kind}", used, 0.15, "s", "lavaan 1.27 s")
+    _, text, frame, _ = million()
+    used, bound = median_cpu(lambda: dm.cfa(text, frame), repeats=5, warm=1), reading(frame)
+    yield Row("cfa, 9 variables, n = 1,000,000 (bound: reading the rows)", used, bound, "s", "")
     _, text, frame, options = ordered()
     wlsmv = dm.cfa(text, frame, **options)
     used = median_cpu(lambda: wlsmv.bootstrap(100), repeats=3)

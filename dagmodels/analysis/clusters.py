@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dagmodels.analysis.linearity import depends, linear_form
-from dagmodels.analysis.unit import NoUnit, Unit, law_faults, unit, used
+from dagmodels.analysis.linearity import depends
+from dagmodels.analysis.unit import NoUnit, Unit, node_faults, unit, used
 from dagmodels.graph.dag import Dag, Node, remembered
-from dagmodels.graph.statement import Covariance, Deterministic, Joint, Stochastic
+from dagmodels.graph.statement import Covariance
 
 
 def exchangeable(dag: Dag) -> Unit | NoUnit:
@@ -81,19 +81,7 @@ def _laws(dag: Dag, members: list[Node], names: set[str], inner: str) -> list[st
     found: list[str] = []
     for node in members:
         own = {n for n in names if inner in node.plates or inner not in dag.nodes[n].plates}
-        for statement in node.statements:
-            match statement:
-                case Stochastic(distribution=d, head=head):
-                    if any(s.first for s in head.slots):
-                        found.append(f"'{node.name}' has first elements of its own")
-                    found.extend(law_faults(dag, node.name, d, own))
-                case Joint(distribution=d):
-                    found.extend(law_faults(dag, node.name, d, own))
-                case Deterministic(expression=tree):
-                    if linear_form(tree, own) is None:
-                        found.append(f"'{node.name}' is not linear in nodes of its plate")
-                case _:
-                    continue
+        found += node_faults(dag, node, own, "its plate")
     return found
 
 

@@ -65,14 +65,14 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
         named = ", ".join(f"'{n}'" for n in integrated[:3])
         verb = "has a prior and is" if len(integrated) == 1 else "have priors and are"
         return FormChoice("field", f"{named} {verb} integrated")
-    loaded = _loaded(dag)
-    if not loaded and all(dag.nodes[n].observed for n in found.nodes):
+    loading = _loaded(dag)
+    if not loading and all(dag.nodes[n].observed for n in found.nodes):
         return FormChoice("field", f"no '{found.plate}' has a latent node")
     if told := _lost_covariates(problem, found):
         return FormChoice("field", told)
-    if loaded:
-        latent, loading = loaded
-        return FormChoice("moments", f"'{latent}' is latent and has a free loading, {loading}", either=True)
+    if loading:
+        latent, term = loading
+        return FormChoice("moments", f"'{latent}' is latent and has a free loading, {term}", either=True)
     return _by_patterns(dag, problem, found)
 
 

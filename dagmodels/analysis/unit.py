@@ -51,6 +51,16 @@ class NoUnit:
 @remembered
 def unit(dag: Dag) -> Unit | NoUnit:
     """The graph's exchangeable unit, or why there is none."""
+    return _unit(dag, given=False)
+
+
+@remembered
+def unit_given(dag: Dag) -> Unit | NoUnit:
+    """The same where random nodes that units share count as given: for draws of these first."""
+    return _unit(dag, given=True)
+
+
+def _unit(dag: Dag, *, given: bool) -> Unit | NoUnit:
     inside = [n for n in dag.nodes.values() if n.kind == "stochastic" and (n.observed or n.plates)]
     if not any(n.observed for n in inside):
         return NoUnit(("no node is observed",))
@@ -59,12 +69,12 @@ def unit(dag: Dag) -> Unit | NoUnit:
     shared = [p for p in shared if dag.plate[p].alias_of is None and dag.plate[p].levels is None]
     if not shared:
         return NoUnit(("the observed nodes share no plate whose elements could be the units",))
-    tried = [_as_unit(dag, plate) for plate in shared]
+    tried = [_as_unit(dag, plate, given) for plate in shared]
     return next((u for u in tried if isinstance(u, Unit)), tried[0])
 
 
-def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
-    """The answer with that plate's elements as units."""
+def _as_unit(dag: Dag, plate: str, given: bool) -> Unit | NoUnit:
+    """The answer with that plate's elements as units; given : as of `unit_given`."""
     members = [n for n in dag.nodes.values() if plate in n.plates]
     names = {n.name for n in members}
     cut = tuple(c for c in cuts(dag) if c.name in names and c.response in names)
@@ -73,6 +83,8 @@ def _as_unit(dag: Dag, plate: str) -> Unit | NoUnit:
     covariates = tuple(n.name for n in members if n.kind == "covariate")
     derived = tuple(n for n in dag.order if n in names and n in reached(dag, {*nodes, *covariates}))
     faults = _faults(dag, plate, [m for m in members if m.name not in ordered], names - ordered)
+    if not given:
+        faults += _shared(dag, plate, members)
     faults += _response_faults(dag, cut, ordered)
     if faults:
         return NoUnit(tuple(dict.fromkeys(faults)))
@@ -108,26 +120,40 @@ def _faults(dag: Dag, plate: str, members: list[Node], inside: set[str]) -> list
     if any(plate in p.parents for p in dag.plates):
         found.append(f"other plates lie in '{plate}'")
     for node in members:
-        for statement in node.statements:
-            match statement:
-                case Stochastic(distribution=d, head=head):
-                    if any(s.first for s in head.slots):
-                        found.append(f"'{node.name}' has first elements of its own")
-                    found.extend(law_faults(dag, node.name, d, inside))
-                case Joint(distribution=d):
-                    found.extend(law_faults(dag, node.name, d, inside))
-                case Deterministic(expression=tree):
-                    if linear_form(tree, inside) is None:
-                        found.append(f"'{node.name}' is not linear in nodes of plate '{plate}'")
-                case _:
-                    continue
+        found += node_faults(dag, node, inside, f"plate '{plate}'")
     for statement in dag.statements:
         if isinstance(statement, Covariance) and depends(statement.expression, inside):
             found.append(f"the covariance of '{statement.left.name}' depends on nodes of plate '{plate}'")
+    return found
+
+
+def _shared(dag: Dag, plate: str, members: list[Node]) -> list[str]:
+    """Random nodes that units share."""
     latents = [n for n in dag.nodes.values() if n.role == "latent" and n.plates and plate not in n.plates]
-    for node in latents:
-        if node.kind == "stochastic" and _below(dag, node.name) & {m.name for m in members}:
-            found.append(f"'{node.name}' is random and shared by units of plate '{plate}'")
+    names = {m.name for m in members}
+    return [
+        f"'{n.name}' is random and shared by units of plate '{plate}'"
+        for n in latents
+        if n.kind == "stochastic" and _below(dag, n.name) & names
+    ]
+
+
+def node_faults(dag: Dag, node: Node, inside: set[str], plate: str) -> list[str]:
+    """Why a node's statements are not Gaussian and linear in the nodes `inside`; plate : as it is told."""
+    found: list[str] = []
+    for statement in node.statements:
+        match statement:
+            case Stochastic(distribution=d, head=head):
+                if any(s.first for s in head.slots):
+                    found.append(f"'{node.name}' has first elements of its own")
+                found.extend(law_faults(dag, node.name, d, inside))
+            case Joint(distribution=d):
+                found.extend(law_faults(dag, node.name, d, inside))
+            case Deterministic(expression=tree):
+                if linear_form(tree, inside) is None:
+                    found.append(f"'{node.name}' is not linear in nodes of {plate}")
+            case _:
+                continue
     return found
 
 

@@ -32,6 +32,8 @@ def numbered(n: int, named: Iterable[object] = ()) -> Found:
     A name that is none of these numbers takes the place of the first of them that is not named.
     """
     named = list(named)
+    if not named:
+        return Found(list(range(n)), np.arange(n), {})
     first = [x for x in named if not (isinstance(x, int) and 0 <= x < n)][:n]
     rest = sorted(range(n), key=lambda x: (x not in named, -x))[: n - len(first)]
     return Found([*first, *sorted(rest)], np.arange(n), {})

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dagmodels.results.refitting import Limits
+from dagmodels.results.refitting import Limits, Target
 
+Floats = NDArray[np.float64]
+Height = Callable[[Floats], tuple[float, Floats]]  # value and gradient
 STIFF = 10.0  # c in units of the profile's own curvature
 EDGE = 1e5  # the same where an edge of the domain is looked at
 CLOSE = 1e-5  # of zeta, relative to what is wanted
@@ -47,6 +50,50 @@ class Profile:
     at: Callable[[float, bool], Point]
     restart: Callable[[], None]
     inverse: Callable[[float], float]
+
+
+def along(
+    target: Target, h: Height, x: Floats, se: float,
+    minimum: Callable[[Floats, float, float], tuple[Floats, float]], *, logs: bool,
+) -> Profile:  # fmt: skip
+    """The profile of a function h of the coordinates, each point a minimum under a penalty.
+
+    x : the optimum. se : of h there, a first guess. logs : h is the logarithm of the target.
+    minimum : from a place to begin at, t and c, where f + c (h - t)^2 is least, and how much f has risen.
+    """
+    value, _ = h(x)
+    state: dict[str, Floats | float] = {}
+
+    def restart() -> None:
+        state.clear()
+        state.update(x=x, offset=0.0)
+
+    def at(wanted: float, edge: bool) -> Point:
+        c = (EDGE if edge else STIFF) / se**2
+        t = wanted if edge else wanted + float(state["offset"])
+        try:
+            place, rise = minimum(np.asarray(state["x"]), t, c)
+        except FloatingPointError:
+            return Point(wanted, np.nan)
+        reached, _ = h(place)
+        if not edge:
+            state.update(x=place, offset=t - reached)
+        return Point(reached, float(np.sign(reached - value) * np.sqrt(max(rise, 0.0))))
+
+    restart()
+    if logs:
+        return Profile(value, se, -np.inf, np.inf, at, restart, lambda v: float(np.exp(v)))
+    return Profile(value, se, target.lower, target.upper, at, restart, float)
+
+
+def chained(target: Target, values: list[float], slopes: list[Floats], *, logs: bool) -> tuple[float, Floats]:
+    """A target and its gradient from those of its sources (of its logarithm, where `logs`)."""
+    value, by = target.function(dict(zip(target.sources, values, strict=True)))
+    slope = np.zeros(slopes[0].size if slopes else 0)
+    for name, part in zip(target.sources, slopes, strict=True):
+        if np.isfinite(by.get(name, 0.0)):
+            slope += by.get(name, 0.0) * part
+    return (float(np.log(value)), slope / value) if logs else (value, slope)
 
 
 def limits_of(profile: Profile, z: float) -> Limits:

@@ -31,24 +31,29 @@ from dagmodels.numerics.weights import Dense, Diagonal, NormalTheory, Weights
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 WEIGHTINGS = ("ULS", "GLS", "DWLS", "WLS")
+LEAST_TOGETHER = 5  # rows that show two variables, fewer of which tell no correlation
 FREE, NORMAL = "free", "normal"  # how the sampling covariance is estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Weighting:
-    """kind : of `WEIGHTINGS`. gamma : FREE of distributions, NORMAL, or "" where it is not needed."""
+    """kind : of `WEIGHTINGS`. gamma : FREE of distributions, NORMAL, or "" where it is not needed.
+
+    pairwise : rows with gaps count for each statistic that they show, where there are ordered variables.
+    """
 
     kind: str
     gamma: str
+    pairwise: bool = False
 
 
 def build_least_squares(problem: Problem, unit: Unit, weighting: Weighting) -> LeastSquaresForm:
-    """The form of complete rows.
+    """The form of complete rows, or of all where `weighting.pairwise`.
 
     Raises
     ------
-    ModelErrors : missing values, categories that nobody is in, correlations at one, weights that are not
-        positive definite.
+    ModelErrors : missing values, pairs of variables that no row shows together, categories that nobody is
+        in, correlations at one, weights that are not positive definite.
     """
     template, group_of = template_of(problem, unit)
     return _of_rows(problem, template, group_of, columns_of_units(problem, template), weighting)
@@ -56,7 +61,7 @@ def build_least_squares(problem: Problem, unit: Unit, weighting: Weighting) -> L
 
 def of_values(form: LeastSquaresForm, values: Floats) -> LeastSquaresForm:
     """The form of other rows, (units, p), in the same groups; raises as `build_least_squares`."""
-    weighting = Weighting(form.weighting, form.sampling)
+    weighting = Weighting(form.weighting, form.sampling, bool(np.isnan(form.values).any()))
     found = _of_rows(form.problem, form.template, form.group_of, values, weighting)
     return replace(found, constraints=form.constraints)
 
@@ -82,6 +87,9 @@ def _of_rows(
     where = f"the data for model '{problem.graph.name}'"
     gaps = np.isnan(values).any(axis=0)
     hint = "leave these rows out; least squares takes complete rows"
+    if weighting.pairwise and template.thresholds is not None:
+        gaps &= template.given
+        hint = "leave these rows out: covariates are complete"
     raise_all(
         [
             ModelError(f"'{n}' has missing values", node=n, hint=hint)
@@ -249,6 +257,7 @@ def _ordered(
     levels = parts.levels
     names = [template.variables[v][0] for v in o[~given].tolist()]
     _check_categories(problem, names, levels, values[:, ~given], group_of)
+    _check_shown(problem, names, values[:, ~given], group_of)
     found = [
         statistics(values[group_of == g][:, ~given], values[group_of == g][:, given], parts)
         for g in range(template.structure.groups)
@@ -272,7 +281,8 @@ def _check_categories(
     for name, k, column in zip(names, levels.tolist(), values.T, strict=True):
         if not k:
             continue
-        odd = column[(column != np.rint(column)) | (column < 0) | (column > k)]
+        there = ~np.isnan(column)
+        odd = column[there & ((column != np.rint(column)) | (column < 0) | (column > k))]
         if odd.size:
             told = f"'{name}' has the value {odd[0]:g}, which is no category"
             faults.append(ModelError(told, node=name, hint=f"categories are numbered from 0 to {k}"))
@@ -280,11 +290,29 @@ def _check_categories(
         plate = problem.graph.nodes[name].values_in
         labels = problem.labels[plate] if plate else ()
         for g in range(groups):
-            count = np.bincount(column[group_of == g].astype(np.int64), minlength=k + 1)
+            count = np.bincount(column[there & (group_of == g)].astype(np.int64), minlength=k + 1)
             for empty in np.flatnonzero(count == 0).tolist():
                 at = f" in group {g + 1}" if groups > 1 else ""
                 told = f"no row has category '{labels[empty]}' of '{name}'{at}"
                 faults.append(ModelError(told, node=name, hint="merge it with a neighbour in all groups"))
+    raise_all(faults, f"the data for model '{problem.graph.name}'")
+
+
+def _check_shown(problem: Problem, names: list[str], values: Floats, group_of: Ints) -> None:
+    """Every pair of variables stands together in some rows of each group."""
+    there = ~np.isnan(values)
+    if there.all():
+        return
+    faults: list[ModelError] = []
+    groups = int(group_of.max()) + 1
+    for g in range(groups):
+        rows = there[group_of == g].astype(np.float64)
+        together = rows.T @ rows
+        for b, a in np.argwhere(np.tril(together < LEAST_TOGETHER, -1)).tolist():
+            at = f" in group {g + 1}" if groups > 1 else ""
+            told = f"{together[a, b]:g} rows show both '{names[a]}' and '{names[b]}'{at}"
+            hint = "leave one of them out: their correlation is not told"
+            faults.append(ModelError(told, node=names[b], hint=hint))
     raise_all(faults, f"the data for model '{problem.graph.name}'")
 
 

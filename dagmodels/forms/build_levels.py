@@ -44,15 +44,29 @@ def build_levels(problem: Problem, unit: Unit) -> LevelsForm:
     raise_all(_empty(problem, unit, cluster_of), where)
     group_of = group_of_cluster[cluster_of]
     raise_all(_one_level(problem, unit, template, values, names, cluster_of, group_of), where)
+    try:
+        return of_rows(problem, template, values, group_of, cluster_of)
+    except FloatingPointError as error:
+        raise_all([ModelError(str(error), hint="drop one of them")], where)
+        raise
+
+
+def of_rows(
+    problem: Problem, template: Template, values: Floats, group_of: Ints, cluster_of: Ints
+) -> LevelsForm:
+    """The form of complete rows, which lie in clusters.
+
+    Raises
+    ------
+    FloatingPointError : covariates that are constant, or combinations of one another, in some group.
+    """
     base, density = template.structure, 0.0
+    inner = template.inner[base.observed]
     if template.given.any():
         covariances, means = base.covariances.copy(), base.means.copy()
         first = np.unique(cluster_of, return_index=True)[1]
-        try:
-            density = _covariates(template, values, group_of, covariances, means, True)
-            density += _covariates(template, values[first], group_of[first], covariances, means, False)
-        except FloatingPointError as error:
-            raise_all([ModelError(str(error), hint="drop one of them")], where)
+        density = _covariates(template, values, group_of, covariances, means, True)
+        density += _covariates(template, values[first], group_of[first], covariances, means, False)
         base = replace(base, covariances=covariances, means=means)
     levels = LevelStructure(base, template.inner, parts(values, inner, group_of, cluster_of))
     return LevelsForm(

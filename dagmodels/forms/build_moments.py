@@ -30,6 +30,7 @@ from dagmodels.numerics.tape import Recorder
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+PORTION = 1 << 14  # rows whose products are summed at one time
 
 
 def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
@@ -366,7 +367,7 @@ def _split(
 
 def columns_of_units(problem: Problem, template: Template) -> Floats:
     """(units, p) values of the observed variables."""
-    return np.stack([column(problem, template, v) for v in template.structure.observed.tolist()], axis=1)
+    return np.array([column(problem, template, v) for v in template.structure.observed.tolist()]).T
 
 
 def column(problem: Problem, template: Template, variable: int) -> Floats:
@@ -495,6 +496,8 @@ def _patterns(values: Floats, group_of: Ints) -> tuple[Ints, Ints]:
     """Numbers of the group and missing pattern of each row, and a row of each."""
     there = ~np.isnan(values)
     if there.all():
+        if not group_of.any():
+            return group_of, np.zeros(min(1, group_of.size), dtype=np.int64)
         _, first = np.unique(group_of, return_index=True)
         return group_of, first
     keys = np.concatenate([group_of[:, None], np.packbits(there, axis=1)], axis=1)
@@ -514,13 +517,17 @@ def sample_of(values: Floats, group_of: Ints) -> Sample:
     of, first = _patterns(values, group_of)
     found = []
     for c in range(len(first)):
-        rows = np.flatnonzero(of == c) if len(first) > 1 else np.arange(len(values))
-        mask = ~np.isnan(values[rows[0]])
+        part = values[of == c] if len(first) > 1 else values
+        mask = ~np.isnan(part[0])
         if not mask.any():
             continue
-        part = values[rows]
         mean = np.where(mask, part.mean(axis=0), 0.0)
-        away = np.where(mask, part - mean, 0.0)
-        found.append((int(group_of[rows[0]]), float(rows.size), mask, mean, away.T @ away / rows.size))
+        cov = np.zeros((mask.size, mask.size))
+        for begin in range(0, len(part), PORTION):  # no second copy of many rows
+            away = part[begin : begin + PORTION] - mean
+            if not mask.all():
+                away[:, ~mask] = 0.0
+            cov += away.T @ away
+        found.append((int(group_of[first[c]]), float(len(part)), mask, mean, cov / len(part)))
     group, n, mask, mean, cov = zip(*found, strict=True)
     return Sample(np.array(group), np.array(n), np.stack(mask), np.stack(mean), np.stack(cov))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.errors import FitError
 from dagmodels.forms.moments import Criterion, MomentsForm, Template
 from dagmodels.numerics.level_moments import LevelMoments, LevelStructure
-from dagmodels.numerics.moments import COVARIANCE, MEAN, Structure
+from dagmodels.numerics.moments import COVARIANCE, MEAN, Sample, Structure
 from dagmodels.numerics.triangle import lower_triangle
 
 Floats = NDArray[np.float64]
@@ -46,6 +47,32 @@ class LevelsForm(MomentsForm):
     @property
     def method(self) -> str:
         return f"{super().method} and its {self.template.inner_units}"
+
+    def with_clusters(self, which: Ints) -> LevelsForm:
+        """The same form of these clusters, each as often as it is named."""
+        from dagmodels.forms.build_levels import of_rows
+
+        order, starts = self.rows_by_cluster
+        count = np.diff(np.append(starts, len(order)))
+        rows = np.concatenate([order[starts[c] : starts[c] + count[c]] for c in which.tolist()])
+        of = np.repeat(np.arange(which.size), count[which])
+        return of_rows(self.problem, self.template, self.values[rows], self.group_of[rows], of)
+
+    def of_new(self, values: Floats, group_of: Ints, cluster_of: Ints) -> LevelsForm:
+        """The same structure, covariates' moments too, with other rows and clusters, for predictions."""
+        from dagmodels.numerics.level_moments import parts
+
+        cells = parts(values, self.inner, group_of, cluster_of)
+        levels = LevelStructure(self.levels.base, self.template.inner, cells)
+        return replace(self, values=values, group_of=group_of, cluster_of=cluster_of, levels=levels)
+
+    def with_sample(self, sample: Sample) -> MomentsForm:
+        """No statistics of rows stand in place of clusters'."""
+        raise FitError("models of two levels are refitted to clusters drawn again: bootstrap()")
+
+    def with_values(self, values: Floats) -> MomentsForm:
+        """As `with_sample`."""
+        return self.with_sample(self.sample)
 
     @property
     def observations(self) -> int:

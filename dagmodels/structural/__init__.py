@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from dagmodels.results.sem.fit import SemFit
     from dagmodels.results.sem.ladder import Invariance
 
+FITTING = ("seed", "check", "method")
+DRAWING = (
+    "priors", "chains", "draws", "warmup", "thin", "monitor", "inits", "target_accept", "executor",
+    "progress", "until", "most", "checkpoint",
+)  # fmt: skip
+
 
 def cfa(model: str, data: Any = None, **options: Any) -> SemFit:
     """Fit a confirmatory factor model, by lavaan's defaults for `cfa`; arguments as for `sem`."""
@@ -38,7 +44,8 @@ def sem(model: str, data: Any = None, **options: Any) -> SemFit:
         `se` ("standard", "robust", "robust.sem", "robust.huber.white", "robust.cluster"), `cluster` (a
         column's name), `test` ("standard", "satorra.bentler", "scaled.shifted", "mean.var.adjusted",
         "yuan.bentler", "yuan.bentler.mplus"), `auto_fix_first`, ...;
-        `seed`, `check` and what `Graph.fit` takes.
+        `seed`, `check` and what `Graph.fit` takes. `method="gibbs"` draws from the posterior: `priors` by
+        kind or parameter (blavaan's defaults), `chains`, `draws`, `warmup`, `monitor`, `until`, ...
 
     Raises
     ------
@@ -107,7 +114,12 @@ def _model(model: str, kind: str, data: Any, options: Mapping[str, Any]) -> SemF
     from dagmodels.results.sem.bootstrap_errors import bootstrap_options
 
     resampling, options = bootstrap_options(options, options.get("seed", 1))
-    fitting = {k: v for k, v in options.items() if k in ("seed", "check", "method")}
+    drawing = options.get("method") == "gibbs"
+    if drawing and resampling is not None:
+        hint = "posterior draws have standard deviations and limits of their own"
+        raise_all([ModelError("bootstraps go with estimates, not draws", hint=hint)], "the options")
+    own = (*FITTING, *DRAWING) if drawing else FITTING
+    fitting = {k: v for k, v in options.items() if k in own}
     rest = {k: v for k, v in options.items() if k not in fitting}
     if data is None and rest.get("sample_cov") is None:
         hint = "pass a frame: dm.sem(text, data), or sample_cov and sample_nobs"

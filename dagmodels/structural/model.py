@@ -17,6 +17,7 @@ from dagmodels.data.covariances import Covariances, covariances
 from dagmodels.data.frames import Table
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.plugin import Plan
+from dagmodels.results.draws.fit import DrawsFit
 from dagmodels.results.sem.estimators import WEIGHTINGS
 from dagmodels.structural.naming import constraints, naming_of
 from dagmodels.structural.rows import (
@@ -40,9 +41,13 @@ if TYPE_CHECKING:
     from dagmodels.readers.lavaan import Reading
     from dagmodels.readers.lavaan.variables import Variables
     from dagmodels.results.fit import Fit
+    from dagmodels.results.sem.draws import SemDraws
     from dagmodels.results.sem.fit import SemFit
     from dagmodels.results.sem.naming import SemNaming
     from dagmodels.results.sem.scores import GivenRows
+
+WARMUP = 300  # draws a chain before those that count: the metric begins at the curvature of the mode
+MOST = 20_000_000  # numbers of latent draws that are kept unless they are asked for
 
 
 def read_model(
@@ -252,11 +257,15 @@ class StructuralModel(Graph):
         columns, kept = self._given()
         if self.dag is not self.reading.dag:
             return super().fit_quietly(columns, method, seed, check, **options)
+        if method == "gibbs":
+            return self._drawn(columns, seed, check, options)
         clusters = self._clusters(kept)
         ours: dict[str, Any] = {"form": "moments", "information": self.settings.information}
         choice = self.settings.choice
         if choice.weighting:
             ours.update(estimator=choice.weighting, se=choice.se)
+            if self.settings.missing == "pairwise":
+                ours["pairwise"] = True
         elif choice.se != "standard":
             ours.update(se=choice.se, clusters=clusters)
         if kept_by_fit := constraints(self.reading):
@@ -284,6 +293,46 @@ class StructuralModel(Graph):
 
             return level_fit(inner, self.naming, rows, draw, self.settings.choice.cluster, more)
         return sem_fit(inner, self.naming, rows, draw, clusters, more)
+
+    def _drawn(self, columns: dict[str, Any], seed: int, check: bool, options: dict[str, Any]) -> SemDraws:
+        """Draws from the posterior, after the graph got its priors."""
+        from dagmodels.results.sem.draws import sem_draws
+        from dagmodels.structural.priors import informed
+
+        choice = self.settings.choice
+        faults = []
+        if self.given is not None:
+            faults.append(ModelError("draws need the rows, not covariance matrices", hint="give data"))
+        if choice.weighting or choice.scaled or choice.se != "standard" or choice.cluster:
+            told = f"estimator='{choice.estimator}' with se='{choice.se}' is no likelihood to draw from"
+            faults.append(ModelError(told, hint="leave estimator, se, test and cluster out"))
+        raise_all(faults, "the options of the model")
+        if check:
+            findings = self._facts(columns, observed=True).findings
+            unknown = [ModelError(f.message, node=f.nodes[0], hint=f.hint) for f in findings]
+            raise_all(unknown, f"the identification of model '{self.name}'")
+        found = informed(self.reading, options.pop("priors", None))
+        options = {"warmup": WARMUP, **options}
+        monitor = options.get("monitor")
+        if monitor is None and self._latent_numbers(columns, options) > MOST:
+            options["monitor"] = tuple(n for n, node in found.dag.nodes.items() if not self._on_units(node))
+        elif monitor is not None:
+            names = (monitor,) if isinstance(monitor, str) else tuple(monitor)
+            shared = (n for n, node in found.dag.nodes.items() if not self._on_units(node))
+            options["monitor"] = tuple(dict.fromkeys((*shared, *names)))
+        inner = Graph.of(found.dag).fit_quietly(columns, "gibbs", seed, False, **options)
+        assert isinstance(inner, DrawsFit)
+        inner = replace(inner, warnings=(*self._told(), *inner.warnings))
+        return sem_draws(inner, self.naming, found.told)
+
+    def _on_units(self, node: Any) -> bool:
+        return self.reading.provenance.unit in node.plates
+
+    def _latent_numbers(self, columns: dict[str, Any], options: Mapping[str, Any]) -> int:
+        """How many draws of latent values a run would keep."""
+        rows = len(next(iter(columns.values())))
+        draws = int(options.get("draws", 1000)) * int(options.get("chains", 4))
+        return rows * len(self.reading.table.latent) * draws
 
     def _told(self) -> tuple[str, ...]:
         """What a reader should know of the text and the rows: what is taken otherwise than it was said, said

@@ -324,8 +324,28 @@ def given_rows(
                 told = f"'{settings.group}' has missing values"
                 faults.append(ModelError(told, hint="say which group each new row belongs to"))
             group = np.array([number.get(str(v), 0) for v in factor.labels], dtype=np.int64)[codes]
+    clusters = None
+    if reading.provenance.cluster is not None:
+        clusters = _new_clusters(settings.choice.cluster, frame, faults)
     raise_all(faults, frame.source)
-    return GivenRows(index if hasattr(index, "take") else np.arange(frame.n), values, group)
+    return GivenRows(index if hasattr(index, "take") else np.arange(frame.n), values, group, clusters)
+
+
+def _new_clusters(
+    name: str, frame: Table, faults: list[ModelError]
+) -> tuple[tuple[object, ...], NDArray[np.int64]] | None:
+    """Labels of the clusters that new rows lie in, and each row's."""
+    if name not in frame:
+        faults.append(_no_column(name, frame, "the clusters' column"))
+        return None
+    factor = frame.column(name).factor()
+    codes = np.asarray(factor.codes)
+    if (codes < 0).any():
+        told = f"'{name}' has missing values"
+        faults.append(ModelError(told, hint="say which cluster each new row belongs to"))
+        return None
+    seen, of = np.unique(codes, return_inverse=True)
+    return tuple(factor.labels[int(c)] for c in seen), of.reshape(-1).astype(np.int64)
 
 
 def check_given(reading: Reading, given: Covariances) -> None:

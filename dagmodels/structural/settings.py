@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MISSING = {
     "listwise": "listwise", "listwise.deletion": "listwise", "fiml": "fiml", "ml": "fiml", "direct": "fiml",
+    "pairwise": "pairwise", "available.cases": "pairwise",
 }  # fmt: skip
 
 FIML = "'listwise', or 'fiml' for full information"
@@ -71,8 +72,11 @@ def settings(
     faults = []
     if missing not in MISSING:
         rows = "'listwise' leaves rows with gaps out"
-        hint = f"{rows}; 'fiml' uses them, of variables that are numbers" if ordered else FIML
-        faults.append(ModelError(f"missing is {missing!r}", hint=hint))
+        pairs = "'pairwise' uses them for each pair of variables that they show"
+        faults.append(ModelError(f"missing is {missing!r}", hint=f"{rows}; {pairs}" if ordered else FIML))
+    if MISSING.get(missing) == "pairwise" and not ordered:
+        hint = "missing='fiml' uses every value of numbers"
+        faults.append(ModelError("missing='pairwise' is for ordered variables", hint=hint))
     way = MISSING.get(missing, "listwise")
     choice, more = choose(*robust, way, ordered, levels)
     raise_all([*faults, *more], "the options of the model")

@@ -223,11 +223,16 @@ def test_a_fit_pickles_and_tells_what_it_does_not_do():
     fit = pickle.loads(pickle.dumps(fitted("factors")))
     assert fit.measures["df"] == 7
     assert list(fit.r2().columns) == ["within", "school"]
-    for verb in ("modindices", "score_test", "reliability", "bootstrap", "predict", "miiv", "local_tests"):
+    for verb in ("score_test", "predict", "miiv", "local_tests"):
         with pytest.raises(dm.FitError, match="two levels"):
             getattr(fit, verb)()
-    with pytest.raises(dm.FitError, match="refit"):
-        fit.refit(data())
+    for one in (fit, fit.inner):
+        with pytest.raises(dm.FitError, match="refit"):
+            one.refit(data())
+    with pytest.raises(dm.FitError, match="not drawn from a fit yet"):
+        fit.inner.bootstrap(3)
+    with pytest.raises(dm.FitError, match="influence is that of units that stand alone"):
+        fit.inner.again.influence()
 
 
 def test_what_is_identified_is_told_before_fitting():

@@ -155,7 +155,7 @@ def test_what_takes_numbers_is_refused(fits):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"missing": "pairwise"}, "'listwise' leaves rows with gaps out"),
+        ({"missing": "two.stage"}, "'listwise' leaves rows with gaps out"),
         ({"missing": "fiml"}, "leave ordered= out and take estimator='MLR'"),
         ({"sampling_weights": "x9"}, "the covariates that the weights depend on"),
         ({"estimator": "PML"}, "estimator is 'PML'"),

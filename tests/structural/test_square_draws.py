@@ -19,18 +19,6 @@ PATH = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nvisual + textual ~ x9"
 ITEMS = [f"x{i}" for i in range(1, 10)]
 
 
-@pytest.fixture(scope="module")
-def pupils():
-    return pd.read_csv("examples/abilities.csv")
-
-
-@pytest.fixture(scope="module")
-def thirds(pupils):
-    return pupils.assign(
-        **{v: np.searchsorted(np.quantile(pupils[v], [0.33, 0.67]), pupils[v]) + 1 for v in ITEMS}
-    )
-
-
 CASES = {
     "ordered, groups": (FACTORS, ITEMS, {"ordered": ITEMS, "group": "school", "group_equal": ["loadings"]}),
     "ordered, theta, ULS": (TWO, ITEMS, {"ordered": True, "estimator": "ULSMV", "parameterization": "theta"}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.linalg import block_diag
 from scipy.stats import norm
@@ -13,18 +12,6 @@ import dagmodels as dm
 FACTORS = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nspeed =~ x7 + x8 + x9"
 PATH = "visual =~ x1 + x2 + x3\ntextual =~ x4 + x5 + x6\nvisual + textual ~ x9"
 ITEMS = [f"x{i}" for i in range(1, 10)]
-
-
-@pytest.fixture(scope="module")
-def pupils():
-    return pd.read_csv("examples/abilities.csv")
-
-
-@pytest.fixture(scope="module")
-def thirds(pupils):
-    return pupils.assign(
-        **{v: np.searchsorted(np.quantile(pupils[v], [0.33, 0.67]), pupils[v]) + 1 for v in ITEMS}
-    )
 
 
 CASES = {

@@ -10,12 +10,14 @@ from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.improper import improper
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
+from dagmodels.backends.gibbs.units import of_units
 from dagmodels.forms.quadrature_collapsed import verdict
 from dagmodels.forms.units import NoUnits, Units, units
 from dagmodels.plugin import Rewrite, Role, Verdict
 
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
+    from dagmodels.analysis.unit import Unit
 
 
 def judge(facts: Facts) -> Verdict:
@@ -23,6 +25,9 @@ def judge(facts: Facts) -> Verdict:
     against = tuple(refusals(facts))
     if against:
         return Verdict("gibbs", accepts=False, because=against)
+    unit = of_units(facts.graph)
+    if unit is not None:
+        return _by_units(facts, unit)
     found = collapsible(facts.graph, facts.problem)
     if found.accepts:
         return _collapsed(found)
@@ -62,6 +67,27 @@ def _collapsed(found: Collapsible) -> Verdict:
             *(Role(n, "sampled", how) for n in found.outer),
         ),
         rewrites=(Rewrite("collapse", f"{_listed(inside)} given the rest in closed form"),) if inside else (),
+    )
+
+
+def _by_units(facts: Facts, found: Unit) -> Verdict:
+    inside = [n for n in found.nodes if not facts.graph.nodes[n].observed]
+    outer = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in inside]
+    flat = list(facts.parameters)
+    law = f"every '{found.plate}' is a draw of one linear Gaussian law, whose latents are integrated"
+    assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
+    how = "independence proposals, trajectories (NUTS) where these are not safe"
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=(law, *assumed),
+        method="draws of what units share, then each unit's latents",
+        roles=(
+            *(Role(n, "integrated", "drawn exactly afterwards") for n in inside),
+            *(Role(n, "sampled", how) for n in outer),
+        ),
+        rewrites=(Rewrite("collapse", f"{_listed(inside)} given the rest in closed form"),) if inside else (),
+        by_name=bool(flat),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from dagmodels.analysis.collapsible import collapsible
 from dagmodels.backends.gibbs.options import Options
 from dagmodels.backends.gibbs.route import Route
+from dagmodels.backends.gibbs.units import of_units
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.units import Units, units
@@ -46,7 +47,12 @@ class Recipe:
         )
 
     def route(self) -> Route:
-        """Collapsed where the graph allows, exactly or by quadrature; else all unknowns together."""
+        """By the moments of units with loadings; collapsed where the graph allows, exactly or by quadrature;
+        else all unknowns together."""
+        if self.collapse and (found := of_units(self.problem.graph)) is not None:
+            from dagmodels.backends.gibbs.moments_route import moments_route
+
+            return moments_route(self.problem, found, self.seed, self.warmup, self.monitor)
         if self.collapse and collapsible(self.problem.graph, self.problem).accepts:
             from dagmodels.backends.gibbs.collapsed_route import collapsed_route
 

@@ -27,7 +27,7 @@ from dagmodels.backends.laplace.fit import Solution, solve
 from dagmodels.backends.laplace.layout import Layout, layout
 from dagmodels.backends.laplace.objective import Objective, Space
 from dagmodels.backends.laplace.report import is_coefficient
-from dagmodels.fits.profile import EDGE, STIFF, Point, Profile, limits_of, node_of
+from dagmodels.fits.profile import Point, Profile, along, chained, limits_of, node_of
 from dagmodels.forms.build_field import HELD, build_field
 from dagmodels.forms.field import Evaluator
 from dagmodels.forms.mode import ModeEvaluator
@@ -123,29 +123,14 @@ def _outer_profile(best: Solution, target: Target) -> Profile:
     if not np.isfinite(value):
         return Profile(np.nan, 1.0, -np.inf, np.inf, lambda v, e: Point(v, 0.0), lambda: None, lambda v: v)
     se = _spread(best, value, slope)
-    state: dict[str, Floats | float] = {}
 
-    def restart() -> None:
-        state.clear()
-        state.update(x=optimum.x, offset=0.0)
-
-    def at(wanted: float, edge: bool) -> Point:
-        c = (EDGE if edge else STIFF) / se**2
-        t = wanted if edge else wanted + float(state["offset"])
-        x = np.asarray(state["x"])
+    def minimum(x: Floats, t: float, c: float) -> tuple[Floats, float]:
         _, slope = h(x)
         model = optimum.hessian + 2 * c * np.outer(slope, slope)
         found = descend(_Penalised(f, h, t, c), x, s.scale, s.lower, s.upper, model=model)
-        reached, _ = h(found.x)
-        rise = f(found.x)[0] - optimum.value
-        if not edge:
-            state.update(x=found.x, offset=t - reached)
-        return Point(reached, float(np.sign(reached - value) * np.sqrt(max(rise, 0.0))))
+        return found.x, f(found.x)[0] - optimum.value
 
-    restart()
-    if logs:
-        return Profile(value, se, -np.inf, np.inf, at, restart, lambda v: float(np.exp(v)))
-    return Profile(value, se, target.lower, target.upper, at, restart, float)
+    return along(target, h, optimum.x, se, minimum, logs=logs)
 
 
 class _Function:
@@ -170,12 +155,7 @@ class _Function:
             field.tape.reverse(w, bar)
             values.append(sign * w[place])
             slopes.append(bar[field.x_places])
-        value, by = self.target.function(dict(zip(self.target.sources, values, strict=True)))
-        slope = np.zeros(x.size)
-        for name, part in zip(self.target.sources, slopes, strict=True):
-            if np.isfinite(by.get(name, 0.0)):
-                slope += by.get(name, 0.0) * part
-        return (float(np.log(value)), slope / value) if self.logs else (value, slope)
+        return chained(self.target, values, slopes, logs=self.logs)
 
 
 def _spread(best: Solution, value: float, slope: Floats) -> float:

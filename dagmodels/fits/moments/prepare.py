@@ -21,7 +21,9 @@ from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.moments import MomentsForm
 
 INFORMATION = ("observed", "expected")
-OPTIONS = ("seed", "information", "form", "statistics", "constraints", "se", "clusters", "estimator")
+OPTIONS = (
+    "seed", "information", "form", "statistics", "constraints", "se", "clusters", "estimator", "pairwise",
+)  # fmt: skip
 
 
 def prepared(
@@ -69,7 +71,7 @@ def weighting(unit: Unit, options: Mapping[str, Any]) -> Weighting | None:
         raise FitError("estimator='GLS' is for numbers; ordered variables take 'DWLS', 'WLS' or 'ULS'")
     se = options.get("se", _default_errors(name))
     kinds = {"robust.sem": FREE, "robust.sem.nt": NORMAL}
-    return Weighting(name, FREE if unit.cuts else kinds.get(str(se), ""))
+    return Weighting(name, FREE if unit.cuts else kinds.get(str(se), ""), bool(options.get("pairwise")))
 
 
 def _default_errors(estimator: str) -> str:

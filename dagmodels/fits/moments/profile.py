@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.fits.moments.layout import Places
-from dagmodels.fits.profile import EDGE, STIFF, Point, Profile, limits_of, node_of
+from dagmodels.fits.profile import Profile, along, chained, limits_of, node_of
 from dagmodels.forms.moments import Criterion, MomentsForm, MomentsSolution
 from dagmodels.numerics.scoring import score
 from dagmodels.results.refitting import Limits, Target
@@ -51,29 +51,12 @@ def profile(solution: MomentsSolution, target: Target) -> Profile:
     h = _Function(form, target, logs=logs)
     value, slope = h(optimum.x)
     se = _spread(solution, value, slope)
-    state: dict[str, Floats | float] = {}
 
-    def restart() -> None:
-        state.clear()
-        state.update(x=optimum.x, offset=0.0)
+    def minimum(x: Floats, t: float, c: float) -> tuple[Floats, float]:
+        found = score(lambda y: _Penalised(form.at(y), h, t, c), x, lower, upper)
+        return found.x, form.at(found.x).value - optimum.value
 
-    def at(wanted: float, edge: bool) -> Point:
-        c = (EDGE if edge else STIFF) / se**2
-        t = wanted if edge else wanted + float(state["offset"])
-        try:
-            found = score(lambda x: _Penalised(form.at(x), h, t, c), np.asarray(state["x"]), lower, upper)
-        except FloatingPointError:
-            return Point(wanted, np.nan)
-        reached, _ = h(found.x)
-        rise = form.at(found.x).value - optimum.value
-        if not edge:
-            state.update(x=found.x, offset=t - reached)
-        return Point(reached, float(np.sign(reached - value) * np.sqrt(max(rise, 0.0))))
-
-    restart()
-    if logs:
-        return Profile(value, se, -np.inf, np.inf, at, restart, lambda v: float(np.exp(v)))
-    return Profile(value, se, target.lower, target.upper, at, restart, float)
+    return along(target, h, optimum.x, se, minimum, logs=logs)
 
 
 class _Function:
@@ -98,12 +81,7 @@ class _Function:
             form.tape.reverse(w, bar)
             values.append(sign * float(w[place]))
             slopes.append(bar[form.x_places])
-        value, by = self.target.function(dict(zip(self.target.sources, values, strict=True)))
-        slope = np.zeros(x.size)
-        for name, part in zip(self.target.sources, slopes, strict=True):
-            if np.isfinite(by.get(name, 0.0)):
-                slope += by.get(name, 0.0) * part
-        return (float(np.log(value)), slope / value) if self.logs else (value, slope)
+        return chained(self.target, values, slopes, logs=self.logs)
 
     def hessian(self, x: Floats) -> Floats:
         """By differences of the exact gradient; zero for what is a coordinate itself."""

@@ -48,6 +48,8 @@ class MomentsAgain:
 
     def refuses(self, target: Target) -> str | None:
         """Why an estimate has no profile."""
+        if not self.solution.form.alone:
+            return "profiles are for models of one level"
         from dagmodels.fits.moments.profile import refusal
 
         return refusal(self.solution, target)
@@ -59,6 +61,8 @@ class MomentsAgain:
         ------
         FitError : the backend has none.
         """
+        if not self.solution.form.alone:
+            raise FitError("influence is that of units that stand alone, and these are clusters")
         if self.beside is None:
             told = f"the '{self.backend}' backend has no closed forms of influence"
             raise FitError(f"{told}; method='laplace' has them")
@@ -128,6 +132,8 @@ class MomentsRefitter:
     def values(self, y: Any) -> Floats:
         """Responses by node -> rows of variables, gaps where the fit had gaps."""
         form = self.solution.form
+        if not form.alone:
+            raise FitError("units in clusters are not refitted to other responses: fit the other data")
         if not form.values.size:
             raise FitError("this fit was made from a covariance matrix, and has no rows to put others in")
         given = responses(y, self.shapes)
@@ -162,7 +168,7 @@ class MomentsRefitter:
         from dagmodels.fits.moments.report import report
 
         problem, values = form.problem, dict(form.problem.values)
-        for name in self.shapes if form.values.size else ():
+        for name in self.shapes if form.values.size and form.alone else ():
             values[name] = self._by_node(form.values)[name]
         problem = replace(problem, values=values)
         found = self.solve_form(replace(form, problem=problem))
@@ -176,6 +182,8 @@ class MomentsRefitter:
 
     def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:
         """Responses drawn from the fit, one set a stream; gaps stay."""
+        if not self.solution.form.alone:
+            raise FitError("units in clusters are not drawn from a fit yet")
         if not self.solution.form.values.size:
             raise FitError("this fit was made from a covariance matrix, and has no rows to draw")
         draws = [drawn_values(self.solution, np.random.default_rng(s)) for s in streams]

@@ -86,7 +86,7 @@ def _report(solution: MomentsSolution, again: MomentsAgain) -> Fit:
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         moments=solution,
-        again=again if form.alone else None,
+        again=again,
         coordinate_covariance=inner,
         plate_sizes={name: plate.size for name, plate in form.problem.plates.items()},
     )

@@ -1,7 +1,8 @@
 """Thresholds, means, slopes, variances and correlations of one group, with their sampling covariance.
 
 Three stages of Muthen (1984, Psychometrika 49:115): margins, pairs given margins, and the covariance of all
-by their stacked estimating equations, whose derivatives are sums of products of scores.
+by their stacked estimating equations, whose derivatives are sums of products of scores. A missing value has
+no score: margins are of the rows that show a variable, pairs of those that show both.
 """
 
 from __future__ import annotations
@@ -76,18 +77,20 @@ class Statistics:
 
 
 def statistics(values: Floats, x: Floats, parts: Layout, weights: Floats | None = None) -> Statistics:
-    """Of complete rows.
+    """Of rows, each with some value.
 
-    values : (n, p) numbers, or categories from 0, each of them seen. x : (n, c) covariates.
+    values : (n, p) numbers, or categories from 0, each of them seen; nan where missing.
+    x : (n, c) covariates.
     """
     w = np.ones(len(values)) if weights is None else weights
     if weights is None and parts.ordered.all() and not parts.covariates:
         values, w = _merged(values)
         x = x[: len(values)]
+    there = ~np.isnan(values)
+    whole = bool(there.all())
+    values = values if whole else np.where(there, values, 0.0)  # of no weight
     margins = [
-        ordered_margin(values[:, v].astype(np.int64), int(k) + 1, x, w)
-        if k
-        else numeric_margin(values[:, v], x, w)
+        _margin(values[:, v], int(k), x, w if whole else w * there[:, v])
         for v, k in enumerate(parts.levels.tolist())
     ]
     q, rows = parts.kind.size, len(values)
@@ -95,8 +98,12 @@ def statistics(values: Floats, x: Floats, parts: Layout, weights: Floats | None 
     for own, m in zip(parts.own, margins, strict=True):
         value[own] = np.concatenate([m.level, m.slopes, [] if m.ordered else [m.variance]])
         scores[:, own] = m.scores
-        bread[np.ix_(own, own)] = (m.scores * w[:, None]).T @ m.scores
-    lost = _pairs(parts, margins, values, x, w, value, scores, bread)
+    if not whole:
+        for v, own in enumerate(parts.own):
+            scores[np.ix_(~there[:, v], own)] = 0.0
+    for own in parts.own:
+        bread[np.ix_(own, own)] = (scores[:, own] * w[:, None]).T @ scores[:, own]
+    lost = _pairs(parts, margins, values, there, x, w, value, scores, bread)
     middle = (scores * w[:, None]).T @ scores
     at = np.flatnonzero(parts.kind == COVARIANCE)
     bread[at, at] = middle[at, at]
@@ -105,14 +112,20 @@ def statistics(values: Floats, x: Floats, parts: Layout, weights: Floats | None 
     return Statistics(float(w.sum()), value, float(w.sum()) * half @ middle @ half.T, tuple(lost))
 
 
+def _margin(values: Floats, levels: int, x: Floats, weights: Floats) -> Margin:
+    if not levels:
+        return numeric_margin(values, x, weights)
+    return ordered_margin(values.astype(np.int64), levels + 1, x, weights)
+
+
 def _merged(values: Floats) -> tuple[Floats, Floats]:
     """Distinct rows and how often each is there, where that makes them fewer."""
-    found, count = np.unique(values, axis=0, return_counts=True)
-    return found, count.astype(np.float64)
+    found, count = np.unique(np.nan_to_num(values, nan=-1.0), axis=0, return_counts=True)
+    return np.where(found < 0, np.nan, found), count.astype(np.float64)
 
 
 def _pairs(
-    parts: Layout, margins: list[Margin], values: Floats, x: Floats, w: Floats,
+    parts: Layout, margins: list[Margin], values: Floats, there: NDArray[np.bool_], x: Floats, w: Floats,
     value: Floats, scores: Floats, bread: Floats,
 ) -> list[tuple[int, int]]:  # fmt: skip
     """Correlations, their scores and the products with those of margins, written in place."""
@@ -125,12 +138,13 @@ def _pairs(
     cut = np.flatnonzero(parts.ordered)
     if cut.size > 1 and not parts.covariates:
         category = values[:, cut].astype(np.int64)
-        found = polychoric(category, [margins[v].level for v in cut.tolist()], w)
+        found = polychoric(np.where(there[:, cut], category, -1), [margins[v].level for v in cut.tolist()], w)
         for t, (i, j) in enumerate(zip(found.first.tolist(), found.second.tolist(), strict=True)):
             a, b = int(cut[i]), int(cut[j])
             row = place[a, b]
             value[row], done[a, b] = found.rho[t], True
-            scores[:, row] = found.score[t, category[:, i], category[:, j]]
+            both = there[:, a] & there[:, b]
+            scores[:, row] = np.where(both, found.score[t, category[:, i], category[:, j]], 0.0)
             bread[row, parts.own[a]] = found.with_first[t, : margins[a].level.size]
             bread[row, parts.own[b]] = found.with_second[t, : margins[b].level.size]
             lost += [] if found.converged[t] else [(a, b)]
@@ -138,8 +152,9 @@ def _pairs(
         for b in range(a + 1, p):
             if done[a, b]:
                 continue
-            one, row = pair(margins[a], margins[b], x, w), place[a, b]
-            value[row], scores[:, row] = one.rho, one.score
+            both = there[:, a] & there[:, b]
+            one, row = pair(margins[a], margins[b], x, w * both), place[a, b]
+            value[row], scores[:, row] = one.rho, np.where(both, one.score, 0.0)
             bread[row, parts.own[a]], bread[row, parts.own[b]] = one.first, one.second
             lost += [] if one.converged else [(a, b)]
     return lost

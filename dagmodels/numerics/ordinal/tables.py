@@ -41,7 +41,7 @@ class Tables:
 def polychoric(category: Ints, levels: list[Floats], weights: Floats) -> Tables:
     """Of all pairs of columns.
 
-    category : (n, p) from 0. levels : the thresholds of each column. weights : (n,).
+    category : (n, p) from 0, -1 where missing. levels : the thresholds of each column. weights : (n,).
     """
     p, k = len(levels), max(t.size for t in levels) + 1
     first, second = np.triu_indices(p, 1)
@@ -72,7 +72,8 @@ def _counts(category: Ints, k: int, weights: Floats) -> Floats:
     for start in range(0, n, 1 << 16):
         part = category[start : start + (1 << 16)]
         marks = np.zeros((len(part), p * k))
-        marks[np.arange(len(part))[:, None], part + k * np.arange(p)] = 1.0
+        row, column = np.nonzero(part >= 0)
+        marks[row, part[row, column] + k * column] = 1.0
         total += marks.T @ (marks * weights[start : start + (1 << 16), None])
     return (
         np.rint(total).reshape(p, k, p, k)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError, ModelError, raise_all
+from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moment_samples import Rows, rows_of, saturated, simulated
 from dagmodels.forms.square_samples import drawing, power
 from dagmodels.numerics.moments import Sample
@@ -152,6 +153,9 @@ def sem_bootstrap(
         told = "'std_lv', 'std_all', or a function from a fit to numbers"
         faults.append(ModelError(f"statistic is {statistic!r}", hint=told))
     form = fit.solution.form
+    if isinstance(form, LevelsForm) and kind != "nonparametric":
+        hint = "kind='nonparametric' draws clusters again"
+        faults.append(ModelError(f"kind is {kind!r}, and the model has two levels", hint=hint))
     if kind != "parametric" and not form.values.size:
         hint = "kind='parametric' needs no rows"
         faults.append(ModelError("this fit was made from covariance matrices, without rows", hint=hint))
@@ -169,7 +173,7 @@ def sem_bootstrap(
     work = partial(_unit, fit, int(seed), statistic, kind, estimates.size)
     done = list(map(work, units) if executor is None else executor.map(work, units))
     known = fit.solution.at.likelihood  # whose rows have scores
-    rows = kind == "nonparametric" and known and not callable(statistic)
+    rows = kind == "nonparametric" and known and not callable(statistic) and form.alone
     return SemBootstrap(
         names,
         estimates,
@@ -223,6 +227,8 @@ def _unrestricted(fit: SemFit, sample: Sample) -> float:
     """What the criterion is for free moments, so that the rest is the test statistic; nan where unknown."""
     if not fit.solution.at.likelihood:
         return 0.0
+    if not fit.solution.form.alone:
+        return np.nan
     return saturated(sample) if sample.complete else np.nan
 
 
@@ -244,8 +250,19 @@ def admissible(solution: MomentsSolution) -> bool:
 def _drawing(fit: SemFit, kind: str) -> Callable[[np.random.Generator], MomentsForm]:
     if not fit.solution.at.likelihood:
         return drawing(fit.solution, kind)
-    form, sample = fit.solution.form, _sampler(fit, kind)
+    form = fit.solution.form
+    if isinstance(form, LevelsForm):
+        return partial(_clusters, form)
+    sample = _sampler(fit, kind)
     return lambda rng: form.with_sample(sample(rng))
+
+
+def _clusters(form: LevelsForm, rng: np.random.Generator) -> MomentsForm:
+    """Clusters drawn again within groups, each with all of its rows."""
+    order, starts = form.rows_by_cluster
+    group = form.group_of[order[starts]]
+    drawn = [rng.choice(here, here.size) for g in np.unique(group) for here in [np.flatnonzero(group == g)]]
+    return form.with_clusters(np.concatenate(drawn))
 
 
 def _sampler(fit: SemFit, kind: str) -> Callable[[np.random.Generator], Sample]:

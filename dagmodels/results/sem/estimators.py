@@ -126,7 +126,11 @@ def _at_levels(name: str, se: str, test: str, missing: str, ordered: bool) -> li
     found: list[ModelError] = []
     if missing == "fiml":
         told = "models of two levels take complete rows, not missing='fiml'"
-        found.append(ModelError(told, hint="missing='listwise' leaves rows with gaps out"))
+        hint = (
+            "missing='listwise' leaves rows with gaps out; one level with cluster= and missing='fiml' "
+            "(estimator='MLR') uses them, with errors by clusters"
+        )
+        found.append(ModelError(told, hint=hint))
     if ordered:
         told = "there are ordered variables in a model of two levels, which has no estimator for them"
         hint = "ordered=False and no thresholds treat them as numbers; or fit one level, by 'WLSMV'"
@@ -173,7 +177,9 @@ def _square_conflicts(
         return found
     if missing == "fiml":
         told = f"estimator='{name}' takes complete rows"
-        numbers = "leave ordered= out and take estimator='MLR', which treats variables as numbers"
+        numbers = (
+            "'pairwise', or leave ordered= out and take estimator='MLR', which treats variables as numbers"
+        )
         other = numbers if ordered else "estimator='MLR' for full information"
         found.append(ModelError(told, hint=f"missing='listwise', or {other}"))
     if cluster:

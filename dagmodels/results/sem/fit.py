@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -391,7 +391,6 @@ def sem_fit(
         raise singular(solution.form, naming.groups, error) from error
     except FloatingPointError as error:
         raise FitError(f"{error}; leave variables out, or give more rows") from error
-    same = {f.name: getattr(inner, f.name) for f in fields(Fit)}
     columns, total = table_columns(inner, naming, at, covariance)
     means, scaled = naming.meanstructure, None
     found = (measures if likelihood else square_measures)(solution, compared, meanstructure=means)
@@ -405,23 +404,29 @@ def sem_fit(
         found.update(scaled_measures(compared, scaled))
         if free is not None:
             found.update(incomplete_measures(solution, compared, free, normal=False))
-    changed: dict[str, Any] = {
+    own = fields_of(inner, naming, columns, total, compared, found, more, ())
+    return SemFit(**own, rows=rows, drawing=drawing, scaled=scaled)
+
+
+def fields_of(
+    inner: Fit, naming: SemNaming, columns: Mapping[str, Any], total: Floats, compared: Comparison,
+    measured: Mapping[str, float], more: Mapping[str, Any], doubts: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """The fields of a fit under lavaan's names; see `sem_fit`. doubts : warnings after those of the fit."""
+    negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
+    assert inner.moments is not None
+    return {
+        **{f.name: getattr(inner, f.name) for f in fields(Fit)},
         "estimate_columns": columns,
-        "measures": found,
+        "measures": measured,
         "n_parameters": compared.parameters,
-        "n_observations": int(solution.form.sample.rows),
+        "n_observations": int(inner.moments.form.sample.rows),
         "covariance_names": tuple(columns["name"]),
         "covariance_matrix": total,
+        "naming": naming,
+        "inner": inner,
+        "comparison": compared,
+        "admissible": not negative,
+        **more,
+        "warnings": (*more.get("warnings", ()), *inner.warnings, *undefined(columns), *doubts),
     }
-    negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
-    told = (*more.get("warnings", ()), *inner.warnings, *undefined(columns))
-    return SemFit(
-        **{**same, **changed, **more, "warnings": told},
-        naming=naming,
-        inner=inner,
-        comparison=compared,
-        admissible=not negative,
-        rows=rows,
-        drawing=drawing,
-        scaled=scaled,
-    )

@@ -94,9 +94,17 @@ def _triangle(p: int) -> int:
 
 def measures(solution: MomentsSolution, c: Comparison, *, meanstructure: bool) -> dict[str, float]:
     """All measures, by name."""
+    found = tests_and_criteria(solution, c)
+    found.update(residual_measures(solution, c, meanstructure=meanstructure))
+    found.update(_others(solution, c, meanstructure=meanstructure))
+    return found
+
+
+def tests_and_criteria(solution: MomentsSolution, c: Comparison) -> dict[str, float]:
+    """What follows from the neighbours alone, at any number of levels."""
     log_likelihood = -0.5 * solution.at.deviance
     n, k = c.rows, c.parameters
-    found = {
+    return {
         "npar": float(k),
         "fmin": c.fmin,
         "chisq": c.chisq,
@@ -114,9 +122,6 @@ def measures(solution: MomentsSolution, c: Comparison, *, meanstructure: bool) -
         "bic2": -2 * log_likelihood + math.log((n + 2) / 24) * k,
         **rmsea(c.chisq, c.df, n, c.groups),
     }
-    found.update(residual_measures(solution, c, meanstructure=meanstructure))
-    found.update(_others(solution, c, meanstructure=meanstructure))
-    return found
 
 
 def upper_tail(chisq: float, df: int) -> float:

@@ -51,9 +51,17 @@ def modindices(
         "rhs": ["" if r.op == "~1" else r.rhs for r in rows],
         "group": [naming.groups[r.group] for r in rows], "mi": index, "epc": change, **scaled,
     })  # fmt: skip
-    keep = ~np.isnan(index) & (index >= minimum_value)
+    return listed(table, naming, sort, minimum_value, maximum_number, op)
+
+
+def listed(
+    table: DataFrame, naming: SemNaming, sort: bool, minimum_value: float, maximum_number: int | None,
+    op: str | Sequence[str] | None,
+) -> DataFrame:  # fmt: skip
+    """The rows that are asked for, in the order that is asked for."""
+    keep = (table["mi"] >= minimum_value).to_numpy()  # not of nan
     if op is not None:
-        keep &= table["op"].isin([op] if isinstance(op, str) else list(op)).to_numpy()
+        keep = keep & table["op"].isin([op] if isinstance(op, str) else list(op)).to_numpy()
     table = table[keep]
     if len(naming.groups) == 1:
         table = table.drop(columns="group")
@@ -102,9 +110,15 @@ def _all(naming: SemNaming, rows: Sequence[SemRow]) -> Iterator[tuple[str, str, 
 
 def _tests(found: Derivatives, held: Ints) -> tuple[Floats, Floats]:
     """Index and expected change of each held entry; nan where the free parameters leave it no information."""
-    gradient = found.gradient[held]
-    own = found.diagonal(held)
-    shared, inner = found.shared(held)
+    return index_and_change(found.gradient[held], found.diagonal(held), *found.shared(held))
+
+
+def index_and_change(gradient: Floats, own: Floats, shared: Floats, inner: Floats) -> tuple[Floats, Floats]:
+    """Score tests of entries one at a time, and how far each would move.
+
+    gradient : (h,) of half the criterion. own : (h,) information of each. shared : (h, k) with the free
+    coordinates. inner : (k, k) of these.
+    """
     d = 1.0 / np.sqrt(np.maximum(np.diag(inner), 1e-300))
     shared = shared * d
     explained = np.einsum("ij,ji->i", shared, np.linalg.lstsq(inner * d[:, None] * d, shared.T)[0])

@@ -95,7 +95,10 @@ class SemRefitter:
     def named(self, inner: Fit) -> SemFit:
         """A fit of the graph under lavaan's names."""
         from dagmodels.results.sem.fit import sem_fit
+        from dagmodels.results.sem.levels.fit import LevelFit, level_fit
 
+        if isinstance(self.of, LevelFit):
+            return level_fit(inner, self.of.naming, self.of.rows, self.of.drawing, self.of.cluster)
         return sem_fit(inner, self.of.naming, self.of.rows, self.of.drawing)
 
     def with_sample(self, sample: Sample) -> SemFit:

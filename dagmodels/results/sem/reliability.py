@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dagmodels.results.sem.ordered_reliability import ordered_reliability, refuse
 from dagmodels.results.sem.positions import variable_numbers
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from dagmodels.results.sem.fit import SemFit
 
+Floats = NDArray[np.float64]
+COEFFICIENTS = ("alpha", "omega", "omega2", "omega3", "ave")
 CROSSED = 1e-5  # variance of indicators due to other latent variables that still counts as none
 
 
@@ -50,21 +53,31 @@ def reliability(fit: SemFit) -> DataFrame:
                 found.append({"group": label, "factor": name, **numbers})
                 continue
             k, v = loadings[at, f], sigma[latent[f], latent[f]]
-            block = np.ix_(at, at)
-            data, implied = sample[block], sigma[np.ix_(o[at], o[at])]
-            noise = p[g][np.ix_(o[at], o[at])]
-            common = v * float(k.sum()) ** 2
-            alone = np.abs(true[at] - v * k**2).sum() < CROSSED
-            explained = float(true[at].sum())
-            found.append({
-                "group": label, "factor": name,
-                "alpha": at.size / (at.size - 1) * (1 - float(np.trace(data) / data.sum())),
-                "omega": common / (common + float(noise.sum())),
-                "omega2": common / float(implied.sum()),
-                "omega3": common / float(data.sum()),
-                "ave": explained / (explained + float(np.trace(noise))) if alone else math.nan,
-            })  # fmt: skip
-    columns = ["alpha", "omega", "omega2", "omega3", "ave"]
+            inner = np.ix_(o[at], o[at])
+            numbers = coefficients(k, v, true[at], sample[np.ix_(at, at)], sigma[inner], p[g][inner])
+            found.append({"group": label, "factor": name, **numbers})
+    columns = list(COEFFICIENTS)
     table = DataFrame(found, columns=["group", "factor", *columns])
     keys = ["factor"] if len(naming.groups) == 1 else ["group", "factor"]
     return table.set_index(keys)[columns]
+
+
+def coefficients(
+    loading: Floats, variance: float, true: Floats, data: Floats, implied: Floats, noise: Floats
+) -> dict[str, float]:
+    """The coefficients of one scale.
+
+    loading : (k,) of its indicators on a latent variable with this variance. true : (k,) their variances due
+    to all latent variables. data, implied, noise : (k, k) covariances in the data, by the model, and of
+    residuals.
+    """
+    common = variance * float(loading.sum()) ** 2
+    alone = np.abs(true - variance * loading**2).sum() < CROSSED
+    explained = float(true.sum())
+    return {
+        "alpha": loading.size / (loading.size - 1) * (1 - float(np.trace(data) / data.sum())),
+        "omega": common / (common + float(noise.sum())),
+        "omega2": common / float(implied.sum()),
+        "omega3": common / float(data.sum()),
+        "ave": explained / (explained + float(np.trace(noise))) if alone else math.nan,
+    }

@@ -32,11 +32,15 @@ WHERE = "the new rows"
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GivenRows:
-    """Rows to predict for: their labels, values by variable and groups; None where they are those fitted."""
+    """Rows to predict for: their labels, values by variable and groups; None where they are those fitted.
+
+    clusters : labels of the clusters that they lie in, and each row's code; None in models of one level.
+    """
 
     index: Any
     values: Mapping[str, Floats] | None
     group: Ints | None
+    clusters: tuple[tuple[object, ...], Ints] | None = None
 
 
 def _rows(fit: SemFit, new: Any, needed: Sequence[str]) -> tuple[Any, Floats, Ints]:

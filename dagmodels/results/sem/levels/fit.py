@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -13,7 +13,7 @@ import numpy as np
 from dagmodels.errors import FitError
 from dagmodels.forms.levels import LevelsForm
 from dagmodels.results.fit import Fit
-from dagmodels.results.sem.fit import SemFit
+from dagmodels.results.sem.fit import SemFit, fields_of
 from dagmodels.results.sem.levels.measures import (
     LevelComparison,
     compare_levels,
@@ -25,7 +25,7 @@ from dagmodels.results.sem.levels.scaled import level_scaled
 from dagmodels.results.sem.naming import SemNaming
 from dagmodels.results.sem.positions import positions
 from dagmodels.results.sem.scaled import scaled_measures
-from dagmodels.results.sem.table import table_columns, undefined
+from dagmodels.results.sem.table import table_columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from dagmodels.results.sem.scores import GivenRows
 
 SLACK = 1e-6  # of minus twice a log likelihood, by which a model may seem to exceed the unrestricted one
+INSTEAD = {
+    "score_test": "fits with and without the equality compare by lr_test",
+    "predict": "predict_factors gives latent values; dm.lmer predicts single outcomes of clustered rows",
+    "local_tests": "residuals('cor') shows which moments the model misses at each level",
+    "miiv": "fit one level by dm.sem(..., cluster=), whose equations have instruments",
+}
 TYPES = ("raw", "cor", "cor_bollen", "cor_bentler")
 
 
@@ -97,16 +103,15 @@ class LevelFit(SemFit):
     ) -> Any:
         """Factor scores of a level: one row a row of the data (1), under its index, or a cluster (2).
 
+        new : rows of other clusters, with the column of clusters; None for the rows fitted.
         method : "regression" alone: the means of latent variables given all data of their cluster.
         se : True gives the pair (scores, standard errors), the parameters taken as known.
         """
         from dagmodels.results.sem.levels.scores import level_scores
 
-        if new is not None:
-            raise FitError("predict_factors: models of two levels score the rows that were fitted")
         if method.lower() not in ("regression", "ebm"):
             raise FitError(f"method={method!r}: models of two levels have 'regression'")
-        return level_scores(self, level, se)
+        return level_scores(self, new, level, se)
 
     def fitted(self) -> dict[str, Any]:
         """Moments that the model implies: `cov` and `mean` by level, and by group of several. Variables of
@@ -174,11 +179,14 @@ class LevelFit(SemFit):
         return groups[0] if len(groups) == 1 else dict(zip(self.naming.groups, groups, strict=True))
 
     def _refused(self, what: str) -> NoReturn:
-        raise FitError(f"{what}: not for models of two levels yet")
+        raise FitError(f"{what}: not for models of two levels yet; {INSTEAD[what]}")
 
     def modindices(self, **options: Any) -> DataFrame:
-        """Not for two levels yet."""
-        self._refused("modindices")
+        """Modification indices of loadings, covariances and regressions at each level, as for one level; a
+        column says which."""
+        from dagmodels.results.sem.levels.modification import level_modindices
+
+        return level_modindices(self, **options)
 
     def score_test(self) -> DataFrame:
         """Not for two levels yet."""
@@ -189,16 +197,15 @@ class LevelFit(SemFit):
         self._refused("predict")
 
     def reliability(self) -> DataFrame:
-        """Not for two levels yet."""
-        self._refused("reliability")
+        """Alpha, omega and the average variance extracted of each latent variable at its level: of the units'
+        own parts, and of clusters' parts (Geldhof, Preacher and Zyphur 2014)."""
+        from dagmodels.results.sem.levels.reliability import level_reliability
+
+        return level_reliability(self)
 
     def refitter(self) -> NoReturn:
-        """Not for two levels yet."""
-        self._refused("refitter")
-
-    def bootstrap(self, *arguments: Any, **options: Any) -> NoReturn:
-        """Not for two levels yet."""
-        self._refused("bootstrap")
+        """Not for two levels: `bootstrap` refits to clusters drawn again."""
+        raise FitError("refitter: models of two levels are refitted to clusters drawn again, by bootstrap()")
 
     def local_tests(self) -> DataFrame:
         """Not for two levels yet."""
@@ -228,33 +235,9 @@ def level_fit(
         with np.errstate(all="ignore"):
             scaled = level_scaled(solution, compared, observed=naming.information == "observed")
         found.update(scaled_measures(compared, scaled))
-    changed: dict[str, Any] = {
-        "estimate_columns": columns,
-        "measures": found,
-        "n_parameters": compared.parameters,
-        "n_observations": int(solution.form.sample.rows),
-        "covariance_names": tuple(columns["name"]),
-        "covariance_matrix": total,
-        **more,
-        "warnings": (
-            *more.get("warnings", ()),
-            *inner.warnings,
-            *undefined(columns),
-            *_doubts(naming, compared),
-        ),
-    }
-    negative = any("negative" in w or "not positive definite" in w for w in inner.warnings)
-    return LevelFit(
-        **{**{f.name: getattr(inner, f.name) for f in fields(Fit)}, **changed},
-        naming=naming,
-        inner=inner,
-        comparison=compared,
-        admissible=not negative,
-        rows=rows,
-        drawing=drawing,
-        scaled=scaled,
-        cluster=cluster,
-    )
+    doubts = _doubts(naming, compared)
+    own = fields_of(inner, naming, columns, total, compared, found, more, doubts)
+    return LevelFit(**own, rows=rows, drawing=drawing, scaled=scaled, cluster=cluster)
 
 
 def _doubts(naming: SemNaming, c: LevelComparison) -> list[str]:

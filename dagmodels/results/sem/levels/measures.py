@@ -14,7 +14,7 @@ from dagmodels.forms.moments import MomentsSolution
 from dagmodels.numerics.level_moments import LevelMoments
 from dagmodels.numerics.saturated_moments import Unrestricted
 from dagmodels.results.sem.levels.free import Free, free_levels
-from dagmodels.results.sem.measures import Comparison, incremental, rmsea, upper_tail
+from dagmodels.results.sem.measures import Comparison, tests_and_criteria
 
 Floats = NDArray[np.float64]
 
@@ -83,27 +83,10 @@ def implied_levels(solution: MomentsSolution) -> tuple[Floats, Floats, Floats]:
 
 def level_measures(solution: MomentsSolution, c: LevelComparison) -> dict[str, float]:
     """All measures that lavaan has at two levels, by name."""
-    log_likelihood = -0.5 * solution.at.deviance
-    n, k = c.rows, c.parameters
     within, between = level_residuals(solution, c)
     return {
-        "npar": float(k),
-        "fmin": c.fmin,
-        "chisq": c.chisq,
-        "df": float(c.df),
-        "pvalue": upper_tail(c.chisq, c.df),
-        "baseline_chisq": c.baseline_chisq,
-        "baseline_df": float(c.baseline_df),
-        "baseline_pvalue": upper_tail(c.baseline_chisq, c.baseline_df),
-        **incremental(c.chisq, c.df, c.baseline_chisq, c.baseline_df),
-        "logl": log_likelihood,
-        "unrestricted_logl": c.unrestricted_value,
-        "aic": -2 * log_likelihood + 2 * k,
-        "bic": -2 * log_likelihood + math.log(n) * k,
-        "ntotal": n,
+        **tests_and_criteria(solution, c),
         "nclusters": float(c.clusters.sum()),
-        "bic2": -2 * log_likelihood + math.log((n + 2) / 24) * k,
-        **rmsea(c.chisq, c.df, n, c.groups),
         "srmr": within + between,
         "srmr_within": within,
         "srmr_between": between,
