@@ -205,6 +205,21 @@ def test_standard_errors_are_those_of_the_curvature():
     assert [found[c] for c in free.tolist()] == pytest.approx(expected, rel=2e-3)
 
 
+def test_without_information_the_rate_of_the_steps_certifies(monkeypatch: pytest.MonkeyPatch):
+    """The rate is one minus the least share of information that is left; larger groups have it alone."""
+    g, data = dm.read(BN / "asia.bif"), pd.read_csv(BN / "asia_latent.csv")
+    expectation, rows = prepared(g, data)
+    best, _, _ = solve(expectation, rows, 1, np.random.default_rng(0))
+    rate = Ascent(expectation, rows).slowness(best.cells)
+    assert rate == pytest.approx(1 - best.information.smallest, abs=0.02)
+    monkeypatch.setattr(expectations, "MOST", 0)
+    with pytest.warns(dm.FitWarning, match="have no standard errors"):
+        fit = g.fit(data)
+    assert fit.converged
+    assert 0 < fit.diagnostics["gradient_norm"] < 1e-4
+    assert fit.log_likelihood == pytest.approx(best.log_likelihood, abs=1e-6)
+
+
 def sample(g: dm.Graph, n: int):
     return g.simulate(sizes={"subject": n}, seed=2)
 
