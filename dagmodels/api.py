@@ -266,6 +266,19 @@ class Graph(Builder):
 
         return mpe(self.dag, evidence, targets)
 
+    @classmethod
+    def from_pgmpy(cls, model: Any, name: str = "network") -> Self:
+        """The network of a `DiscreteBayesianNetwork` of pgmpy."""
+        from dagmodels.readers.pgmpy import from_pgmpy
+
+        return cls.of(from_pgmpy(model, name))
+
+    def to_pgmpy(self) -> Any:
+        """The network as a `DiscreteBayesianNetwork` of pgmpy, which must be installed."""
+        from dagmodels.writers.pgmpy import to_pgmpy
+
+        return to_pgmpy(self.dag)
+
     def to_bif(self) -> str:
         """The network as text of the interchange format BIF, which `read` reads."""
         from dagmodels.writers.bif import to_bif

@@ -7,6 +7,7 @@ over the states of x as well as `Table(x, {...})`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 from dagmodels.distributions import _numeric
 from dagmodels.errors import ModelError
 from dagmodels.graph import expression as ex
-from dagmodels.graph.dag import Dag
+from dagmodels.graph.dag import Dag, expressions
 from dagmodels.graph.statement import Constant, Deterministic, Head, Literal
+from dagmodels.numerics.memory import available, size_text
 
 Floats = NDArray[np.float64]
+SMALL, LARGE = 1 << 26, 1 << 33  # bytes: never refused, and refused where the system tells no limit
 PLAIN = "[]"  # axis of a vector that is written out
 _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": np.add,
@@ -103,6 +106,26 @@ class States:
                 return Value(np.stack(rows, axis=-1), (*axes, PLAIN))
             case _:
                 raise NoTable(f"a table cannot be made from `{tree}`")
+
+    def refuse_large(self, tree: ex.Expression, width: int) -> None:
+        """Say how much memory the table of a tree takes, where it is more than a quarter of what is free."""
+        parents, done = set[str](), set[str]()
+        waiting = [tree]
+        while waiting:
+            for reference in ex.references(waiting.pop()):
+                if reference.name in self.labels:
+                    parents.add(reference.name)
+                elif reference.name not in done and reference.name in self.dag.nodes:
+                    done.add(reference.name)
+                    waiting.extend(
+                        t for s in self.dag.nodes[reference.name].statements for t in expressions(s)
+                    )
+        size = 8 * width * math.prod(len(self.labels[p]) for p in parents)
+        free = available()
+        if size > SMALL and size > (LARGE if free is None else free / 4):
+            there = "" if free is None else f", and {size_text(free)} are free"
+            told = f"its table has {len(parents)} parents and takes {size_text(size)}{there}"
+            raise NoTable(told, hint="let nodes between sum up some of the parents")
 
     def vector(self, tree: ex.Expression) -> Value:
         """A tree with one entry a level of a plate, whose axis stands last."""

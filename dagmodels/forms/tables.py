@@ -122,7 +122,8 @@ def tables(dag: Dag) -> Tables:
             parents.append(tuple(position[p] for p in found))
             numbers.append(table)
         except ModelError as error:
-            faults.append(error if error.node else NoTable(error.message, node=name, hint=error.hint))
+            told = error.message if error.node else f"`{name}`: {error.message}"
+            faults.append(NoTable(told, node=error.node or name, hint=error.hint))
     raise_all(faults, _where(dag))
     return Tables(tuple(names), tuple(labels.values()), tuple(parents), tuple(numbers))
 
@@ -174,6 +175,7 @@ def _table(statement: Stochastic, states: States) -> tuple[tuple[str, ...], Floa
     argument = law.argument("p")
     if not isinstance(argument, ex.Expression):
         raise NoTable(f"the law of `{name}` is not understood", node=name)
+    states.refuse_large(argument, len(states.labels[name]))
     value = states.vector(argument)
     own = value.axes[-1]
     width = len(states.labels[name])
@@ -184,12 +186,13 @@ def _table(statement: Stochastic, states: States) -> tuple[tuple[str, ...], Floa
 
 def _success(law: Distribution, states: States) -> Value:
     argument = law.argument("p")
-    if isinstance(argument, ex.Expression):
-        return states.value(argument)
-    argument = law.argument("logit_p")
     if not isinstance(argument, ex.Expression):
-        raise NoTable("the law is not understood")
-    return states.value(ex.Call("expit", (argument,)))
+        inner = law.argument("logit_p")
+        if not isinstance(inner, ex.Expression):
+            raise NoTable("the law is not understood")
+        argument = ex.Call("expit", (inner,))
+    states.refuse_large(argument, len(TRUTH))
+    return states.value(argument)
 
 
 def _stated(law: Distribution, name: str, parents: tuple[str, ...], states: States) -> Floats | None:

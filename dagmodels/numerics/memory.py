@@ -32,4 +32,12 @@ def _container() -> tuple[int, ...]:
         return none
 
 
-__all__ = ["available"]
+def size_text(count: int) -> str:
+    """Bytes in the unit that suits them."""
+    for power, unit in ((6, "EiB"), (5, "PiB"), (4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count >= 1 << (10 * power):
+            return f"{count / (1 << (10 * power)):.3g} {unit}"
+    return f"{count} bytes"
+
+
+__all__ = ["available", "size_text"]

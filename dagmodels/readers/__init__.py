@@ -50,6 +50,10 @@ FORMATS = (
         "dagmodels.readers.bugs:from_text",
         re.compile(r"var\s+[^\W\d]|(?:data|model)\s*\{"),
     ),
+    Format("xmlbif", (".xmlbif", ".bifxml"), "dagmodels.readers.pgmpy:from_xmlbif"),
+    Format("net", (".net",), "dagmodels.readers.pgmpy:from_net"),
+    Format("uai", (".uai",), "dagmodels.readers.pgmpy:from_uai"),
+    Format("xdsl", (".xdsl",), "dagmodels.readers.pgmpy:from_xdsl"),
     Format("bif", (".bif",), "dagmodels.readers.bif:from_bif", re.compile(r"network\b[^{;~=]*\{")),
 )
 

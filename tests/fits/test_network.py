@@ -181,6 +181,14 @@ def test_a_table_larger_than_memory_is_refused_with_the_figure():
     assert network(g.dag).whole.total > 2**40
 
 
+def test_a_formula_of_too_many_parents_is_refused_with_the_figure():
+    lines = "\n".join(f"x{i} ~ Bernoulli(0.1)" for i in range(43))
+    total = " + ".join(f"x{i}" for i in range(43))
+    g = dm.read(f"model wide\n{lines}\ny ~ Bernoulli(expit({total}))")
+    (only,) = told(g.query)
+    assert "`y`: its table has 43 parents and takes 128 TiB" in only
+
+
 def test_interventions():
     g = dm.read(ASIA)
     changed = g.do({"lung": "no"})

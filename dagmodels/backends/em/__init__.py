@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagmodels.errors import FitError
+
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.bind.problem import Problem
@@ -39,12 +41,16 @@ class Em:
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         """Maximise the likelihood by EM; see `tables.fit.fit` and `fit.fit`."""
-        from dagmodels.analysis.table_unit import TableUnit, table_unit
+        from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
 
-        if isinstance(network := table_unit(problem.graph), TableUnit):
+        network = table_unit(problem.graph)
+        if isinstance(network, TableUnit):
             from dagmodels.backends.em.tables.fit import fit as fit_tables
 
             return fit_tables(problem, plan, network, options)
+        if isinstance(network, NoTableUnit) and network.is_single:
+            told = "one case estimates no tables: give columns, one row a case; `query` asks about one case"
+            raise FitError(f"em: {told}")
         from dagmodels.backends.em.fit import fit
 
         return fit(problem, plan, options)

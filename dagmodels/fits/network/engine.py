@@ -19,7 +19,7 @@ from dagmodels.errors import FitError
 from dagmodels.fits.network.evidence import Cases, Evidence
 from dagmodels.forms.tables import Tables
 from dagmodels.numerics.junction.tree import CELL, Cliques, Tree, cliques_of, tree_of
-from dagmodels.numerics.memory import available
+from dagmodels.numerics.memory import available, size_text
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
@@ -227,11 +227,3 @@ def refuse_large(cliques: Cliques, names: Sequence[str]) -> None:
         f"the exact answer needs a table of {len(members)} nodes ({some}) with {size}{there}; evidence on "
         "some of them makes it smaller, and simulate(draws=...) draws from the network instead"
     )
-
-
-def size_text(count: int) -> str:
-    """Bytes in the unit that suits them."""
-    for power, unit in ((6, "EiB"), (5, "PiB"), (4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if count >= 1 << (10 * power):
-            return f"{count / (1 << (10 * power)):.3g} {unit}"
-    return f"{count} bytes"

@@ -47,7 +47,7 @@ def prepared(g: dm.Graph, data, **options):
     dag, rows = as_cases(g.dag, data)
     form = table_counts(bind(dag, rows), table_unit(dag))
     free = [n for n in form.tables.names if n not in options.get("fix", ())]
-    return Expectation(form), layout(form, free, options.get("pseudocount", 0.0))
+    return Expectation(form), layout(form, free, {})
 
 
 def drawn(g: dm.Graph, n: int, rng: np.random.Generator, missing: float, hidden=()) -> pd.DataFrame:
@@ -205,6 +205,21 @@ def test_standard_errors_are_those_of_the_curvature():
     assert [found[c] for c in free.tolist()] == pytest.approx(expected, rel=2e-3)
 
 
+def test_without_information_the_rate_of_the_steps_certifies(monkeypatch: pytest.MonkeyPatch):
+    """The rate is one minus the least share of information that is left; larger groups have it alone."""
+    g, data = dm.read(BN / "asia.bif"), pd.read_csv(BN / "asia_latent.csv")
+    expectation, rows = prepared(g, data)
+    best, _, _ = solve(expectation, rows, 1, np.random.default_rng(0))
+    rate = Ascent(expectation, rows).slowness(best.cells)
+    assert rate == pytest.approx(1 - best.information.smallest, abs=0.02)
+    monkeypatch.setattr(expectations, "MOST", 0)
+    with pytest.warns(dm.FitWarning, match="have no standard errors"):
+        fit = g.fit(data)
+    assert fit.converged
+    assert 0 < fit.diagnostics["gradient_norm"] < 1e-4
+    assert fit.log_likelihood == pytest.approx(best.log_likelihood, abs=1e-6)
+
+
 def sample(g: dm.Graph, n: int):
     return g.simulate(sizes={"subject": n}, seed=2)
 
@@ -265,13 +280,18 @@ def test_bad_options_and_impossible_cases():
     with pytest.raises(dm.FitError, match="some cases cannot be by the tables that are fixed"):
         g.fit(data, fix=["either"])
     with pytest.raises(dm.ModelErrors) as caught:
-        g.fit(data, fix=["eithr"], starts=0, pseudocount=-1, nonsense=1)
+        g.fit(data, fix=["eithr"], starts=0, nonsense=1)
     assert [str(e)[:40] for e in caught.value.exceptions] == [
         "em has no option 'nonsense' for tables (",
         "fix names 'eithr', which has no Table (t",
         "starts is 0 (give a whole number from 1)",
-        "pseudocount is -1 (give a number from 0)",
     ]
+    with pytest.raises(dm.ModelErrors) as caught:
+        g.fit(data, pseudocount=-1)
+    assert [str(e) for e in caught.value.exceptions] == ["pseudocount is -1 (give a number from 0)"]
+    with pytest.raises(dm.ModelErrors) as caught:
+        g.fit(data, pseudocount={"lungs": 1})
+    assert "pseudocount names 'lungs', which has no Table" in str(caught.value.exceptions[0])
     with pytest.raises(dm.ModelErrors) as caught:
         g.fit({"lung": ["yes", "maybe"]})
     assert "'maybe' in row 2 of 'lung' is no level of plate 'yes_no'" in str(caught.value.exceptions[0])
@@ -283,3 +303,14 @@ def test_truth_values_of_a_file_are_the_states_true_and_false():
     assert data.HISTORY.dtype == bool
     assert g.probability({"HISTORY": True}) == g.probability({"HISTORY": "TRUE"})
     assert g.probability(data[["HISTORY"]])[0] == g.probability({"HISTORY": str(data.HISTORY[0]).upper()})
+
+
+def test_pseudocounts_by_node_and_one_case():
+    g = dm.read(BN / "asia.bif")
+    data = {"smoke": ["yes"] * 3 + ["no"], "bronc": ["yes", "no", "no", "no"]}
+    table = g.fit(data, pseudocount={"smoke": 2, "bronc": 0.5}).estimates.set_index("name").estimate
+    assert table["smoke[yes]"] == pytest.approx((3 + 2) / (4 + 4))
+    assert table["bronc[yes, yes]"] == pytest.approx((1 + 0.5) / (3 + 1))
+    single = dm.read('model m\nplate s = "a", "b"\nobserved x in s ~ Table([0.5, 0.5])')
+    with pytest.raises(dm.FitError, match="one case estimates no tables"):
+        single.fit({"x": "a"})

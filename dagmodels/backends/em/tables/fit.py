@@ -34,10 +34,12 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     starts : how many searches where something is hidden; the first begins with the numbers stated, mixed
         with two hundredths of the uniform distribution, so that no zero is for ever.
     pseudocount : added to each cell of each estimated table: the mode under a Dirichlet(1 + pseudocount).
+        A dict {node: number} has one for each node named.
     seed : of the random starts.
     """
     began = time.process_time()
-    fixed, starts, added = _options(unit, options)
+    fixed, starts = _options(unit, options)
+    added = _pseudocounts(unit, options.get("pseudocount", 0.0))
     form = table_counts(problem, unit)
     _refuse_unstated(form.tables, fixed, unit)
     rows = layout(form, [n for n in unit.free if n not in fixed], added)
@@ -47,7 +49,21 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     return report(problem, plan, form, rows, best, values, evaluations, began)
 
 
-def _options(unit: TableUnit, options: Mapping[str, Any]) -> tuple[set[str], int, float]:
+def _pseudocounts(unit: TableUnit, given: Any) -> dict[str, float]:
+    """Counts that the prior adds to the cells of each node's table."""
+    named = dict(given) if isinstance(given, Mapping) else dict.fromkeys(unit.free, given)
+    faults: list[ModelError] = []
+    for name, added in named.items():
+        if name not in unit.free:
+            hint = f"there are {', '.join(unit.free)}"
+            faults.append(ModelError(f"pseudocount names '{name}', which has no Table", node=name, hint=hint))
+        elif isinstance(added, bool) or not isinstance(added, int | float) or not 0 <= added < float("inf"):
+            faults.append(ModelError(f"pseudocount is {added!r}", hint="give a number from 0"))
+    raise_all(faults[:1] if not isinstance(given, Mapping) else faults, "the options of the fit")
+    return {name: float(added) for name, added in named.items()}
+
+
+def _options(unit: TableUnit, options: Mapping[str, Any]) -> tuple[set[str], int]:
     faults: list[ModelError] = []
     unknown = [k for k in options if k not in OPTIONS]
     faults += [ModelError(f"em has no option {k!r} for tables", hint=", ".join(OPTIONS[:3])) for k in unknown]
@@ -59,13 +75,11 @@ def _options(unit: TableUnit, options: Mapping[str, Any]) -> tuple[set[str], int
         )
         for n in sorted(map(str, fixed - set(unit.free)))
     ]
-    starts, added = options.get("starts", STARTS), options.get("pseudocount", 0.0)
+    starts = options.get("starts", STARTS)
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
         faults.append(ModelError(f"starts is {starts!r}", hint="give a whole number from 1"))
-    if not isinstance(added, int | float) or not 0 <= added < float("inf"):
-        faults.append(ModelError(f"pseudocount is {added!r}", hint="give a number from 0"))
     raise_all(faults, "the options of the fit")
-    return fixed, int(starts), float(added)
+    return fixed, int(starts)
 
 
 def _refuse_unstated(tables: Any, fixed: set[str], unit: TableUnit) -> None:

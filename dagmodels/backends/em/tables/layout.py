@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,10 +51,10 @@ class Layout:
         return np.where(self.free, found, cells)
 
 
-def layout(form: TableCounts, free: Collection[str], added: float) -> Layout:
+def layout(form: TableCounts, free: Collection[str], added: Mapping[str, float]) -> Layout:
     """Of a form.
 
-    free : nodes whose tables are estimated. added : counts that a symmetric prior adds to their cells.
+    free : nodes whose tables are estimated. added : counts that a prior adds to their cells.
     """
     net = form.tables
     widths = np.concatenate([np.full((b - a) // s, s) for a, b, s in _spans(form)])
@@ -72,7 +72,7 @@ def layout(form: TableCounts, free: Collection[str], added: float) -> Layout:
         stated[a:b] = 1 / s if numbers is None else numbers.ravel()
     is_free = estimated[owner]
     start = np.where(is_free, (1 - SMOOTH) * stated + SMOOTH * uniform, stated)
-    prior = np.where(is_free, added, 0.0)
+    prior = np.where(is_free, np.array([added.get(name, 0.0) for name in net.names])[owner], 0.0)
     return Layout(rows, firsts, nodes, is_free, is_free & touched[owner], prior, stated, start)
 
 

@@ -77,7 +77,7 @@ def report(
             "seconds": time.process_time() - began,
         },
         boundary=tuple(np.array(columns["name"], dtype=object)[at_edge].tolist()),
-        warnings=_warnings(flat),
+        warnings=_warnings(flat, best.information is None and bool(layout.coupled.any())),
         plan=plan,
         predictor=lambda new=None, targets=None: query(
             network, _given(problem, net)[0] if new is None else new, targets
@@ -90,8 +90,6 @@ def report(
 def _unsure(best: Optimum, held: bool) -> str:
     if not held:
         return "a probability at zero would raise the likelihood by leaving it: begin elsewhere (starts=20)"
-    if np.isnan(best.decrement):
-        return "the steps ended, but the observed information is too large to be had: no certificate"
     return f"the gradient is {best.decrement:.2g} in the metric of the observed information, not zero"
 
 
@@ -146,11 +144,20 @@ def _columns(
     }
 
 
-def _warnings(flat: list[str]) -> tuple[str, ...]:
-    if not flat:
-        return ()
-    told = f"the cases do not identify all numbers of {', '.join(flat)}: other tables fit them as well"
-    return (f"{told} (fix=[...] keeps some)",)
+def _warnings(flat: list[str], unknown: bool) -> tuple[str, ...]:
+    told: list[str] = []
+    if flat:
+        names = ", ".join(flat)
+        told.append(
+            f"the cases do not identify all numbers of {names}: other tables fit them as well "
+            "(fix=[...] keeps some)"
+        )
+    if unknown:
+        told.append(
+            "tables on which hidden states depend have no standard errors: there are too many of them, or "
+            "hidden nodes that hang together have too many joint states"
+        )
+    return tuple(told)
 
 
 def _network(problem: Problem, form: TableCounts, cells: Floats) -> Dag:
