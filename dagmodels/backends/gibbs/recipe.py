@@ -51,8 +51,8 @@ class Recipe:
         )
 
     def route(self) -> Route:
-        """The one asked for; else collapsed where the graph allows, exactly or by quadrature, else all unknowns
-        together, else element by element."""
+        """The one asked for; else collapsed where the graph allows, exactly or by quadrature, else all
+        unknowns together, else element by element."""
         way = self.way or route_of(self.problem, self.collapse)
         if way == "conditionals":
             from dagmodels.backends.gibbs.conditionals_route import conditionals_route
