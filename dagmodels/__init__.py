@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ModelErrors,
         PluginWarning,
     )
+    from dagmodels.forms.conditionals.registry import register_rule
     from dagmodels.graph.builder import First
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dagmodels.mixed import anova, glmer, lmer
     from dagmodels.results.draws.elpd import loo_compare
     from dagmodels.simulate.calibration import calibration
+    from dagmodels.simulate.check_rules import check_rules
     from dagmodels.structural import cfa, get_cov, growth, invariance, lavaan, sem
 
 __version__ = "0.1.0"
@@ -59,6 +61,8 @@ _HOMES = {
     "glmer": "dagmodels.mixed",
     "lmer": "dagmodels.mixed",
     "calibration": "dagmodels.simulate.calibration",
+    "check_rules": "dagmodels.simulate.check_rules",
+    "register_rule": "dagmodels.forms.conditionals.registry",
     "cfa": "dagmodels.structural",
     "mode_report": "dagmodels.dispatch.modes",
     "compare_backends": "dagmodels.dispatch.compare",
@@ -81,6 +85,7 @@ __all__ = [
     "anova",
     "calibration",
     "cfa",
+    "check_rules",
     "compare_backends",
     "deming",
     "equal",
@@ -94,6 +99,7 @@ __all__ = [
     "loo_compare",
     "mode_report",
     "read",
+    "register_rule",
     "sem",
     "unequal",
     "write",

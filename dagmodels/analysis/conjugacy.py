@@ -122,7 +122,7 @@ def _child(
     why = f"'{node}' is {law.family}, which has no conjugate pair with {prior.conditional}"
     for position, rule in enumerate(rules):
         assert known is not None
-        split = _parameters(known, law, rule)
+        split = parameters_of(known, law, rule)
         if rule.kernel != prior.kernel or split is None:
             continue
         tree, others = split
@@ -150,7 +150,7 @@ def _child(
     return why
 
 
-def _parameters(
+def parameters_of(
     known: Family, law: Distribution, rule: Conjugacy
 ) -> tuple[ex.Expression, tuple[ex.Expression, ...]] | None:
     """The rule's parameter as a tree, and the others in order; None in another parametrisation."""
@@ -179,4 +179,4 @@ def _family(name: str) -> Family | None:
     return None if name in (*WRAPPERS, "Table") else family(name)
 
 
-__all__ = ["Child", "Conjugate", "conjugate"]
+__all__ = ["Child", "Conjugate", "conjugate", "parameters_of"]

@@ -66,7 +66,9 @@ class _Recorded:
 
 
 class FlatBuilder:
-    """Builds one flat form; see `build_flat`."""
+    """Builds one flat form; see `build_flat`. holds_tables : laws that are tables can be recorded."""
+
+    holds_tables = False
 
     def __init__(self, problem: Problem, unknown: Iterable[str] | None) -> None:
         self.problem, self.graph = problem, problem.graph
@@ -171,10 +173,7 @@ class FlatBuilder:
             parts.append((self.jets.of(self.recorder.constant(data)), seen))
         if plan.left_out.size:
             parts.append((self.jets.of(self.recorder.constant(np.zeros(plan.left_out.size))), plan.left_out))
-        for share in cells(self.problem, name):
-            if isinstance(share.statement, Deterministic):
-                value = self.lowering.value(share.statement.expression, share.rows)
-                parts.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
+        parts += self._equations(name, parts, size)
         parts = [(x, places) for x, places in parts if places.size]
         whole = self._assembled(parts, size)
         self.trees.nodes[name] = whole
@@ -183,6 +182,28 @@ class FlatBuilder:
             self.jets.whole.add(whole.value.register)
         self._open.discard(name)
         return whole.value.register
+
+    def _equations(self, name: str, known: list[tuple[Jet, Ints]], size: int) -> list[tuple[Jet, Ints]]:
+        """Elements given by equations: registers and places.
+
+        Equations may read other elements of the node: each is recorded over what is known so far, as often as
+        there are equations, by when every chain of them has been followed to its start.
+        """
+        shares = [s for s in cells(self.problem, name) if isinstance(s.statement, Deterministic)]
+        own = any(self._reads(s.statement, {name}) for s in shares)
+        found: list[tuple[Jet, Ints]] = []
+        for _ in range(len(shares) if own else 1):
+            if own:
+                waiting = np.concatenate([s.places for s in shares])
+                later = found or [(self.jets.of(self.recorder.constant(np.zeros(waiting.size))), waiting)]
+                parts = [(x, places) for x, places in (*known, *later) if places.size]
+                self.lowering.provisional(name, self._assembled(parts, size).value.register)
+            found = []
+            for share in shares:
+                assert isinstance(share.statement, Deterministic)
+                value = self.lowering.value(share.statement.expression, share.rows)
+                found.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
+        return found
 
     def _assembled(self, parts: list[tuple[Jet, Ints]], size: int) -> Jet:
         if len(parts) == 1 and (parts[0][1] == np.arange(size)).all():
@@ -246,13 +267,13 @@ class FlatBuilder:
 
     def _factor(self, site: Site) -> None:
         name = site.names[0]
-        if site.law.family == "Table":
+        if site.law.family == "Table" and not self.holds_tables:
             raise NotLowered(f"'{name}' has a Table, which has no tape form")
         site = self._told(site)
         if not site.rows.n:
             return
         try:
-            density = self._law(site).log_density(site.law, self.value(site))
+            density = self.density(site)
         except (NotLowered, ModelError) as error:
             if f"'{name}'" in str(error):
                 raise
@@ -268,6 +289,10 @@ class FlatBuilder:
         if (out.any(axis=1) & ~out.all(axis=1)).any():
             raise NotLowered(f"'{name}' is observed in part of a vector of counts")
         return site.at(np.flatnonzero(~out.any(axis=1)))
+
+    def density(self, site: Site) -> Jet:
+        """The log density of a site, by row."""
+        return self._law(site).log_density(site.law, self.value(site))
 
     def _law(self, site: Site) -> LawReader:
         parts = unwrapped(site.law).argument("components")

@@ -120,7 +120,7 @@ def _plan(problem: Problem, node: Node, chosen: bool) -> NodePlan:
             left_out.append(missing)
         else:
             prior = prior and not isinstance(statement, Parameter)
-            asks += _asks(problem, node, share, known)
+            asks += asks_of(problem, node, share, known)
     if chosen and not asks and len(node.statements) == 1 and not node.observed and not known.all() and size:
         raise ModelError(f"'{node.name}' has no unconstrained numbers", node=node.name)
     return NodePlan(tuple(asks), np.concatenate(given), np.concatenate(left_out), not prior)
@@ -144,7 +144,8 @@ def _refused(problem: Problem, node: Node, missing: Ints, reason: str) -> ModelE
     return ModelError(f"'{label}' is {reason}", node=node.name, hint=hint)
 
 
-def _asks(problem: Problem, node: Node, share: Cells, known: NDArray[np.bool_]) -> list[Ask]:
+def asks_of(problem: Problem, node: Node, share: Cells, known: NDArray[np.bool_]) -> list[Ask]:
+    """What the unknown elements of one share need: a stretch for each kind of support."""
     statement = share.statement
     if isinstance(statement, Stochastic | Joint):
         where = region(statement.distribution)

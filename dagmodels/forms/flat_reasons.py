@@ -30,7 +30,7 @@ def reasons(flat: Flat, y: Floats, space: Workspace) -> tuple[str, ...]:
     if isinstance(builder, SummedBuilder):
         for table in builder.tables:
             recorder.start(table.register)
-    parents = [list(_parents(builder, f)) for f in builder.factors]
+    parents = [list(parents_of(builder, f)) for f in builder.factors]
     values = [builder.value(f.site) for f in builder.factors]
     for jet in [*values, *(j for found in parents for _, j in found), *builder.jacobian]:
         recorder.start(jet.value.register)
@@ -79,7 +79,7 @@ def _impossible(builder: SummedBuilder, tape: Tape, w: Floats) -> list[str]:
     return found
 
 
-def _parents(builder: FlatBuilder, factor: Factor) -> Iterator[tuple[str, Jet]]:
+def parents_of(builder: FlatBuilder, factor: Factor) -> Iterator[tuple[str, Jet]]:
     """What a factor's law depends on that is a number by row, with its name."""
     site = factor.site
     for key, tree in _arguments(factor):

@@ -74,6 +74,10 @@ class Lowering:
                 self._registers[name] = self._unknown(name)
         return self._registers[name]
 
+    def provisional(self, name: str, register: int) -> None:
+        """Let a node that is being put together be read as this register until it is whole."""
+        self._registers[name] = register
+
     def _deterministic(self, name: str) -> int:
         parts = []
         shares = cells(self.problem, name)

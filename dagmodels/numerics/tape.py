@@ -204,6 +204,10 @@ class Recorder:
         """The operations so far: code, register that it gives, operands, and what it knows beside."""
         return self._ops
 
+    def index(self, aux: int) -> NDArray[np.int64]:
+        """The places that a gather, a segment sum or a put was recorded with."""
+        return self._indices[aux]
+
     def assemble(self, length: int, parts: list[tuple[int, NDArray[np.int64]]]) -> int:
         """One register from several: values of each part go to its places (disjoint, covering)."""
         known = [self._constant[r] for r, _ in parts]

@@ -126,9 +126,18 @@ def _ranks(sampled: Any, truth: Mapping[str, Any], each: int, rng: np.random.Gen
         if node not in truth:
             continue
         drawn = sampled[node][0].reshape(sampled.draws, -1)
-        true = np.asarray(truth[node], dtype=np.float64).reshape(-1)
+        true = _numbers(sampled, node, truth[node]).reshape(-1)
         for k in range(min(each, true.size)):
             below = int((drawn[:, k] < true[k]).sum())
             equal = int((drawn[:, k] == true[k]).sum())
             found[sampled.names(node)[k]] = below + int(rng.integers(equal + 1))
     return found
+
+
+def _numbers(sampled: Any, node: str, truth: Any) -> Floats:
+    """The truth as draws hold it: levels by their codes."""
+    if node not in sampled.states:
+        return np.asarray(truth, dtype=np.float64)
+    codes = {str(level): k for k, level in enumerate(sampled.labels[sampled.states[node]])}
+    labels = np.asarray(truth, dtype=object)
+    return np.array([float(codes[str(x)]) for x in labels.reshape(-1)])

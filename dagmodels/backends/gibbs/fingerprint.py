@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from dagmodels.backends.gibbs.recipe import Recipe
 
-OPTIONS = ("seed", "chains", "warmup", "thin", "monitor", "target", "collapse")
+OPTIONS = ("seed", "chains", "warmup", "thin", "monitor", "target", "collapse", "way")
 
 
 def fingerprint(recipe: Recipe) -> dict[str, Any]:

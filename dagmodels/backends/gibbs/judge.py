@@ -11,6 +11,7 @@ from dagmodels.analysis.improper import improper
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.backends.gibbs.units import of_units
+from dagmodels.errors import FitError
 from dagmodels.forms.quadrature_collapsed import verdict
 from dagmodels.forms.units import NoUnits, Units, units
 from dagmodels.plugin import Rewrite, Role, Verdict
@@ -25,17 +26,27 @@ def judge(facts: Facts) -> Verdict:
     against = tuple(refusals(facts))
     if against:
         return Verdict("gibbs", accepts=False, because=against)
+    asked = facts.options.get("route")
+    if asked == "conditionals":
+        return by_elements(facts, ())
+    allowed = asked != "flat" and facts.options.get("collapse", True)
     unit = of_units(facts.graph)
-    if unit is not None:
+    if unit is not None and allowed:
         return _by_units(facts, unit)
     found = collapsible(facts.graph, facts.problem)
-    if found.accepts:
+    if found.accepts and allowed:
         return _collapsed(found)
+    against = tuple(_without_gradient(facts))
+    if against:
+        refused = Verdict("gibbs", accepts=False, because=against)
+        return refused if asked in ("flat", "collapsed") else by_elements(facts, against)
     made = None
-    if facts.problem is not None:  # units are found on the data's tape
+    if facts.problem is not None and allowed:  # units are found on the data's tape
         made = units(facts.problem)
         if isinstance(made, Units):
             return _by_quadrature(verdict(made, None))
+    if asked == "collapsed":
+        return Verdict("gibbs", accepts=False, because=tuple(f"not collapsed: {w}" for w in found.because))
     return _whole(facts, found, made)
 
 
@@ -47,11 +58,31 @@ def refusals(facts: Facts) -> Iterator[str]:
     found = improper(facts.graph, facts.problem, parameters=True) if facts.parameters else facts.improper
     for finding in found:
         yield f"{finding.message} ({finding.hint})"
+
+
+def _without_gradient(facts: Facts) -> Iterator[str]:
+    """Why all unknowns together have no gradient."""
     for name, why in discrete_latents(facts.graph, facts.problem).refused.items():
         yield f"'{name}' is discrete and unknown, and cannot be summed out: {why}"
     named = ", ".join(f"'{n}'" for n in facts.unknown_tables)
     if named:
-        yield f"{named}: tables of unknown numbers, for which no update has landed yet"
+        yield f"{named}: tables of unknown numbers"
+
+
+def by_elements(facts: Facts, because: tuple[str, ...]) -> Verdict:
+    """Drawn element by element: for every unknown the update that it gets, where there are data."""
+    method = "draws element by element from full conditionals"
+    if facts.problem is None:
+        later = (*because, "which update each unknown gets is known once there are data")
+        return Verdict("gibbs", accepts=True, because=later, method=method)
+    from dagmodels.forms.conditionals.schedule import schedule
+
+    try:
+        found = schedule(facts.problem)
+    except FitError as error:
+        return Verdict("gibbs", accepts=False, because=(*because, *str(error).splitlines()))
+    roles = tuple(Role(name, "sampled", why) for name, why in found.told().items())
+    return Verdict("gibbs", accepts=True, because=because, method=method, roles=roles)
 
 
 def _collapsed(found: Collapsible) -> Verdict:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dagmodels.bind.problem import Problem
 
 CHAINS = 4
+ROUTES = ("collapsed", "flat", "conditionals")
 ROUNDS = 100  # of a run whose stop rule is never met
 
 
@@ -29,7 +30,8 @@ class Options:
     thin : every how many are kept. monitor : names of the nodes whose draws are kept, None for all.
     inits : initial values by node over its plates, nan where none; one mapping, or a list, one a chain.
     target_accept : share of trajectories' acceptance; nearer to 1 for shorter steps. collapse : integrate
-    what has a closed form; False draws all unknowns together.
+    what has a closed form; False draws all unknowns together. route : one of `ROUTES`, None for the best that
+    the graph allows: "conditionals" draws element by element, "flat" all together by trajectories.
 
     executor : for the chains, instead of threads; processes too. progress : True for a line a second on
     standard error, or a function of a `Progress`; None for lines where that is a terminal.
@@ -48,6 +50,7 @@ class Options:
     inits: Sequence[Mapping[str, Any]] = ()
     target_accept: float = 0.8
     collapse: bool = True
+    route: str | None = None
     executor: Executor | None = None
     progress: bool | Tell | None = None
     until: str | None = None
@@ -91,6 +94,8 @@ def read_options(problem: Problem, given: Mapping[str, Any]) -> Options:
         value = getattr(found, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise FitError(f"{name}={value!r} must be a whole number, {least} or more")
+    if found.route not in (None, *ROUTES):
+        raise FitError(f"route={found.route!r} must be one of {', '.join(map(repr, ROUTES))}")
     _check_run(found)
     if not 0.0 < found.target_accept < 1.0:
         raise FitError(f"target_accept={found.target_accept!r} must lie between 0 and 1")

@@ -20,7 +20,10 @@ from dagmodels.forms.units import Units, units
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Recipe:
-    """Model, data and the options that draws hang on; see `Options`. The same recipe makes the same draws."""
+    """Model, data and the options that draws hang on; see `Options`. The same recipe makes the same draws.
+
+    way : the route asked for, None for the best.
+    """
 
     problem: Problem
     seed: int
@@ -31,6 +34,7 @@ class Recipe:
     inits: tuple[Mapping[str, Any], ...]
     target: float
     collapse: bool
+    way: str | None = None
 
     @classmethod
     def of(cls, problem: Problem, asked: Options) -> Recipe:
@@ -44,23 +48,30 @@ class Recipe:
             tuple(asked.inits),
             asked.target_accept,
             asked.collapse,
+            asked.route,
         )
 
     def route(self) -> Route:
-        """By the moments of units with loadings; collapsed where the graph allows, exactly or by quadrature;
-        else all unknowns together."""
-        if self.collapse and (found := of_units(self.problem.graph)) is not None:
+        """The one asked for; else by the moments of units with loadings; else collapsed where the graph
+        allows, exactly or by quadrature, else all unknowns together, else element by element."""
+        way = self.way or route_of(self.problem, self.collapse)
+        if way == "conditionals":
+            from dagmodels.backends.gibbs.conditionals_route import conditionals_route
+
+            return conditionals_route(self.problem, self.warmup, self.monitor, self.inits)
+        found = of_units(self.problem.graph)
+        if found is not None and self.collapse and self.way != "flat":
             from dagmodels.backends.gibbs.moments_route import moments_route
 
             return moments_route(self.problem, found, self.seed, self.warmup, self.monitor)
-        if self.collapse and collapsible(self.problem.graph, self.problem).accepts:
+        if way == "collapsed" and collapsible(self.problem.graph, self.problem).accepts:
             from dagmodels.backends.gibbs.collapsed_route import collapsed_route
 
             return collapsed_route(self.problem, self.seed, self.warmup, self.monitor)
         from dagmodels.backends.gibbs.flat_route import flat_route
 
         against = ""
-        if self.collapse and isinstance(units(self.problem), Units):
+        if self.collapse and self.way != "flat" and isinstance(units(self.problem), Units):
             from dagmodels.backends.gibbs.collapsed_route import quadrature_route
 
             try:
@@ -74,6 +85,17 @@ class Recipe:
         """For other processes."""
         content = pickle.dumps(self)
         return Packed(hashlib.sha256(content).hexdigest(), content)
+
+
+def route_of(problem: Problem, collapse: bool = True) -> str:
+    """The best route that the graph allows."""
+    from dagmodels.analysis.discrete_latents import discrete_latents
+    from dagmodels.analysis.facts import facts
+
+    if collapse and collapsible(problem.graph, problem).accepts:
+        return "collapsed"
+    refused = discrete_latents(problem.graph, problem).refused or facts(problem).unknown_tables
+    return "conditionals" if refused else "flat"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -20,7 +20,7 @@ Z = 5.0  # standard errors of both: two-sided false alarm of 6e-7 a quantity
 SD = 0.1
 # sd over that of a normal law with the same 95 % interval: beyond HEAVY means do not settle, and beyond LONG
 # sds (five points leave t laws of three degrees, whose sample sds have no variance)
-HEAVY, LONG = 3.0, 1.04
+HEAVY, LONG = 3.0, 1.02
 
 
 def bugs(name: str, variant: str = "") -> tuple[Any, dict[str, Any]]:

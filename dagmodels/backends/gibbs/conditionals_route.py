@@ -1,0 +1,82 @@
+"""Draws element by element: every unknown from its full conditional, by the rules of `forms.conditionals`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.backends.gibbs.route import Part
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
+from dagmodels.forms.conditionals.schedule import Schedule, schedule
+from dagmodels.forms.conditionals.start import Starter
+from dagmodels.forms.conditionals.sweeper import Sweeper
+from dagmodels.forms.lower import NotLowered
+
+Floats = NDArray[np.float64]
+UNIT = 250  # sweeps of a unit of work
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Swept:
+    """A chain after its warm-up: the state, and what updates have learned."""
+
+    state: Floats
+    numbers: Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Conditionals:
+    """See the module.
+
+    nodes : what is kept of the draws, None for all. inits : the user's, one for each chain.
+    """
+
+    schedule: Schedule
+    starter: Starter
+    nodes: Collection[str] | None
+    warmup: int
+    inits: Sequence[Mapping[str, Any]]
+    method: str
+    because: tuple[str, ...]
+    unit: int = UNIT
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        given = self.inits[chain] if chain < len(self.inits) else {}
+        state = self.starter.start(rng, given, chain)
+        sweeper = Sweeper(self.schedule.walk, state)
+        sweeper.run(rng, self.warmup, learning=1)
+        return Swept(sweeper.state(), sweeper.numbers.copy())
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        sweeper = Sweeper(self.schedule.walk, state.state, state.numbers)
+        kept = sweeper.run(rng, count)
+        values = self.schedule.values(kept)
+        self.schedule.completion.complete(values, rng)
+        problem = self.schedule.problem
+        wanted = {
+            n: v.reshape(count, *problem.shape(n))
+            for n, v in values.items()
+            if self.nodes is None or n in self.nodes
+        }
+        return Swept(sweeper.state(), state.numbers), Part(wanted, {})
+
+
+def conditionals_route(
+    problem: Problem, warmup: int, nodes: Collection[str] | None, inits: Sequence[Mapping[str, Any]]
+) -> Conditionals:
+    """Raises `FitError` for what the tape cannot hold, for a node that no rule draws, and for data that are
+    impossible."""
+    try:
+        found = schedule(problem)
+    except NotLowered as error:
+        raise FitError(f"gibbs: {error}") from error
+    starter = Starter.of(found)
+    starter.refuse_impossible_data()
+    because = tuple(f"'{n}' drawn by {why}" for n, why in found.told().items())
+    method = f"element by element ({len(found.updates)} updates a sweep)"
+    return Conditionals(found, starter, nodes, warmup, inits, method, because)

@@ -1,0 +1,119 @@
+"""What rules share: the factors with the elements that they depend on, and sums over a class's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.build_flat import Factor
+from dagmodels.forms.conditionals.gaussian import Gaussian, gaussian
+from dagmodels.forms.conditionals.influence import Influence
+from dagmodels.forms.conditionals.squares import Statistics
+from dagmodels.forms.conditionals.state import StateBuilder
+from dagmodels.forms.conditionals.target import Target, Touched
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class Board:
+    """The state with its factors recorded.
+
+    added_inputs : auxiliary variables that rules have added, with their number.
+    """
+
+    builder: StateBuilder
+    influence: Influence = field(init=False)
+    statistics: Statistics = field(init=False)
+    added_inputs: list[tuple[str, int]] = field(default_factory=list)
+    _gaussian: dict[int, Gaussian | None] = field(default_factory=dict)
+    _pairs: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        b = self.builder
+        b.record()
+        inputs = {b.recorded[n][0].register: int(h.slots[0]) for n, h in b.holdings.items()}
+        self.influence = Influence(b.recorder, inputs, b.size)
+        self.statistics = Statistics(self.influence)
+
+    @property
+    def recorder(self) -> Any:
+        return self.builder.recorder
+
+    @property
+    def factors(self) -> list[Factor]:
+        """All factors, by row."""
+        return self.builder.factors
+
+    def pairs(self, factor: Factor) -> tuple[Ints, Ints]:
+        """(row, slot) of all dependences of a factor."""
+        key = factor.register
+        if key not in self._pairs:
+            self._pairs[key] = self.influence.pairs(factor.register)
+        return self._pairs[key]
+
+    # -- sums over the rows of a class ---------------------------------------------------------------
+
+    def by_owner(self, register: int, touched: Touched, count: int) -> int:
+        """For each of `count` units the sum of a register over the rows that it owns."""
+        r, n = self.recorder, touched.length
+        if r.length(register) == 1:
+            share = np.bincount(touched.owner, minlength=count).astype(float)
+            if (share == share[0]).all():
+                share = share[:1]
+            weights = r.constant(share)
+            return register if share.size == 1 and share[0] == 1.0 else r.apply("*", register, weights)
+        if touched.rows.size < n:
+            register = r.gather(register, touched.rows)
+        if touched.rows.size == count and (touched.owner == np.arange(count)).all():
+            return register
+        return r.segment_sum(register, touched.owner, count)
+
+    def added(self, registers: list[int]) -> int:
+        """The sum of registers, those of one entry first."""
+        r = self.recorder
+        total: int | None = None
+        for x in sorted(registers, key=r.length):
+            total = x if total is None else r.apply("+", total, x)
+        return r.constant(0.0) if total is None else total
+
+    def log_density(self, target: Target) -> int:
+        """For each unit the log density of everything that depends on it, up to a constant."""
+        r, count, parts = self.recorder, len(target.units), []
+        for touched in target.touched:
+            if 2 * touched.rows.size < touched.length and touched.factor.ties is None:
+                touched = self._part(touched)
+            register = touched.factor.register
+            if touched.factor.times > 1:
+                register = r.apply("*", register, r.constant(float(touched.factor.times)))
+            parts.append(self.by_owner(register, touched, count))
+        return self.added(parts)
+
+    def _part(self, touched: Touched) -> Touched:
+        """The same factor recorded on its touched rows alone."""
+        site = touched.factor.site.at(touched.rows)
+        density = self.builder.density(site).value.register
+        alone = self.recorder.length(density) == 1 and site.rows.n > 1
+        if alone:
+            return touched
+        at = np.arange(touched.rows.size)
+        return Touched(Factor(site, density), at, touched.owner, at.size)
+
+    # -- Gaussian factors ----------------------------------------------------------------------------
+
+    def gaussian(self, factor: Factor) -> Gaussian | None:
+        """A factor's Gaussian form, None where it has none."""
+        key = factor.register
+        if key not in self._gaussian:
+            self._gaussian[key] = gaussian(self, factor)
+        return self._gaussian[key]
+
+    def auxiliary(self, name: str, length: int) -> tuple[int, Ints]:
+        """A register of further variables, and their slots, which follow the state's."""
+        start = self.builder.size + sum(n for _, n in self.added_inputs)
+        register = self.recorder.input(f"{name}\0{start}", length)
+        self.added_inputs.append((name, length))
+        return register, start + np.arange(length)

@@ -1,0 +1,271 @@
+"""Problem -> Schedule: classes of elements, a rule for each, and the order in which all is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError, ModelError, ModelErrors
+from dagmodels.forms.completion import Completion, Sheet, completion
+from dagmodels.forms.conditionals import blocks, trajectories
+from dagmodels.forms.conditionals.board import Board
+from dagmodels.forms.conditionals.registry import rules, template
+from dagmodels.forms.conditionals.rule import Update
+from dagmodels.forms.conditionals.segments import Walk, walk
+from dagmodels.forms.conditionals.state import StateBuilder
+from dagmodels.forms.conditionals.target import Target, Touched, coloured
+from dagmodels.forms.flat_plan import Ask
+from dagmodels.forms.lower import NotLowered
+from dagmodels.graph.statement import Deterministic, Statement
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+NUMBERS = ("real", "lower", "upper", "interval", "counted")  # supports whose elements are units of their own
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Chosen:
+    """An update with the name of its rule, and why the rules before it did not apply."""
+
+    rule: str
+    update: Update
+    passed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Step:
+    """An update in its place. rule : its name. touched : the factors that depend on what it draws."""
+
+    rule: str
+    update: Update
+    touched: tuple[Touched, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Schedule:
+    """All updates of a sweep, in order.
+
+    board : the state with its factors. targets : the classes, with an update for each. steps : what is done
+    in a sweep, in order. drawn : its updates, auxiliary variables included. completion : draws missing
+    responses and deterministic nodes afterwards.
+    computed : nodes of which equations give some elements, `equations`.
+    """
+
+    board: Board
+    targets: tuple[Target, ...]
+    updates: tuple[Chosen, ...]
+    steps: tuple[Step, ...]
+    drawn: tuple[Update, ...]
+    completion: Completion
+    computed: Sheet
+    equations: tuple[str, ...]
+
+    @property
+    def walk(self) -> Walk:
+        """What the compiled loop takes; made when first asked for, because a plan does without."""
+        memo = self.problem.memo
+        if "conditionals walk" not in memo:
+            memo["conditionals walk"] = walk(self.board, self.drawn)
+        found: Walk = memo["conditionals walk"]
+        return found
+
+    @property
+    def problem(self) -> Problem:
+        """Graph and data."""
+        return self.board.builder.problem
+
+    def values(self, states: Floats) -> dict[str, Floats]:
+        """All elements of the unknown nodes at states (n, size), observed and fixed ones included: (n,
+        elements).
+        """
+        found = {}
+        problem, builder = self.problem, self.board.builder
+        given = {n: states[:, h.slots] for n, h in builder.holdings.items()}
+        for name, (_, length) in self.computed.tape.inputs.items():
+            given.setdefault(name, np.zeros((len(states), length)))  # auxiliary variables: nothing reads them
+        computed = self.computed.values(given) if self.equations else []
+        for name, held in builder.holdings.items():
+            size = int(np.prod(problem.shape(name), dtype=np.int64))
+            if name in self.equations:
+                found[name] = computed[self.equations.index(name)]
+                continue
+            if held.places.size == size and (held.places == np.arange(size)).all():
+                found[name] = states[:, held.slots[0] : held.slots[0] + size].copy()
+                continue
+            whole = np.empty((len(states), size))
+            if name in problem.values:
+                whole[:] = problem.values[name].reshape(-1)
+            whole[:, held.places] = states[:, held.slots]
+            found[name] = whole
+        return found
+
+    def told(self) -> dict[str, str]:
+        """For each unknown node how its elements are drawn."""
+        found: dict[str, dict[str, None]] = {}
+        for step in self.steps[::-1]:
+            for node in step.update.nodes or (step.update.node,):
+                found.setdefault(node, {})[step.update.why] = None
+        return {name: "; ".join(reasons) for name, reasons in found.items()}
+
+
+def schedule(problem: Problem) -> Schedule:
+    """Kept with the problem, because plans and fits both ask for it.
+
+    Raises
+    ------
+    FitError : what the tape cannot hold, or a node that no rule draws.
+    """
+    if "conditionals" not in problem.memo:
+        problem.memo["conditionals"] = schedule_of(problem)
+    found: Schedule = problem.memo["conditionals"]
+    return found
+
+
+def schedule_of(problem: Problem, held: Collection[str] = ()) -> Schedule:
+    """A fresh schedule. held : nodes that are part of the state and that nothing here draws."""
+    dag = problem.graph
+    candidates = [n for n in _predicted(problem) if n not in held]
+    rest = completion(problem, candidates)
+    predicted = [n for n in candidates if n not in rest.refused]
+    try:
+        board = Board(StateBuilder(problem, predicted))
+    except ModelError as error:
+        raise NotLowered(str(error)) from error
+    # children first: latents near the data are where these want them before a scale or a mean hangs on them
+    classes = tuple(t for t in targets(board) if t.node not in held)[::-1]
+    answers = [ruled(board, t) for t in classes]
+    left = {t.node: a for t, a in zip(classes, answers, strict=True) if not isinstance(a, Chosen)}
+    classes = tuple(t for t in classes if t.node not in left)
+    chosen = tuple(a for a in answers if isinstance(a, Chosen) and a.update.node not in left)
+    steps = joined(board, classes, chosen)
+    if left:
+        steps.append(_together(board, left))
+    drawn = tuple(with_auxiliaries(board, steps))
+    partly = tuple(
+        n
+        for n in board.builder.holdings
+        if any(isinstance(s, Deterministic) for s in dag.nodes[n].statements)
+    )
+    computed = Sheet.of(board.recorder, [board.builder.lowering.node(n) for n in partly])
+    return Schedule(board, classes, chosen, tuple(steps), drawn, rest, computed, partly)
+
+
+def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) -> list[Step]:
+    """The updates in order, those of a block as one in the place of its first."""
+    groups = blocks.grouped(board, classes, [c.update for c in chosen])
+    first = {min(g): g for g in groups}
+    inside = {k for g in groups for k in g}
+    steps = []
+    for k, (target, c) in enumerate(zip(classes, chosen, strict=True)):
+        if k in first:
+            members = [classes[i] for i in first[k]]
+            steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
+        elif k not in inside:
+            steps.append(Step(c.rule, c.update, target.touched))
+    return steps
+
+
+def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
+    """The updates, each after the auxiliary variables that it needs.
+
+    These are drawn once a sweep, and again after an update that did without them though it changed their
+    factor.
+    """
+    factors = {f.register: f for f in board.factors}
+    fresh: set[int] = set()
+    for step in steps:
+        for key in step.update.needs:
+            found = board.gaussian(factors[key])
+            if key in fresh or found is None or found.auxiliary is None:
+                continue
+            fresh.add(key)
+            a = found.auxiliary
+            yield Update(a.node, a.slots, a.draw, a.slots.size, a.registers, a.why)
+        yield step.update
+        fresh -= {t.factor.register for t in step.touched} - set(step.update.needs)
+
+
+def _predicted(problem: Problem) -> Iterator[str]:
+    """Observed nodes with missing entries on which nothing depends."""
+    for name in problem.missing():
+        if problem.graph.nodes[name].observed and not problem.graph.children[name]:
+            yield name
+
+
+def targets(board: Board) -> Iterator[Target]:
+    """The classes, node by node, parents first."""
+    builder = board.builder
+    statements = iter(builder.statements)
+    for name, plan in builder.plans.items():
+        at = 0
+        for ask in plan.asks:
+            slots = builder.holdings[name].slots[at : at + ask.places.size]
+            at += ask.places.size
+            yield from _classes(board, name, next(statements), ask, slots)
+
+
+def _classes(board: Board, name: str, statement: Statement, ask: Ask, slots: Ints) -> Iterator[Target]:
+    units = slots.reshape(-1, 1) if ask.kind in NUMBERS else slots.reshape(ask.places.shape)
+    unit_of = np.repeat(np.arange(len(units)), units.shape[1])
+    first = int(slots[0])
+    touched: list[Touched] = []
+    for factor in board.factors:
+        rows, slot = board.pairs(factor)
+        mine = (slot >= first) & (slot < first + slots.size)
+        if not mine.any():
+            continue
+        pairs = np.unique(np.stack([rows[mine], unit_of[slot[mine] - first]]), axis=1)
+        length = board.recorder.length(factor.register)
+        touched.append(Touched(factor, pairs[0], pairs[1], length))
+    colours = coloured(len(units), [(t.rows, t.owner) for t in touched])
+    if colours is None:
+        yield Target(name, statement, ask, np.arange(len(units)), units, tuple(touched), crowded=True)
+        return
+    for colour in range(int(colours.max(initial=0)) + 1):
+        at = np.flatnonzero(colours == colour)
+        yield Target(name, statement, ask, at, units[at], tuple(_of(touched, at, len(units))))
+
+
+def _of(touched: Sequence[Touched], at: Ints, units: int) -> Iterator[Touched]:
+    """What a class touches of what all units touch."""
+    place = np.full(units, -1)
+    place[at] = np.arange(at.size)
+    for t in touched:
+        owner = place[t.owner]
+        mine = owner >= 0
+        if mine.any():
+            yield Touched(t.factor, t.rows[mine], owner[mine], t.length)
+
+
+def ruled(board: Board, target: Target) -> Chosen | list[str]:
+    """The first rule that applies, or why none does."""
+    if target.crowded:
+        n = len(target.units)
+        return [f"{n} elements of '{target.node}' depend on one another through single factors"]
+    passed: list[str] = []
+    for rule in rules():
+        found = rule.recognise(board, target)
+        if isinstance(found, Update):
+            return Chosen(rule.name, found, tuple(passed))
+        passed.append(f"{rule.name}: {found}")
+    return passed
+
+
+def _together(board: Board, left: Mapping[str, list[str]]) -> Step:
+    """Trajectories of nodes that no rule draws; raises `FitError` with a template for a rule where there is
+    no gradient."""
+    told = [reasons[-1].removeprefix("slice: ") for reasons in left.values()]
+    try:
+        update = trajectories.together(board, list(left), told)
+    except (FitError, ModelErrors) as error:
+        node, reasons = next(iter(left.items()))
+        because = "\n".join(f"  {p}" for p in (*reasons, f"trajectories: {error}"))
+        raise FitError(
+            f"no rule draws '{node}':\n{because}\nA rule of your own may begin like this, and be given to "
+            f"dagmodels.register_rule:\n{template(node)}"
+        ) from error
+    return Step(trajectories.name, update, ())

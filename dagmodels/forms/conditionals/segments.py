@@ -1,0 +1,222 @@
+"""Which operations each update has to run, so that nothing is computed twice while nothing that it reads has
+changed: the tape cut into the stretches that `numerics.sweep_steps` walks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dagmodels.forms.conditionals.board import Board
+from dagmodels.forms.conditionals.rule import Update
+from dagmodels.numerics import sweep_codes as codes
+from dagmodels.numerics.elimination import FREE, pattern
+from dagmodels.numerics.pruning import compact
+from dagmodels.numerics.tape import Tape, operands
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Outside:
+    """An update that Python draws.
+
+    row : its place in the table. parameters : where they stand. numbers : what it learns; None where nothing.
+    """
+
+    row: int
+    function: Any
+    parameters: tuple[slice, ...]
+    slots: Ints
+    numbers: slice | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Blocks:
+    """Patterns of the joint draws, as `sweep_steps.sweeps` takes them; `long` : some have long dense
+    tails.
+    """
+
+    table: NDArray[np.int64]
+    places: NDArray[np.int64]
+    near: NDArray[np.int32]
+    wide: NDArray[np.int32]
+    kinds: NDArray[np.uint8]
+    long: bool
+
+    @classmethod
+    def of(cls, updates: Sequence[Update]) -> Blocks:
+        """Symbolic elimination of each joint draw, in the order of their numbers."""
+        from dagmodels.numerics.tail_kernels import LONG
+
+        rows, long = [], False
+        parts: tuple[list[Any], ...] = (
+            [np.zeros(0, np.int64)],
+            [np.zeros(0, np.int32)],
+            [np.zeros(0, np.int32)],
+        )
+        kinds = [np.zeros(0, np.uint8)]
+        for u in updates:
+            if u.pattern is None:
+                continue
+            i, j = u.pattern
+            none = np.zeros(0, np.int64)
+            found = pattern(np.full(u.slots.size, FREE, np.uint8), i[i != j], j[i != j], none, none)
+            n, ts, ptr, near, base, first, wide, kind, haspar = found.arguments
+            own = (np.concatenate([found.place(i, j), ptr, first]), near, wide)
+            bounds = []
+            for store, part in zip(parts, own, strict=True):
+                at = sum(x.size for x in store)
+                bounds += [at, at + part.size]
+                store.append(part)
+            at = sum(x.size for x in kinds)
+            kinds.append(np.concatenate([kind, haspar]))
+            rows.append([n, ts, base, found.size, i.size, ptr.size, *bounds, at, at + 2 * n])
+            long = long or n - ts > LONG
+        table = np.array(rows, np.int64).reshape(-1, codes.BLOCK)
+        return cls(table, *map(np.concatenate, parts), np.concatenate(kinds), long)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Walk:
+    """What the loop takes.
+
+    tape : everything that updates read; run whole before the first sweep. stretches : its operations as
+    updates run them. table, slots, numbers, scratch : see `sweep_steps`. size : slots of
+    the state. blocks : of joint draws. outside : updates that Python draws.
+    """
+
+    tape: Tape
+    stretches: tuple[Ints, ...]
+    table: NDArray[np.int64]
+    slots: Ints
+    numbers: Floats
+    scratch: tuple[int, int]
+    size: int
+    blocks: Blocks
+    outside: tuple[Outside, ...] = ()
+
+
+def walk(board: Board, updates: Sequence[Update]) -> Walk:
+    """Cut the tape for updates in this order."""
+    recorder = board.recorder
+    for u in updates:
+        for register in u.registers:
+            recorder.start(register)
+    tape = compact(recorder.finish(), [r for u in updates for r in u.registers])
+    stretches, bounds = _stretches(tape, updates)
+    table = np.zeros((len(updates), codes.COLUMNS), np.int64)
+    slots: list[Ints] = [np.zeros(0, np.int64)]
+    numbers: list[Floats] = [np.zeros(0)]
+    outside: list[Outside] = []
+    for k, u in enumerate(updates):
+        table[k, codes.DRAW], table[k, codes.COUNT] = codes.CODES[u.draw], u.count
+        table[k, [codes.FIRST, codes.INSIDE, codes.LAST]] = bounds[k]
+        table[k, codes.SLOTS] = sum(s.size for s in slots)
+        table[k, codes.EXTRA] = u.extra
+        table[k, codes.NUMBERS] = sum(x.size for x in numbers)
+        slots.append(u.slots)
+        if u.numbers is not None:
+            numbers.append(u.numbers)
+        if u.function is not None:
+            own = None
+            if u.numbers is not None:
+                at = int(table[k, codes.NUMBERS])
+                own = slice(at, at + u.numbers.size)
+            outside.append(Outside(k, u.function, tuple(map(tape.place, u.registers)), u.slots, own))
+            continue
+        for j, register in enumerate(u.registers):
+            place = tape.place(register)
+            length = place.stop - place.start
+            stride = length if u.draw in codes.LENGTHS and j == 1 else int(length > 1)
+            at = codes.PARAMETERS + 2 * j
+            table[k, at], table[k, at + 1] = place.start, stride
+    widest = max((u.slots.size for u in updates), default=0)
+    size = sum(length for _, length in tape.inputs.values())
+    joint = [k for k, u in enumerate(updates) if u.pattern is not None]
+    table[joint, codes.EXTRA] = np.arange(len(joint))
+    return Walk(
+        tape,
+        stretches,
+        table,
+        np.concatenate(slots),
+        np.concatenate(numbers),
+        (codes.ROWS, widest),
+        size,
+        Blocks.of(updates),
+        tuple(outside),
+    )
+
+
+def _stretches(tape: Tape, updates: Sequence[Update]) -> tuple[tuple[Ints, ...], list[tuple[int, int, int]]]:
+    """The operations of all updates one after the other, and each one's three bounds."""
+    ops = np.stack(tape.operations[:6], axis=1).tolist()
+    changed = _changed(tape, updates, ops)
+    n = len(updates)
+    used: list[list[int]] = [_needed(ops, u.registers, changed) for u in updates]
+    last: dict[int, int] = {}
+    for k in range(n):  # the last update of the sweep before that used each operation
+        for op in used[k]:
+            last[op] = k
+    every = (1 << n) - 1
+    order: list[int] = []
+    bounds: list[tuple[int, int, int]] = []
+    for k, u in enumerate(updates):
+        before, inside = [], []
+        for op in used[k]:
+            j = last[op]
+            last[op] = k
+            mask = changed[ops[op][1]]
+            if u.repeated and mask >> k & 1:
+                inside.append(op)
+            elif mask & _between(j, k, n, every):
+                before.append(op)
+        first = len(order)
+        order += before + inside
+        bounds.append((first, first + len(before), len(order)))
+    at = np.array(order, dtype=np.int64)
+    return tuple(np.ascontiguousarray(column[at]) for column in tape.operations[:6]), bounds
+
+
+def _between(j: int, k: int, n: int, every: int) -> int:
+    """Bits of the updates j, j + 1, ..., k - 1, going round."""
+    if j < k:
+        return ((1 << k) - 1) & ~((1 << j) - 1)
+    return every & ~(((1 << j) - 1) & ~((1 << k) - 1))
+
+
+def _changed(tape: Tape, updates: Sequence[Update], ops: list[list[int]]) -> dict[int, int]:
+    """For each register the updates, as bits, that change it."""
+    start, length = tape.operations[6], tape.operations[7]
+    inputs = {s: n for s, n in tape.inputs.values() if n}
+    changed: dict[int, int] = {}
+    for r in range(start.size):
+        n = inputs.get(int(start[r]))
+        if n is not None and length[r] == n:
+            inside = [
+                (u.slots >= start[r]).any() and ((u.slots >= start[r]) & (u.slots < start[r] + n)).any()
+                for u in updates
+            ]
+            changed[r] = sum(1 << k for k, yes in enumerate(inside) if yes)
+    for code, out, *read in ops:
+        mask = changed.get(out, 0)
+        for r in read[: operands(code)]:
+            mask |= changed.get(r, 0)
+        changed[out] = mask
+    return changed
+
+
+def _needed(ops: list[list[int]], registers: Sequence[int], changed: dict[int, int]) -> list[int]:
+    """Operations that these registers are made of and that some update changes, in order."""
+    wanted = {r for r in registers if changed.get(r, 0)}
+    kept = []
+    for op in range(len(ops) - 1, -1, -1):
+        code, out, *read = ops[op]
+        if out in wanted:
+            kept.append(op)
+            wanted.update(r for r in read[: operands(code)] if changed.get(r, 0))
+    return kept[::-1]

@@ -1,0 +1,32 @@
+"""The columns and codes of a sweep's table; see `sweep_steps`. Apart from it, because plans need no
+kernels.
+"""
+
+from __future__ import annotations
+
+DRAW, FIRST, INSIDE, LAST, COUNT, SLOTS, EXTRA, NUMBERS = range(8)
+PARAMETERS = (
+    8  # pairs of columns: the place of a parameter, and 0 where it is one number for all draws, else 1
+)
+MOST = 4  # parameters of an update
+COLUMNS = PARAMETERS + 2 * MOST
+CODES = {
+    "normal": 0,
+    "cut normal": 1,
+    "gamma": 2,
+    "inverse gamma": 3,
+    "beta": 4,
+    "dirichlet": 5,
+    "enumerate": 6,
+    "slice": 7,
+    "integer slice": 8,
+    "polya-gamma": 9,
+    "unit cut normal": 10,
+    "wishart": 11,
+    "inverse wishart": 12,
+    "joint normal": 13,
+    "python": 99,  # drawn outside: the loop runs its operations and ends there
+}
+BLOCK = 14  # columns of a joint block: n, ts, base, size, counts of places and rows, and bounds of four parts
+LENGTHS = ("dirichlet",)  # codes whose second parameter is a list: its pair has the length instead
+ROWS = 12  # of the scratch matrix

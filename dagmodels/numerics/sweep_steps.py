@@ -1,0 +1,338 @@
+"""Sweeps of a Gibbs sampler: one loop that walks a schedule of updates over a tape's workspace.
+
+An update runs its stretch of operations, reads its parameters, draws, and writes the draws into the state.
+The stretch has two parts: `FIRST` to `INSIDE` is run once, `INSIDE` to `LAST` at every trial value.
+
+table (updates, COLUMNS) : one row an update, columns as `sweep_codes` names them.
+slots : places of the state in the workspace, those of an update from `SLOTS` on.
+numbers : what drawing codes learn or need, from `NUMBERS` on; see each.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from dagmodels.numerics import elimination_kernels, random_laws
+from dagmodels.numerics.compiled import kernel
+from dagmodels.numerics.linked import linked
+from dagmodels.numerics.sweep_codes import COUNT, DRAW, EXTRA, FIRST, INSIDE, LAST, NUMBERS, PARAMETERS, SLOTS
+from dagmodels.numerics.tape_kernels import forward
+
+_inline = numba.njit(error_model="numpy")
+forward = linked(forward)
+cut_normal, log_gamma_draw = linked(random_laws.cut_normal), linked(random_laws.log_gamma_draw)
+polya_gamma, wishart = linked(random_laws.polya_gamma), linked(random_laws.wishart)
+eliminate, substitute = linked(elimination_kernels.eliminate), linked(elimination_kernels.substitute)
+
+# `numbers` of a slice: widths, moves, lower and upper ends, each as many as draws
+STEPS = 32  # widths that an interval may grow to
+SHRINKS = 200  # by then an interval has no length left
+SPREAD = 2.5  # width for a mean move of one: for a normal law about three standard deviations
+_TAPE = ", ".join(["i8[::1]"] * 10)
+
+
+@_inline
+def beta_draw(rng, a, b):
+    """x/(x + y) of two gamma draws; in logarithms where shapes are small."""
+    if a >= 1.0 and b >= 1.0:
+        x = rng.standard_gamma(a)
+        return x / (x + rng.standard_gamma(b))
+    d = log_gamma_draw(rng, b) - log_gamma_draw(rng, a)
+    return 1.0 / (1.0 + math.exp(d))
+
+
+@_inline
+def _dirichlet(rng, w, place, step, other, choices, n, size, at, found):
+    """Vectors of probabilities: concentrations at `place`, and how often each entry was chosen.
+
+    choices : places in the class, from `other` on; none where negative or not a number.
+    """
+    for i in range(n * size):
+        found[i] = w[place + i * step]
+    for i in range(choices):
+        k = w[other + i]
+        if k >= 0.0:
+            found[int(k)] += 1.0
+    for g in range(n):
+        top = -np.inf
+        for i in range(g * size, (g + 1) * size):
+            found[i] = log_gamma_draw(rng, found[i])
+            top = max(top, found[i])
+        total = 0.0
+        for i in range(g * size, (g + 1) * size):
+            found[i] = math.exp(found[i] - top)
+            total += found[i]
+        for i in range(g * size, (g + 1) * size):
+            w[at[i]] = found[i] / total
+
+
+@_inline
+def _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, found):
+    """Densities of all draws of an update at values x; what is not a number counts as minus infinity."""
+    p, d = row[PARAMETERS], row[PARAMETERS + 1]
+    for i in range(x.size):
+        w[at[i]] = x[i]
+    s, e = row[INSIDE], row[LAST]
+    forward(code[s:e], out[s:e], a[s:e], b[s:e], c[s:e], aux[s:e], start, length, ptr, idx, w)
+    for i in range(x.size):
+        v = w[p + i * d]
+        found[i] = v if v == v else -np.inf
+
+
+@kernel(f"void({_TAPE}, f8[::1], i8[::1], i8[::1], f8[:, ::1], npy_rng)")
+def enumerate_levels(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, scratch, rng):
+    """Levels 0, 1, ... drawn with their full conditional probabilities, all units at once.
+
+    By the largest of log density plus a Gumbel number, so that one pass over the levels is enough.
+    """
+    n = at.size
+    x, density, best, level = scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n]
+    for i in range(n):
+        best[i] = -np.inf
+        level[i] = w[at[i]]
+    for k in range(row[EXTRA]):
+        for i in range(n):
+            x[i] = float(k)
+        _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, density)
+        for i in range(n):
+            if density[i] > -np.inf:
+                v = density[i] - math.log(rng.standard_exponential())
+                if v > best[i]:
+                    best[i] = v
+                    level[i] = float(k)
+    for i in range(n):
+        w[at[i]] = level[i]
+
+
+@kernel(f"void({_TAPE}, f8[::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8)")
+def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers, scratch, rng, learning):
+    """Slice updates of independent numbers, all at once, by stepping out and shrinking (Neal 2003, Ann.
+    Stat. 31:705, figures 3 and 5).
+
+    An integer k stands for the interval [k, k + 1): a uniform number is added, the sum is updated as a real
+    number and rounded down, which leaves the law of k as it is.
+    learning : 0, or the number of the update in warm-up, from which widths are learned: SPREAD times the mean
+    move, later moves counting more; until an element has moved its width doubles.
+    """
+    n, whole = at.size, row[DRAW] == 8
+    f = row[NUMBERS]
+    x, z, t, density = scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n]
+    left, right, height = scratch[4, :n], scratch[5, :n], scratch[6, :n]
+    down, up, busy, trial = scratch[7, :n], scratch[8, :n], scratch[9, :n], scratch[10, :n]
+    width, moves = numbers[f : f + n], numbers[f + n : f + 2 * n]
+    lower, upper = numbers[f + 2 * n : f + 3 * n], numbers[f + 3 * n : f + 4 * n]
+    for i in range(n):
+        x[i] = w[at[i]]
+    _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, density)
+    for i in range(n):
+        z[i] = x[i] + rng.random() if whole else x[i]
+        height[i] = density[i] - rng.standard_exponential()
+        left[i] = z[i] - width[i] * rng.random()
+        right[i] = left[i] + width[i]
+        # the steps are shared between the sides at random, or the limit would favour some values
+        down[i] = math.floor(STEPS * rng.random())
+        up[i] = STEPS - 1.0 - down[i]
+        left[i] = max(left[i], lower[i])
+        right[i] = min(right[i], upper[i] + 1.0 if whole else upper[i])
+    for side in range(2):
+        for i in range(n):
+            open_ = left[i] > lower[i] if side == 0 else right[i] < upper[i]
+            busy[i] = 1.0 if open_ and (down[i] if side == 0 else up[i]) > 0.0 else 0.0
+        while True:
+            count = 0
+            for i in range(n):
+                trial[i] = z[i]
+                if busy[i] > 0.0:
+                    trial[i] = left[i] if side == 0 else right[i]
+                    count += 1
+                t[i] = math.floor(trial[i]) if whole else trial[i]
+            if count == 0:
+                break
+            _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, t, density)
+            for i in range(n):
+                if busy[i] == 0.0:
+                    continue
+                if not density[i] > height[i]:
+                    busy[i] = 0.0
+                elif side == 0:
+                    left[i] = max(left[i] - width[i], lower[i])
+                    down[i] -= 1.0
+                    busy[i] = 1.0 if down[i] > 0.0 and left[i] > lower[i] else 0.0
+                else:
+                    end = upper[i] + 1.0 if whole else upper[i]
+                    right[i] = min(right[i] + width[i], end)
+                    up[i] -= 1.0
+                    busy[i] = 1.0 if up[i] > 0.0 and right[i] < end else 0.0
+    for i in range(n):
+        busy[i] = 1.0
+        t[i] = x[i]
+    for _ in range(SHRINKS):
+        count = 0
+        for i in range(n):
+            if busy[i] > 0.0:
+                trial[i] = left[i] + (right[i] - left[i]) * rng.random()
+                t[i] = math.floor(trial[i]) if whole else trial[i]
+                count += 1
+        if count == 0:
+            break
+        _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, t, density)
+        for i in range(n):
+            if busy[i] == 0.0:
+                continue
+            if density[i] > height[i]:
+                busy[i] = 0.0
+            elif trial[i] < z[i]:
+                left[i] = trial[i]
+            else:
+                right[i] = trial[i]
+    for i in range(n):
+        new = x[i] if busy[i] > 0.0 else t[i]  # what is still open has shrunk to x itself
+        w[at[i]] = new
+        if learning > 0:
+            moves[i] += learning * abs(new - x[i])
+            share = 0.5 * learning * (learning + 1.0)
+            width[i] = SPREAD * moves[i] / share if moves[i] > 0.0 else 2.0 * width[i]
+            if whole:
+                width[i] = max(width[i], 1.0)
+
+
+@kernel("void(f8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i4[::1], i4[::1], u1[::1], npy_rng)")
+def joint_normal(w, row, at, block, long, short_, wide, kinds, rng):
+    """A joint draw of a block from its full conditional, with log density -u'Qu/2 - L'u: Q and L are the
+    numbers at the first parameter's place, which go to the places of `long` in the quadratic form (the last
+    column is L's); then an elimination and a back substitution (see `elimination`), all elements free.
+
+    block : n, ts, base, and how long the parts of `long` (places, rows, pstart) are. short_, wide :
+    neighbours and targets. kinds : of the rows, then whether they have parents.
+    """
+    n, ts, base, size = block[0], block[1], block[2], block[3]
+    count, rows = block[4], block[5]
+    s, T, H, p = np.zeros(n), np.zeros(size), np.zeros(size), np.ones(n)
+    place = row[PARAMETERS]
+    for i in range(count):
+        H[long[i]] += w[place + i]
+    ptr, pstart = long[count : count + rows], long[count + rows :]
+    kind, haspar = kinds[:n], kinds[n:]
+    eliminate(n, ts, ptr, short_, base, pstart, wide, kind, haspar, s, T, H, p)
+    z, u = np.zeros(n), np.zeros(n)
+    u[n - 1] = 1.0
+    for i in range(n - 1):
+        z[i] = rng.standard_normal()
+    substitute(n, ts, ptr, short_, base, kind, haspar, s, T, H, p, z, u)
+    for i in range(n - 1):
+        w[at[i]] = u[i]
+
+
+joint_linked = linked(joint_normal)
+enumerate_linked, slices_linked = linked(enumerate_levels), linked(slices)
+
+
+@kernel(
+    f"void({_TAPE}, f8[::1], i8[:, ::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8, i8[:, ::1], i8[::1],"
+    " i4[::1], i4[::1], u1[::1], f8[:, ::1])"
+)
+def sweeps(
+    code, out, a, b, c, aux, start, length, ptr, idx, w, table, slots, numbers, scratch, rng, learning,
+    blocks, block_long, block_short, block_wide, block_kinds, kept,
+):  # fmt: skip
+    """As many sweeps as `kept` has rows, the state after each in its row.
+
+    learning : 0, or the number of the first of these sweeps in warm-up, counted from 1.
+    blocks : a row for each joint block: what `joint_normal` calls `block`, and where its parts begin and
+    end in the arrays after it.
+    """
+    for sweep in range(kept.shape[0]):
+        for u in range(table.shape[0]):
+            row = table[u]
+            draw, n = row[DRAW], row[COUNT]
+            s, e = row[FIRST], row[INSIDE]
+            if e > s:
+                forward(code[s:e], out[s:e], a[s:e], b[s:e], c[s:e], aux[s:e], start, length, ptr, idx, w)
+            o = row[SLOTS]
+            p, dp = row[PARAMETERS], row[PARAMETERS + 1]
+            q, dq = row[PARAMETERS + 2], row[PARAMETERS + 3]
+            if draw == 0:
+                if dq == 0:
+                    variance = 1.0 / w[q]
+                    sd = math.sqrt(variance)
+                    for i in range(n):
+                        w[slots[o + i]] = sd * rng.standard_normal() - w[p + i * dp] * variance
+                else:
+                    for i in range(n):
+                        precision = w[q + i]
+                        z = rng.standard_normal() / math.sqrt(precision)
+                        w[slots[o + i]] = z - w[p + i * dp] / precision
+            elif draw == 1:
+                low, dl = row[PARAMETERS + 4], row[PARAMETERS + 5]
+                high, dh = row[PARAMETERS + 6], row[PARAMETERS + 7]
+                for i in range(n):
+                    precision = w[q + i * dq]
+                    root = math.sqrt(precision)
+                    mean = -w[p + i * dp] / precision
+                    below, above = w[low + i * dl], w[high + i * dh]
+                    z = cut_normal(rng, (below - mean) * root, (above - mean) * root)
+                    w[slots[o + i]] = min(max(mean + z / root, below), above)
+            elif draw == 2:
+                for i in range(n):
+                    w[slots[o + i]] = math.exp(log_gamma_draw(rng, w[p + i * dp])) / w[q + i * dq]
+            elif draw == 3:
+                for i in range(n):
+                    w[slots[o + i]] = w[q + i * dq] * math.exp(-log_gamma_draw(rng, w[p + i * dp]))
+            elif draw == 4:
+                for i in range(n):
+                    w[slots[o + i]] = beta_draw(rng, w[p + i * dp], w[q + i * dq])
+            elif draw == 5:
+                size = row[EXTRA]
+                at = slots[o : o + n * size]
+                _dirichlet(rng, w, p, dp, q, dq, n, size, at, scratch[0])
+            elif draw == 6:
+                at = slots[o : o + n]
+                enumerate_linked(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, scratch, rng)
+            elif draw == 7 or draw == 8:
+                at = slots[o : o + n]
+                number = learning + sweep if learning > 0 else 0
+                slices_linked(
+                    code,
+                    out,
+                    a,
+                    b,
+                    c,
+                    aux,
+                    start,
+                    length,
+                    ptr,
+                    idx,
+                    w,
+                    row,
+                    at,
+                    numbers,
+                    scratch,
+                    rng,
+                    number,
+                )
+            elif draw == 9:
+                for i in range(n):
+                    w[slots[o + i]] = polya_gamma(rng, w[q + i * dq], w[p + i * dp])
+            elif draw == 10:
+                high, dh = row[PARAMETERS + 4], row[PARAMETERS + 5]
+                for i in range(n):
+                    mean = w[p + i * dp]
+                    w[slots[o + i]] = mean + cut_normal(rng, w[q + i * dq] - mean, w[high + i * dh] - mean)
+            elif draw == 11 or draw == 12:
+                size = row[EXTRA] * row[EXTRA]
+                for i in range(n):
+                    rate = w[q + i * dq * size : q + i * dq * size + size]
+                    wishart(rng, w[p + i * dp], rate, row[EXTRA], draw == 12, scratch[0, :size])
+                    for k in range(size):
+                        w[slots[o + i * size + k]] = scratch[0, k]
+            elif draw == 13:
+                v = blocks[row[EXTRA]]
+                at = slots[o : o + v[0] - 1]
+                long, near = block_long[v[6] : v[7]], block_short[v[8] : v[9]]
+                wide, kinds = block_wide[v[10] : v[11]], block_kinds[v[12] : v[13]]
+                joint_linked(w, row, at, v, long, near, wide, kinds, rng)
+        for i in range(kept.shape[1]):
+            kept[sweep, i] = w[i]
