@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dagmodels.analysis.unit import Unit
-from dagmodels.backends.gibbs.collapsed_route import STICKY, Proposed, Trajectories
+from dagmodels.backends.gibbs.collapsed_route import STICKY, Trajectories
+from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.fits.moments.start import starting_point
 from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.moments_posterior import MomentsPosterior
 from dagmodels.numerics.sampling import independence
 from dagmodels.numerics.sampling.streams import stream
+
+UNIT = 200  # draws of a unit of work
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Proposed:
+    """Independence proposals from mode and curvature, their weights checked by `trials`, from which chains
+    start. A state is a point and its log weight."""
+
+    posterior: MomentsPosterior
+    nodes: Collection[str] | None
+    proposal: independence.Proposal
+    trials: independence.Weighted
+    method: str
+    because: tuple[str, ...]
+    warmup: int = 0
+    unit: int = UNIT
+
+    def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        return independence.first(self.trials, rng)
+
+    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
+        own = self.posterior
+        proposals = independence.weighted(own.log_densities, self.proposal, rng, count)
+        y, state, _ = independence.draws(proposals, rng, state)
+        moved = (np.diff(y, axis=0, prepend=np.nan) != 0.0).any(axis=1).astype(np.float64)
+        values, density = own.draws_and_densities(y, rng, self.nodes)
+        return state, Part(values, {"accepted": moved, "lp": density})
 
 
 def moments_route(
@@ -44,7 +74,8 @@ def moments_route(
     gate = independence.gate(trials)
     if gate.open and gate.k < STICKY and gate.effective > 0.3:
         why = f"independence proposals from the mode; {gate.because}"
-        return Proposed(posterior, nodes, proposal, f"independence proposals for {left}", (*told, why))
+        method = f"independence proposals for {left}"
+        return Proposed(posterior, nodes, proposal, trials, method, (*told, why))
     sticky = f"Pareto k of the weights is {gate.k:.2f}: chains of proposals would be long in the tails"
     why = f"the no-U-turn sampler on the density of what units share; {sticky if gate.open else gate.because}"
     covariance = np.linalg.inv(hessian)
