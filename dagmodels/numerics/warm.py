@@ -32,6 +32,8 @@ MODULES = (
     "many_points",  # loaded for draws of whole graphs
     "junction_steps",  # loaded for queries to discrete networks
     "table_steps",  # loaded for the tables of networks with hidden nodes
+    "state_sums",
+    "normal_columns",  # loaded for discrete latents
 )
 
 
