@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -114,21 +114,16 @@ class MixtureBuilder(FlatBuilder):
             super()._factor(site)  # a prior
             return
         found = touches(self.lowering, site)
-        elements = np.zeros((site.rows.n, 0), dtype=np.int64)
-        if found.elements:
-            elements = np.stack(found.elements, axis=1)
         reads = found.reads if found.alike and self._comparable(site) else None
-        live, kinds = np.unique(elements >= 0, axis=0, return_inverse=True)
-        for k, columns in enumerate(live):
-            at = np.flatnonzero(kinds.reshape(-1) == k)
-            chosen = _distinct_columns(elements[at][:, columns])
-            names = [n for n, c in zip(found.names, columns, strict=True) if c]
-            taken = elements[at][:, columns][:, chosen]
-            named = [names[c] for c in chosen]
-            rest = self._leaves(site, at, taken, named, found) if reads is None and found.alike else at
+        for at, touched, names in _patterns(found, site.rows.n):
+            rest = self._leaves(site, at, touched, names, found) if reads is None and found.alike else at
             if rest.size:
                 own = [c[rest] for c in reads] if reads is not None else None
-                self._column(site.at(rest), taken[np.searchsorted(at, rest)], named, own)
+                self._column(site.at(rest), touched[np.searchsorted(at, rest)], names, own)
+
+    def patterns(self, site: Site) -> Iterator[tuple[Ints, Ints, list[str]]]:
+        """Rows that touch as many latents: which rows, the elements (rows, columns), and their nodes."""
+        return _patterns(touches(self.lowering, site), site.rows.n)
 
     def _leaves(self, site: Site, at: Ints, touched: Ints, names: list[str], found: Touches) -> Ints:
         """Record rows whose laws are alike but for their values without the tape; the rows that are left."""
@@ -306,6 +301,18 @@ class MixtureBuilder(FlatBuilder):
             raise NotLowered("a chain of discrete latents has elements that nothing ties to those before")
         weights, distinct, first = _alike(group.size, uses)
         return Sums(group, weights, distinct, tuple(_use(u, group.size, first, parts) for u in uses))
+
+
+def _patterns(found: Touches, n: int) -> Iterator[tuple[Ints, Ints, list[str]]]:
+    elements = np.zeros((n, 0), dtype=np.int64)
+    if found.elements:
+        elements = np.stack(found.elements, axis=1)
+    live, kinds = np.unique(elements >= 0, axis=0, return_inverse=True)
+    for k, columns in enumerate(live):
+        at = np.flatnonzero(kinds.reshape(-1) == k)
+        chosen = _distinct_columns(elements[at][:, columns])
+        names = [name for name, c in zip(found.names, columns, strict=True) if c]
+        yield at, elements[at][:, columns][:, chosen], [names[c] for c in chosen]
 
 
 def _distinct_columns(elements: Ints) -> list[int]:

@@ -442,3 +442,58 @@ observed y[t] ~ Normal(mu[z], 1)
     assert fit["first[1]"] == pytest.approx(1)
     assert fit.estimates.set_index("name")["se"].isna()["first[1]"]
     assert np.isfinite(fit.estimates.set_index("name").loc["p[1, 2]", "se"])
+
+
+# -- predictions ---------------------------------------------------------------------------------------
+
+
+def test_expected_values_average_over_the_states() -> None:
+    y = two_normals(17)
+    fit = dm.read(GAUSSIAN).fit({"y": y})
+    means = np.array([fit["mu[1]"], fit["mu[2]"]])
+    assert fit.predict() == pytest.approx(fit.probabilities("z").to_numpy() @ means)
+    unseen = fit.predict(pd.DataFrame({"y": [np.nan, 6.0]}))
+    assert unseen[0] == pytest.approx(np.array([fit["w[1]"], fit["w[2]"]]) @ means)
+    assert unseen[1] == pytest.approx(means[1], abs=1e-2)
+
+
+def test_chains_go_on_from_their_last_element() -> None:
+    text = """model hmm
+plate run
+plate t in run ordered
+plate state = 1..2
+plate to as state
+parameter p[state, to] simplex
+parameter mu[state]
+z[t first] in state ~ Categorical([0.5, 0.5])
+z[t] in state ~ Categorical(p[z[t-1], to])
+observed y[t] ~ Normal(mu[z], 1)
+"""
+    rng = np.random.default_rng(18)
+    run = np.repeat(["a", "b"], [40, 30])
+    t = np.concatenate([np.arange(40), np.arange(30)])
+    y = np.where((t // 8) % 2, 4.0, 0.0) + rng.normal(size=70)
+    fit = dm.read(text).fit(pd.DataFrame({"run": run, "t": t, "y": y}))
+    p = np.array([[fit[f"p[{a}, {b}]"] for b in (1, 2)] for a in (1, 2)])
+    means = np.array([fit["mu[1]"], fit["mu[2]"]])
+    last = fit.probabilities("z").to_numpy()[39]
+    new = pd.DataFrame({"run": ["a", "a"], "t": [40, 41], "y": [np.nan, np.nan]})
+    assert fit.predict(new) == pytest.approx([last @ p @ means, last @ p @ p @ means])
+    states = fit.states(new)
+    assert list(states["name"]) == ["z[40:a]", "z[41:a]"]
+    assert states["probability"][0] == pytest.approx((last @ p).max())
+
+
+def test_a_fit_travels_and_draws_new_responses() -> None:
+    import pickle
+
+    fit = dm.read(GAUSSIAN).fit({"y": two_normals(19, 60)})
+    again = pickle.loads(pickle.dumps(fit))
+    assert again.states().equals(fit.states())
+    assert set(fit.to_json()) >= {"estimates", "log_likelihood"}
+    drawn = fit.simulator({n: fit_values(fit, n) for n in ("w", "mu", "sigma")}, np.random.SeedSequence(1))
+    assert np.isfinite(drawn["y"]).all()
+
+
+def fit_values(fit: Any, node: str) -> np.ndarray:
+    return np.array([fit[f"{node}[{k}]"] for k in (1, 2)])

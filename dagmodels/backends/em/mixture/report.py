@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.em.mixture.loop import Solution
+from dagmodels.backends.em.mixture.predict import predict
 from dagmodels.bind.problem import Problem
 from dagmodels.fits.defined import defined, root
+from dagmodels.fits.new_rows import NewRows
 from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.build_mixture import build_mixture
 from dagmodels.forms.cells import element_label
@@ -69,6 +71,7 @@ def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFi
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         plate_sizes={name: plate.size for name, plate in problem.plates.items()},
+        predictor=partial(predict, form, solution.y),
         find_states=partial(_states_of, form, solution.y, found),
     )
 
@@ -207,13 +210,26 @@ def states(form: MixtureForm, y: Floats) -> States:
 def _states_of(form: MixtureForm, y: Floats, fitted: Any, new: Any) -> States:
     if new is None:
         return fitted()
-    from dagmodels.bind.bind import bind
-
-    problem: Problem = bind(form.flat.problem.graph, new, levels=form.flat.problem)
     from dagmodels.backends.em.mixture.fit import counts_of
+    from dagmodels.backends.em.mixture.predict import joined
 
+    rows, problem = joined(form.flat.problem, new)
     other = build_mixture(problem, counts_of(problem))
-    return states(other, other.flat.unconstrain(form.flat.constrain(y)))
+    found = states(other, other.flat.unconstrain(form.flat.constrain(y)))
+    return _asked(rows, problem, found)
+
+
+def _asked(rows: NewRows, problem: Problem, found: States) -> States:
+    """The elements that new data ask for, in their order."""
+    names, probabilities, best = {}, {}, {}
+    for node, known in found.names.items():
+        places, _ = rows.cells(node)
+        index = {name: i for i, name in enumerate(known)}
+        wanted = [element_label(problem, node, int(i)) for i in places.reshape(-1)]
+        at = np.array([index[n] for n in wanted if n in index], dtype=np.int64)
+        names[node] = [known[i] for i in at]
+        probabilities[node], best[node] = found.probabilities[node][at], found.best[node][at]
+    return States(names, found.levels, probabilities, best)
 
 
 def _latents(found: Any) -> dict[str, list[Any]]:
