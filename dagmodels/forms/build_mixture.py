@@ -13,6 +13,7 @@ from dagmodels.analysis.laws import is_discrete
 from dagmodels.bind.problem import Problem
 from dagmodels.distributions import WRAPPERS, family
 from dagmodels.errors import ModelError
+from dagmodels.forms.alike import alike
 from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.direct import Direct, direct
 from dagmodels.forms.jets import Jet
@@ -130,10 +131,7 @@ class MixtureBuilder(FlatBuilder):
         if site.law.family not in ("Normal", "MvNormal") or not names:
             return at
         reads = [c[at] for c in found.reads if (c[at] != c[at][0]).any()]
-        which = np.zeros(at.size, dtype=np.int64)
-        if reads:
-            _, which = np.unique(np.stack(reads, axis=1), axis=0, return_inverse=True)
-            which = which.reshape(-1)
+        _, which = alike(reads, at.size)
         if which.max(initial=0) >= LEAVES:
             return at
         counts = tuple(self.latents.count[n] for n in names)
@@ -242,12 +240,7 @@ class MixtureBuilder(FlatBuilder):
         if site.names[0] not in self.latents.first:
             own = self.problem.values[site.names[0]].reshape(-1)[site.places]
             reads = [*reads, *own.T]
-        reads = [c for c in reads if c.size and not (c == c[0]).all()]
-        if not reads:
-            return np.zeros(1, np.int64), np.zeros(n, np.int64)
-        table = np.stack(reads, axis=1)
-        _, first, kind = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        return first, kind.reshape(-1)
+        return alike(reads, n)
 
     def _law(self, site: Site) -> LawReader:
         """As for the flat form; which registers arguments became is kept."""
@@ -307,9 +300,10 @@ def _patterns(found: Touches, n: int) -> Iterator[tuple[Ints, Ints, list[str]]]:
     elements = np.zeros((n, 0), dtype=np.int64)
     if found.elements:
         elements = np.stack(found.elements, axis=1)
-    live, kinds = np.unique(elements >= 0, axis=0, return_inverse=True)
-    for k, columns in enumerate(live):
-        at = np.flatnonzero(kinds.reshape(-1) == k)
+    touched = elements >= 0
+    first, kinds = alike(touched.T, n)
+    for k, columns in enumerate(touched[first]):
+        at = np.flatnonzero(kinds == k)
         chosen = _distinct_columns(elements[at][:, columns])
         names = [name for name, c in zip(found.names, columns, strict=True) if c]
         yield at, elements[at][:, columns][:, chosen], [names[c] for c in chosen]
@@ -342,11 +336,12 @@ def _place(
     if (back > 1).any():
         raise NotLowered("a law reaches back over more than one element of a chain of discrete latents")
     key = np.concatenate([back, slots], axis=1)
-    patterns, which = np.unique(key, axis=0, return_inverse=True)
+    first, which = alike(key.T, len(key))
+    patterns = key[first]
     j = touched.shape[1]
     counts = tuple(int(c) for c in part.expanded.digits.max(axis=0) + 1)
     for q, pattern in enumerate(patterns):
-        at = np.flatnonzero(which.reshape(-1) == q)
+        at = np.flatnonzero(which == q)
         before, slot = pattern[:j] == 1, pattern[j:]
         now = group.digits[:, slot]
         if before.any():
@@ -405,9 +400,10 @@ def _chains(
     inner = np.flatnonzero(~group.start)
     if (keys[inner] < 0).all(axis=1).any():
         raise NotLowered("a chain of discrete latents has elements that nothing ties to those before")
-    distinct, which = np.unique(keys[inner], axis=0, return_inverse=True)
+    first, which = alike(keys[inner].T, inner.size)
+    distinct = keys[inner[first]]
     table = np.zeros(size, dtype=np.int64)
-    table[inner] = which.reshape(-1)
+    table[inner] = which
     tables = []
     for m, (p, _, _, states) in enumerate(moves):
         own = np.flatnonzero(distinct[:, m] >= 0)

@@ -9,7 +9,7 @@ one, averaged over the states' posterior: one pass back through the tape, seeded
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,11 @@ class Use:
     part: int
     counts: Any
     states: Ints
+    turned: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        sparse = self.counts is not None and not self.single
+        object.__setattr__(self, "turned", self.counts.T.tocsr() if sparse else None)
 
     def gathered(self, density: Floats) -> Floats:
         """The share of (slices, states)."""
@@ -116,7 +121,7 @@ class Use:
         if self.single:
             wide = posterior.sum(axis=0, keepdims=True)
         elif self.counts is not None:
-            wide = self.counts.T @ posterior
+            wide = self.turned @ posterior
         if np.array_equal(self.states, np.arange(count)):
             return wide
         found = np.zeros((wide.shape[0], count))

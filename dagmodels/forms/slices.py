@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
+from dagmodels.forms.alike import alike
 from dagmodels.forms.cells import element_label, rank
 from dagmodels.forms.states import Latents
 from dagmodels.graph import expression as ex
@@ -117,9 +118,10 @@ def slices(latents: Latents, touched: Sequence[Ints]) -> Slices:
     for size in np.unique(sizes).tolist():
         own = np.flatnonzero(sizes == size)
         members = used[heads[own][:, None] + np.arange(size)]
-        rows, inverse = np.unique(count[members], axis=0, return_inverse=True)
-        for k, counts in enumerate(rows):
-            makeup.setdefault(tuple(counts.tolist()), []).append(members[inverse.reshape(-1) == k])
+        rows = count[members]
+        first, kind = alike(rows.T, len(rows))
+        for k, counts in enumerate(rows[first]):
+            makeup.setdefault(tuple(counts.tolist()), []).append(members[kind == k])
     for counts, parts in makeup.items():
         members = np.concatenate(parts)
         m = len(members)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.fits.new_rows import NewRows
+from dagmodels.forms.alike import alike
 from dagmodels.forms.build_mixture import MixtureBuilder
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.mixture import MixtureForm
@@ -140,9 +141,10 @@ def _averaged(form: MixtureForm, mean: _Mean, w: Floats, posterior: tuple[Floats
             raise FitError(
                 f"'{mean.site.names[0]}' hangs on several states of a chain: no expected values yet"
             )
-        patterns, which = np.unique(slot[mean.touched[mine]], axis=0, return_inverse=True)
-        for q, pattern in enumerate(patterns):
-            rows = mine[which.reshape(-1) == q]
+        slots = slot[mean.touched[mine]]
+        first, which = alike(slots.T, len(slots))
+        for q, pattern in enumerate(slots[first]):
+            rows = mine[which == q]
             to = np.ravel_multi_index(tuple(group.digits[:, pattern].T), counts)
             np.add.at(weights.T, (to[:, None], rows[None, :]), own[sums.distinct[at[rows, 0]]].T)
     return np.einsum("is,ise->ie", weights, value)
