@@ -1,4 +1,4 @@
-"""The `em` backend: expectation and maximisation, over tables of networks, other discrete latents, or moments.
+"""The `em` backend: expectation and maximisation, over tables of networks, discrete latents, or moments.
 
 For the moments of exchangeable units it is a second route to the optimum that `laplace` finds by Newton's
 steps, with the same certificate.
