@@ -42,7 +42,7 @@ parameter p[klass, item] in (0, 1)
 k[unit] in klass ~ Categorical(w)
 observed y[unit, item] ~ Bernoulli(p[k, item])
 """
-LCA = Path(__file__).parents[1] / "tests" / "references" / "lca3" / "lca3_latent.csv"
+LCA = Path(__file__).parents[1] / "tests" / "references" / "bn" / "lca3_latent.csv"
 
 
 def iteration(text: str, data: dict[str, Any]) -> Callable[[], object]:
