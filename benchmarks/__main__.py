@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network and
-compile; all of them when none is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network, em
+and compile; all of them when none is named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.common import ONE_THREAD, table
 
 PARTS = (
     *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed"),
-    *("gibbs", "network", "compile"),
+    *("gibbs", "network", "em", "compile"),
 )
 
 
@@ -28,6 +28,7 @@ def main(names: list[str]) -> int:
         calls,
         collapsed,
         crossed,
+        em,
         fits,
         gibbs,
         graphs,
@@ -53,6 +54,7 @@ def main(names: list[str]) -> int:
                 collapsed.rows,
                 gibbs.rows,
                 networks.rows,
+                em.rows,
                 processes.compile_rows,
             ),
             strict=True,

@@ -34,6 +34,8 @@ MODULES = (
     "table_steps",  # loaded for the tables of networks with hidden nodes
     "random_laws",
     "sweep_steps",  # loaded for draws element by element
+    "state_sums",
+    "normal_columns",  # loaded for discrete latents
 )
 
 

@@ -105,6 +105,11 @@ CASES = {
             "s_y": 0.7,
         },
     ),
+    "responders": Case(
+        "'k': 2 states, summed element by element",
+        {"share": [0.6, 0.4], "slope": [0.1, 1.0], "intercept": [1.5, 1.0], "sigma": 0.6},
+        backend="em",
+    ),
     "sleepstudy": Case(
         REML, {"b0": 250.0, "b1": 10.0, "Sigma": [[600.0, 10.0], [10.0, 35.0]], "sigma": 25.0}
     ),

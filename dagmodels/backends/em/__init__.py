@@ -1,6 +1,7 @@
-"""The `em` backend: expectation and maximisation over the moments of exchangeable units.
+"""The `em` backend: expectation and maximisation, over tables of networks, discrete latents, or moments.
 
-A second route to the optimum that `laplace` finds by Newton's steps, with the same certificate.
+For the moments of exchangeable units it is a second route to the optimum that `laplace` finds by Newton's
+steps, with the same certificate.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Em:
     name = "em"
 
     def judge(self, facts: Facts) -> Verdict:
-        """Whether the graph is a network of cases, or is fitted from moments, with reasons."""
+        """Whether the graph is a network of cases, has discrete latents, or is fitted from moments."""
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
 
         network = table_unit(facts.graph)
@@ -35,12 +36,17 @@ class Em:
             from dagmodels.backends.em.tables.judge import judge_single
 
             return judge_single(facts)
+        if facts.discrete_latents or facts.unknown_tables:
+            from dagmodels.backends.em.mixture.judge import judge as judge_mixture
+
+            return judge_mixture(facts)
         from dagmodels.backends.em.judge import judge
 
         return judge(facts)
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
-        """Maximise the likelihood by EM; see `tables.fit.fit` and `fit.fit`."""
+        """Maximise the likelihood by EM; see `tables.fit.fit`, `mixture.fit.fit` and `fit.fit`."""
+        from dagmodels.analysis.discrete_latents import discrete_latents
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
 
         network = table_unit(problem.graph)
@@ -51,6 +57,10 @@ class Em:
         if isinstance(network, NoTableUnit) and network.is_single:
             told = "one case estimates no tables: give columns, one row a case; `query` asks about one case"
             raise FitError(f"em: {told}")
+        if discrete_latents(problem.graph, problem).nodes:
+            from dagmodels.backends.em.mixture.fit import fit as fit_mixture
+
+            return fit_mixture(problem, plan, options)
         from dagmodels.backends.em.fit import fit
 
         return fit(problem, plan, options)

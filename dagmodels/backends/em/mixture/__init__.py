@@ -1,0 +1,1 @@
+"""EM on graphs with discrete latents: mixtures, latent classes, hidden Markov chains, misclassification."""
