@@ -112,6 +112,11 @@ class QuadratureEvaluator(ModeEvaluator):
         return direct + more, moving + more_moving
 
 
+def dimensions(field: Field) -> int:
+    """The most latents that meet in a group. Raises as `_groups`."""
+    return _groups(field)[2]
+
+
 def _groups(field: Field) -> tuple[Ints, Ints, int]:
     """For each element its group and its dimension in the group (-1: none); the most dimensions of a group.
 

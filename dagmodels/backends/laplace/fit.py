@@ -62,7 +62,8 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
 
     Options: `se` = "conditional" (standard errors of coefficients given the outer unknowns, as lme4's)
     or "joint" (theirs included), by itself joint where an outer unknown moves means; `quadrature` = nodes of
-    adaptive Gauss-Hermite quadrature in each dimension, 1 for Laplace's approximation (lme4's nAGQ);
+    adaptive Gauss-Hermite quadrature in each dimension, 1 for Laplace's approximation (lme4's nAGQ), by itself
+    more than 1 for covariates measured with error (`order_by_itself`);
     `posterior` = True, "grid" or "ccd" for posterior means and quantiles instead of a mode, checked by
     `posterior_draws` weighted draws.
     """
@@ -100,6 +101,10 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         from dagmodels.backends.laplace.posterior_report import posterior_fit
 
         return posterior_fit(solution, plan, request, began)
+    if order is None:
+        from dagmodels.backends.laplace.quadrature import order_by_itself
+
+        order = order_by_itself(problem.graph, solution.field)
     if order > 1:
         from dagmodels.backends.laplace.quadrature import by_quadrature
 
@@ -108,7 +113,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     return report(solution, plan, joint=joint)
 
 
-def _options(options: Mapping[str, Any]) -> tuple[str | None, int]:
+def _options(options: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """`se` and `quadrature`; anything else unknown is refused, because a slip must not pass in silence."""
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
@@ -116,8 +121,9 @@ def _options(options: Mapping[str, Any]) -> tuple[str | None, int]:
             f"laplace has no option {', '.join(map(repr, unknown))}; it has se='conditional' or 'joint', "
             "quadrature=1 or more nodes, posterior=True, 'grid' or 'ccd', and posterior_draws="
         )
-    order = options.get("quadrature", 1)
-    if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= 100:
+    order = options.get("quadrature")
+    whole = order is None or (isinstance(order, int) and not isinstance(order, bool) and 1 <= order <= 100)
+    if not whole:
         raise FitError(f"quadrature={order!r} is not a number of nodes from 1 to 100")
     se = options.get("se")
     if se not in (None, "conditional", "joint"):
