@@ -1,7 +1,8 @@
 """Draws: from binding to a posterior known well enough, the first draw after a call, memory.
 
 "To ESS 2000" is all from binding a graph to its data to arrays of draws whose least known quantity has a bulk
-effective size of 2000; the table of estimates comes on top in "whole call".  Peers, in CPU seconds of one
+effective size of 2000; the table of estimates comes on top in "whole call".  The first draw is that of a call
+that asks for one, and for no warm-up.  Peers, in CPU seconds of one
 chain on one thread: JAGS 4.3 (with its glm module where that is faster), the others with their compilation.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 
 from benchmarks.common import Row, median_cpu, peak_of
 
-WANTED = 2000
+WANTED, PATIENCE = 2000, 30  # effective size; seconds of the clock for those that do not reach it
 OTHERS = "PyMC+nutpie, NumPyro 5-25"
 
 
@@ -38,8 +40,8 @@ class Case:
 FLAT = (("collapse", False),)
 CASES = (
     Case("eight_schools", 600, 0.02, f"JAGS 0.05, {OTHERS}"),
-    Case("radon_mn_partially_pooled", 600, 0.04, f"JAGS 5.1, {OTHERS}"),
-    Case("rats", 800, 0.04, f"JAGS 0.16, {OTHERS}"),
+    Case("radon_mn_partially_pooled", 650, 0.04, f"JAGS 5.1, {OTHERS}"),
+    Case("rats", 650, 0.04, f"JAGS 0.16, {OTHERS}"),
     Case("pump", 600, 0.02, f"JAGS 0.14, {OTHERS}"),
     Case("seeds", 0, 0.4, "JAGS 1.6"),
     Case("salm", 0, 0.09, "JAGS 0.28"),
@@ -109,7 +111,8 @@ def one_processor() -> Generator[None]:
 
 def rows() -> Iterator[Row]:
     """Of the classic examples."""
-    with one_processor():
+    with one_processor(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one draw is too few to judge
         for case in CASES:
             yield from of_case(case)
     yield memory()
@@ -127,12 +130,14 @@ def of_case(case: Case) -> Iterator[Row]:
         whole = median_cpu(lambda: graph.fit(data, **options))
         yield Row(f"{case.shown}: whole call", whole)
     else:
-        options |= {"draws": 250, "until": f"ess_bulk > {WANTED}"}
-        took = median_cpu(lambda: graph.fit(data, **options), 3, 1)
-        yield Row(f"{case.shown}: whole call to ESS {WANTED}", took, case.bound, peer=case.peer)
-    once = {k: v for k, v in options.items() if k != "until"} | {"draws": 1, "chains": 1}
+        options |= {"draws": 250, "until": f"ess_bulk > {WANTED} and seconds < {PATIENCE}"}
+        fits = list[Any]()
+        took = median_cpu(lambda: fits.append(graph.fit(data, **options)), 1, 0)
+        told = f"to ESS {smallest(fits[-1].samples):.0f}"
+        yield Row(f"{case.shown}: whole call {told}", took, case.bound, peer=case.peer)
+    once = {k: v for k, v in options.items() if k != "until"} | {"draws": 1, "chains": 1, "warmup": 0}
     took = median_cpu(lambda: graph.fit(data, **once), 5, 1)
-    yield Row(f"{case.shown}: first draw after the call", took, 0.3)
+    yield Row(f"{case.shown}: first draw", took, 0.3)
 
 
 def memory() -> Row:

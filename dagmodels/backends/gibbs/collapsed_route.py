@@ -28,7 +28,7 @@ GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
 STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
 HEAVY = 5.0  # mean weights: proposals in the shape of lines hold a chain for about as many draws at most
-CHEAP, DEAR = 200, 100  # draws of a unit of work: many points in one compiled call, or trajectories
+CHEAP, DEAR = 167, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
 class Posterior(Protocol):

@@ -76,7 +76,7 @@ class Whole:
     def begin(self, rng: np.random.Generator, chain: int) -> Any:
         space = self.flat.workspace()
         y = self._start(rng, self.inits[chain] if chain < len(self.inits) else {}, space, chain)
-        warmed = nuts.warm_up(self._sampler(space), y, rng, self.warmup, target=self.target)
+        warmed = nuts.warm_up(self._sampler(space), y, rng, self.warmup, dense=None, target=self.target)
         return Warm(warmed.point.y, warmed.step, warmed.metric)
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:

@@ -61,11 +61,11 @@ def _diagnose(x: Floats, probabilities: Sequence[float]) -> Diagnosis:
     flat = x.reshape(k, m * n)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, sd = flat.mean(axis=1), _deviation(x)
-    halves = split(x)
     if n < LEAST:
         ordered, nothing = np.sort(flat, axis=1), np.full(k, np.nan)
         ends = np.stack([quantile(ordered, p) for p in probabilities])
         return Diagnosis(mean, sd, ends, nothing, nothing, nothing, nothing)
+    halves = split(x)
     scores, part = normal_scores(halves)
     ordered = np.sort(flat, axis=1) if n % 2 else part
     low, high = (halves <= quantile(ordered, p)[:, None, None] for p in TAILS)

@@ -23,6 +23,9 @@ TARGET = 0.8
 FIRST, WINDOW, LAST = 75, 25, 50  # draws
 SHORTEST = 20  # draws below which only the step is learned
 OWN = 5.0  # observations that the regularising value is worth
+MOST_DENSE = 50  # numbers of which correlations are looked at, where it is left open
+ENOUGH = 10  # draws for each number, from which correlations are believed
+LONG = 200.0  # ratio of the correlations' eigenvalues that makes trajectories long: its root in steps
 UNIT = 1e-3  # and that value: a small variance, so that steps rather fail than leave the region
 
 
@@ -68,15 +71,19 @@ class StepSize(NamedTuple):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Moments:
-    """Count, mean (d) and sums of squares (d) or of products (d, d) about the mean."""
+    """Count, mean (d) and sums of squares (d) or of products (d, d) about the mean.
+
+    undecided : whether the metric is dense is for the draws to say.
+    """
 
     count: int
     mean: Floats
     scatter: Floats
+    undecided: bool = False
 
     @classmethod
-    def none(cls, dimension: int, dense: bool) -> Moments:
-        return cls(0, np.zeros(dimension), np.zeros((dimension,) * (2 if dense else 1)))
+    def none(cls, dimension: int, dense: bool, undecided: bool = False) -> Moments:
+        return cls(0, np.zeros(dimension), np.zeros((dimension,) * (2 if dense else 1)), undecided)
 
     def after(self, y: Floats) -> Moments:
         """With the rows of y (n, d) added (Chan, Golub and LeVeque 1983, Am. Stat. 37:242)."""
@@ -90,7 +97,7 @@ class Moments:
             scatter = self.scatter + deviations.T @ deviations + share * np.outer(move, move)
         else:
             scatter = self.scatter + (deviations**2).sum(axis=0) + share * move**2
-        return Moments(total, self.mean + move * (n / total), scatter)
+        return Moments(total, self.mean + move * (n / total), scatter, self.undecided)
 
     @property
     def metric(self) -> Metric:
@@ -99,7 +106,17 @@ class Moments:
         estimate = self.scatter / (n - 1.0)
         if estimate.ndim == 1:
             return Metric.diagonal((n * estimate + OWN * UNIT) / (n + OWN))
-        return Metric.dense((n * estimate + OWN * UNIT * np.eye(len(estimate))) / (n + OWN))
+        found = (n * estimate + OWN * UNIT * np.eye(len(estimate))) / (n + OWN)
+        if self.undecided and not (n >= ENOUGH * len(found) and _is_long(found)):
+            return Metric.diagonal(np.diag(found))
+        return Metric.dense(found)
+
+
+def _is_long(covariance: Floats) -> bool:
+    """Whether trajectories by a diagonal metric would be long, for correlations alone."""
+    sd = np.sqrt(np.diag(covariance))
+    values = np.linalg.eigvalsh(covariance / np.outer(sd, sd))
+    return bool(values[-1] > LONG * values[0])
 
 
 def window_ends(draws: int) -> tuple[int, ...]:
@@ -142,11 +159,25 @@ class Adaptation:
         )
 
 
-def begin(metric: Metric, draws: int, step: float, dense: bool = False, target: float = TARGET) -> Adaptation:
-    """A warm-up of so many draws, from a metric and a step that suits it."""
+def begin(
+    metric: Metric, draws: int, step: float, dense: bool | None = False, target: float = TARGET
+) -> Adaptation:
+    """A warm-up of so many draws, from a metric and a step that suits it.
+
+    dense : whether later metrics have all covariances; None: where there are few numbers, and correlations
+        make trajectories long.  (In narrowing regions covariances are no help: centred groups have some.)
+    """
     dimension = metric.inverse.shape[1]
     step_size = StepSize.learning(step, target)
-    return Adaptation(0, draws, window_ends(draws), step_size, metric, Moments.none(dimension, dense))
+    undecided = dense is None and dimension <= MOST_DENSE
+    return Adaptation(
+        0,
+        draws,
+        window_ends(draws),
+        step_size,
+        metric,
+        Moments.none(dimension, bool(dense) or undecided, undecided),
+    )
 
 
 def adapt(state: Adaptation, y: Floats, step: StepSize) -> tuple[Adaptation, bool]:
@@ -164,7 +195,7 @@ def adapt(state: Adaptation, y: Floats, step: StepSize) -> tuple[Adaptation, boo
     moments = state.moments.after(y) if inside else state.moments
     if not (inside and done in state.ends):
         return replace(state, done=done, step=step, moments=moments), False
-    nothing = Moments.none(y.shape[1], moments.scatter.ndim == 2)
+    nothing = Moments.none(y.shape[1], moments.scatter.ndim == 2, moments.undecided)
     return replace(state, done=done, step=step, metric=moments.metric, moments=nothing), True
 
 

@@ -251,11 +251,11 @@ def warm_up(
     rng: np.random.Generator,
     draws: int = 1000,
     *,
-    dense: bool = False,
+    dense: bool | None = False,
     metric: Metric | None = None,
     target: float = adaptation.TARGET,
 ) -> Warmed:
-    """Learn step and metric on so many draws from y, by the schedule of `adaptation`."""
+    """Learn step and metric on so many draws from y, by the schedule of `adaptation`; dense : see `begin`."""
     point = sampler.at(y)
     metric = Metric.identity(sampler.dimension) if metric is None else metric
     state = adaptation.begin(metric, draws, first_step(sampler, point, metric, rng), dense, target)

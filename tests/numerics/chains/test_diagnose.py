@@ -201,3 +201,12 @@ def test_the_energy_fraction_is_that_of_arviz_and_of_the_closed_form():
     np.testing.assert_allclose(d.bfmi(x), array_stats.bfmi(x), rtol=1e-12)
     np.testing.assert_allclose(d.bfmi(x), 0.2, atol=0.03)
     assert np.isnan(d.bfmi(x[:, :1])).all()
+
+
+@pytest.mark.parametrize("draws", [1, 2, 3])
+def test_few_draws_have_means_and_no_more(draws: int) -> None:
+    x = np.random.default_rng(1).standard_normal((1, draws, 2))
+    found = d.diagnose(x)
+    np.testing.assert_allclose(found.mean, x.mean(axis=(0, 1)))
+    assert np.isnan(found.ess_bulk).all()
+    assert np.isnan(found.rhat).all()

@@ -189,3 +189,32 @@ def test_streams_depend_on_nothing_but_their_numbers() -> None:
     firsts = {stream(seed, c, u).random() for seed in range(5) for c in range(5) for u in range(5)}
     assert len(firsts) == 125
     assert fresh_seed() != fresh_seed()
+
+
+@pytest.mark.parametrize(
+    ("correlation", "draws", "dense"), [(0.999, 60, True), (0.9, 60, False), (0.999, 20, False)]
+)
+def test_draws_say_whether_the_metric_is_dense(correlation: float, draws: int, dense: bool) -> None:
+    """Eigenvalues 1.999 and 0.001, or 1.9 and 0.1; and too few draws for three numbers."""
+    covariance = np.eye(3)
+    covariance[0, 1] = covariance[1, 0] = correlation
+    y = stream(9, 0).multivariate_normal(np.zeros(3), covariance, draws)
+    found = adaptation.begin(Metric.identity(3), 1000, 0.1, None).moments.after(y).metric
+    assert found.inverse.shape == ((3, 3) if dense else (1, 3))
+    fixed = Moments.none(3, True).after(y).metric.inverse
+    np.testing.assert_allclose(found.inverse, fixed if dense else np.diag(fixed)[None])
+
+
+def test_many_numbers_have_a_diagonal_metric() -> None:
+    assert adaptation.begin(Metric.identity(51), 1000, 0.1, None).moments.scatter.shape == (51,)
+
+
+def test_correlations_are_learned_where_they_matter() -> None:
+    """A law of eigenvalues 1.999 and 0.001: three gradients a draw and not some sixty."""
+    covariance = np.array([[1.0, 0.999], [0.999, 1.0]])
+    sampler = nuts.sampler(gaussian(covariance, [0.0, 0.0]).density, 2)
+    rng = stream(10, 0)
+    warmed = nuts.warm_up(sampler, np.zeros(2), rng, 500, dense=None)
+    assert warmed.metric.inverse.shape == (2, 2)
+    _, _, known, _ = sampler.draws(warmed.point, warmed.step, warmed.metric, rng, 200)
+    assert known.gradients.mean() < 10
