@@ -25,8 +25,8 @@ def order_by_itself(dag: Dag, field: Field) -> int:
     """Nodes in each dimension where nobody asked for a number: more than one for covariates with error.
 
     Their slopes are what such a model is fitted for, and Laplace's approximation moves them by a tenth of a
-    standard error where an outcome is binary and the error large. One, which is Laplace's, for all other graphs
-    (lme4's default) and where more than three latents meet or coefficients join all groups.
+    standard error where an outcome is binary and the error large. One, which is Laplace's, for all other
+    graphs (lme4's default) and where more than three latents meet or coefficients join all groups.
     """
     if not any(c.element for c in field.curved) or not covariates_with_error(dag):
         return 1
