@@ -63,7 +63,8 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     Options: `se` = "conditional" (standard errors of coefficients given the outer unknowns, as lme4's)
     or "joint" (theirs included), by itself joint where an outer unknown moves means; `quadrature` = nodes of
     adaptive Gauss-Hermite quadrature in each dimension, 1 for Laplace's approximation (lme4's nAGQ), which is
-    the default but for covariates measured with error (`order_by_itself`); `posterior` = True, "grid" or "ccd" for posterior means and quantiles instead of a mode, checked by
+    the default but for covariates measured with error (`order_by_itself`);
+    `posterior` = True, "grid" or "ccd" for posterior means and quantiles instead of a mode, checked by
     `posterior_draws` weighted draws.
     """
     from dagmodels.backends.laplace.posterior import refuse_improper, requested
