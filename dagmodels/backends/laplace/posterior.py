@@ -23,14 +23,14 @@ from dagmodels.errors import FitError
 from dagmodels.forms.outer_scale import LogPosterior
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Joint, Parameter, Stochastic
-from dagmodels.numerics.lattice import (
+from dagmodels.numerics.optimise import Optimum, minimise
+from dagmodels.numerics.quadrature_lattice import (
     MOST_DIMENSIONS,
     Frame,
-    Lattice,
+    QuadratureLattice,
     explored,
     frame_of,
 )
-from dagmodels.numerics.optimise import Optimum, minimise
 
 Floats = NDArray[np.float64]
 DRAWS, DRAWS_OF_CURVED = 400, 1000  # that check the outer unknowns alone, and latents too
@@ -57,7 +57,7 @@ class Points:
 
     mode: Optimum
     frame: Frame
-    lattice: Lattice | None
+    lattice: QuadratureLattice | None
     y: Floats
     x: Floats
     weight: Floats

@@ -20,8 +20,8 @@ from dagmodels.backends.laplace.posterior_moments import Conditionals
 from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.forms.outer_scale import LogPosterior
 from dagmodels.numerics.elimination import SCALED
-from dagmodels.numerics.lattice import Frame, Lattice
 from dagmodels.numerics.pareto import Smoothed, smoothed
+from dagmodels.numerics.quadrature_lattice import Frame, QuadratureLattice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,7 +49,7 @@ class Check:
         return (self.both.weight @ draws - draws.mean(axis=0)) / sd
 
 
-def from_lattice(lattice: Lattice, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def from_lattice(lattice: QuadratureLattice, draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Points z and their log density in z, in the order of the lattice's points."""
     d = lattice.index.shape[1]
     chosen = np.sort(rng.choice(lattice.weight.size, size=draws, p=lattice.weight))
@@ -78,7 +78,12 @@ def from_axes(frame: Frame, draws: int, rng: np.random.Generator) -> tuple[Float
 
 
 def check(
-    f: LogPosterior, frame: Frame, lattice: Lattice | None, log_evidence: float, draws: int, seed: int
+    f: LogPosterior,
+    frame: Frame,
+    lattice: QuadratureLattice | None,
+    log_evidence: float,
+    draws: int,
+    seed: int,
 ) -> Check:
     """Draw, weigh, and fit the weights' tail."""
     rng = np.random.default_rng(seed)

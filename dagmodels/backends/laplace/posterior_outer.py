@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.numerics.lattice import Frame, Lattice
+from dagmodels.numerics.quadrature_lattice import Frame, QuadratureLattice
 from dagmodels.results.curves import Curve
 
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ class _Runs:
 class Lines:
     """Lines of a lattice along its axes, with splines of the log density; made when first asked for."""
 
-    def __init__(self, lattice: Lattice) -> None:
+    def __init__(self, lattice: QuadratureLattice) -> None:
         self.lattice = lattice
         self.height = lattice.log_density - lattice.frame.log_peak
         self._known: dict[int, _Runs] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dagmodels.numerics.lattice import MOST_DIMENSIONS
+from dagmodels.numerics.quadrature_lattice import MOST_DIMENSIONS
 from dagmodels.plugin import Plan, Role, Verdict
 
 NOTE = (

@@ -1,4 +1,7 @@
-"""A lattice of log densities that spreads over a density, and becomes finer: see `grid`."""
+"""A lattice of log densities that spreads over a density, and becomes finer: see `grid`.
+
+A dense table, to draw from; integrals by weighted points are those of `numerics.quadrature_lattice`.
+"""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from dagmodels.backends.laplace.posterior_outer import Lines, convolved, exponen
 from dagmodels.bind.bind import bind
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.mode import ModeEvaluator
-from dagmodels.numerics.lattice import Frame, explored
 from dagmodels.numerics.pareto import pareto_fit, smoothed
+from dagmodels.numerics.quadrature_lattice import Frame, explored
 
 # -- moments of latents
 

@@ -5,6 +5,9 @@ density is wide there.  From the mode points are taken as long as the log densit
 stated amount, whatever the shape of that region (Rue, Martino and Chopin 2009, J. R. Statist. Soc. B 71,
 section 3.1, take a box).  For a smooth density the error of the rule is about the square of that of twice
 the step (it falls like exp(-2 (pi/h)^2) for a Gaussian), so that the change on halving bounds it.
+
+Its points have weights and fill a region of any shape.  `sampling.lattice` is another thing: a dense table
+of one or two dimensions, interpolated to draw from the density between its points.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class Frame:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Lattice:
+class QuadratureLattice:
     """Points z = step * index, with their log density in y.
 
     error : the change, in posterior standard deviations, of the means and deviations of y and of the
@@ -117,7 +120,9 @@ def _width(density: Density, centre: Floats, axis: Floats, peak: float) -> float
     return min(max(t / math.sqrt(2.0), 0.05), 20.0)
 
 
-def explored(frame: Frame, density: Densities, names: list[str], tolerance: float | None = None) -> Lattice:
+def explored(
+    frame: Frame, density: Densities, names: list[str], tolerance: float | None = None
+) -> QuadratureLattice:
     """The lattice whose halving changed nothing beyond the tolerance; see the module.
 
     names : of the coordinates, for messages.
@@ -143,7 +148,7 @@ def explored(frame: Frame, density: Densities, names: list[str], tolerance: floa
     index = np.array(keys, dtype=np.int64).reshape(len(keys), d)
     values = np.array([found[k] for k in keys])
     kept = values > frame.log_peak - 40.0  # never far more than what the sums need
-    return Lattice(frame, step, index[kept], values[kept], error)
+    return QuadratureLattice(frame, step, index[kept], values[kept], error)
 
 
 def _region(
