@@ -19,7 +19,7 @@ from dagmodels.errors import ModelError
 from dagmodels.forms import vectors
 from dagmodels.forms.batch_jets import BatchJets
 from dagmodels.forms.batches import Batches
-from dagmodels.forms.cells import cells
+from dagmodels.forms.cells import Cells, cells
 from dagmodels.forms.flat import Flat, Given
 from dagmodels.forms.flat_plan import Ask, NodePlan, plans
 from dagmodels.forms.jets import Jet
@@ -171,11 +171,8 @@ class FlatBuilder:
             parts.append((self.jets.of(self.recorder.constant(data)), seen))
         if plan.left_out.size:
             parts.append((self.jets.of(self.recorder.constant(np.zeros(plan.left_out.size))), plan.left_out))
-        for share in cells(self.problem, name):
-            if isinstance(share.statement, Deterministic):
-                value = self.lowering.value(share.statement.expression, share.rows)
-                parts.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
         parts = [(x, places) for x, places in parts if places.size]
+        self._computed(name, parts, size)
         whole = self._assembled(parts, size)
         self.trees.nodes[name] = whole
         laws = [s.distribution for s in self.graph.nodes[name].statements if isinstance(s, Stochastic)]
@@ -183,6 +180,31 @@ class FlatBuilder:
             self.jets.whole.add(whole.value.register)
         self._open.discard(name)
         return whole.value.register
+
+    def _computed(self, name: str, parts: list[tuple[Jet, Ints]], size: int) -> None:
+        """Add what expressions give, those first that need no element which is still to be computed."""
+        waiting = [s for s in cells(self.problem, name) if isinstance(s.statement, Deterministic)]
+        while waiting:
+            known = np.concatenate([np.zeros(0, np.int64), *(places for _, places in parts)])
+            share = next((s for s in waiting if np.isin(self._own(name, s), known).all()), None)
+            if share is None:
+                raise NotLowered(f"'{name}' depends on its own elements in a circle, which has no tape form")
+            waiting.remove(share)
+            if self._own(name, share).size:  # read from what is known so far
+                rest = np.setdiff1d(np.arange(size), known)
+                nothing = self.jets.of(self.recorder.constant(np.zeros(rest.size)))
+                whole = self._assembled([*parts, (nothing, rest)] if rest.size else parts, size)
+                self.lowering._registers[name] = whole.value.register
+            assert isinstance(share.statement, Deterministic)
+            value = self.lowering.value(share.statement.expression, share.rows)
+            self.lowering._registers.pop(name, None)
+            parts.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
+
+    def _own(self, name: str, share: Cells) -> Ints:
+        """The elements of the node itself that an expression reads."""
+        assert isinstance(share.statement, Deterministic)
+        read = [r for r in ex.references(share.statement.expression) if r.name == name]
+        return np.concatenate([np.zeros(0, np.int64), *(self.lowering.places(r, share.rows) for r in read)])
 
     def _assembled(self, parts: list[tuple[Jet, Ints]], size: int) -> Jet:
         if len(parts) == 1 and (parts[0][1] == np.arange(size)).all():

@@ -14,6 +14,7 @@ from dagmodels.forms.flat_plan import NodePlan, plans
 from dagmodels.forms.jets import Jet
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.sites import Site
+from dagmodels.forms.state_counts import counters, counts
 from dagmodels.forms.state_draws import StateDraws, registers
 from dagmodels.forms.state_tables import Table, TableReader, readings, states_of
 from dagmodels.forms.state_units import Units, units
@@ -40,15 +41,22 @@ class SummedBuilder(FlatBuilder):
         raise_all(refused, f"the discrete unknowns of model '{problem.graph.name}'")
         super().__init__(problem, None)
         count = {n: node.states for n, node in self.found.nodes.items() if node.states is not None}
-        self.latents = Latents.of(problem, count)
-        dependent = depending(problem.graph, self.latents.first)
-        self.lowering: StateLowering = StateLowering(self.latents, self.recorder, self._node, dependent)
-        self.trees = StateTrees(self.lowering, self.jets)
+        self._read_states(count)
+        self.counts = counts(self.trees)
+        if self.counts:
+            self._read_states(count | {n: c.states for n, c in self.counts.items()})
         self.reader = TableReader(self.lowering, self.jets, self._law, self.value)
         self.tables: list[Table] = []
         self.of: list[Site] = []
         self.units = Units((), ())
-        self.summation = Summation((), (), ())
+        self.summation = Summation(0, (), (), ())
+
+    def _read_states(self, count: dict[str, int]) -> None:
+        """Trees are read where these nodes' states are known."""
+        self.latents = Latents.of(self.problem, count)
+        dependent = depending(self.graph, self.latents.first) - count.keys()
+        self.lowering: StateLowering = StateLowering(self.latents, self.recorder, self._node, dependent)
+        self.trees = StateTrees(self.lowering, self.jets)
 
     def _planned(self) -> dict[str, NodePlan]:
         return plans(self.problem, None, self.found.nodes)
@@ -56,9 +64,11 @@ class SummedBuilder(FlatBuilder):
     def record(self) -> None:
         """All values and factors, and the sums."""
         super().record()
-        states = states_of(self.latents)
-        self.units = units(self.latents.total, states, self.tables)
-        self.summation = summation(self.recorder, self.latents.total, self.tables, self.units)
+        more = counters(self.recorder, self.counts, self.latents.first, self.latents.total)
+        tables = [*self.tables, *more.tables]
+        states = np.append(states_of(self.latents), np.array(more.states, dtype=np.int64))
+        self.units = units(states.size, states, tables)
+        self.summation = summation(self.recorder, states.size, tables, self.units)
         for register in (*self.kept(), *self.summation.terms):
             self.recorder.start(register)
 
