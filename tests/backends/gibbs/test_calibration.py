@@ -100,7 +100,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", ["groups", "slopes", "counts", "choices", "mixture", "states"])
+@pytest.mark.parametrize("case", ["groups", "slopes", "counts", "choices"])
 def test_ranks_are_uniform(case):
     text, options = CASES[case]
     found = calibration(dm.read(text), data(case.split(",")[0]), replicates=100, **options)
