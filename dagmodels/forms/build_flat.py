@@ -5,7 +5,7 @@ Factors of equal rows are one batch of registers: the number of operations does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,8 +68,10 @@ class _Recorded:
 class FlatBuilder:
     """Builds one flat form; see `build_flat`."""
 
-    def __init__(self, problem: Problem, unknown: Iterable[str] | None) -> None:
-        self.problem, self.graph = problem, problem.graph
+    def __init__(
+        self, problem: Problem, unknown: Iterable[str] | None, forward: Collection[str] = ()
+    ) -> None:
+        self.problem, self.graph, self.forward = problem, problem.graph, tuple(forward)
         self.chosen = None if unknown is None else tuple(unknown)
         self.plans: dict[str, NodePlan] = self._planned()
         self.everything = unknown is None
@@ -86,7 +88,7 @@ class FlatBuilder:
         self._inputs()
 
     def _planned(self) -> dict[str, NodePlan]:
-        return plans(self.problem, self.chosen)
+        return plans(self.problem, self.chosen, self.forward)
 
     def _inputs(self) -> None:
         """The unconstrained vector first, in one piece; then what is given."""
@@ -125,6 +127,7 @@ class FlatBuilder:
             without_prior=tuple(n for n, plan in self.plans.items() if plan.without_prior),
             left_out=tuple(n for n, plan in self.plans.items() if plan.left_out.size),
             summed=self._summed(tape),
+            forward=self.forward,
         )
 
     def kept(self) -> list[int]:
@@ -143,7 +146,7 @@ class FlatBuilder:
         touched = self._touched()
         tied = self._tied(touched)
         for name in self.graph.order:
-            if name in tied or name not in self.plans:
+            if name in tied or name not in self.plans or name in self.forward:
                 continue
             for site in sites(self.problem, name):
                 if self.everything or set(site.names) & touched or self._reads(site.statement, touched):
@@ -352,7 +355,7 @@ class FlatBuilder:
         return sums(self.recorder, [(r, times * self.recorder.length(r)) for r, times in terms])
 
 
-def build_flat(problem: Problem, unknown: Iterable[str] | None = None) -> Flat:
+def build_flat(problem: Problem, unknown: Iterable[str] | None = None, forward: Collection[str] = ()) -> Flat:
     """The log density of a graph's unknowns over one unconstrained vector.
 
     Parameters
@@ -361,13 +364,15 @@ def build_flat(problem: Problem, unknown: Iterable[str] | None = None) -> Flat:
     unknown : names of the nodes in the vector; by default all: latent stochastic nodes, parameters without
         prior (flat on their declared scale), and missing entries of observed continuous nodes. Of a subset,
         only the factors that depend on it are recorded, and the other unknowns are places to be written.
+    forward : nodes without observed descendants (`analysis.forward`) that are left out, to be drawn from
+        their parents.
 
     Raises
     ------
     ModelErrors : nodes that cannot be unknown, such as discrete ones, by name.
     NotLowered : what the tape cannot hold, with the node and the reason.
     """
-    builder = FlatBuilder(problem, unknown)
+    builder = FlatBuilder(problem, unknown, forward)
     try:
         return builder.build()
     except ModelError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,14 +35,15 @@ class SummedBuilder(FlatBuilder):
     tables, of : log densities by state, and the site of each's rows. units : how the unknowns hang together.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, forward: Collection[str] = ()) -> None:
         self.found: DiscreteLatents = discrete_latents(problem.graph, problem)
         refused = [
             ModelError(f"'{n}' cannot be summed out: {why}", node=n) for n, why in self.found.refused.items()
         ]
         raise_all(refused, f"the discrete unknowns of model '{problem.graph.name}'")
-        super().__init__(problem, None)
-        count = {n: node.states for n, node in self.found.nodes.items() if node.states is not None}
+        super().__init__(problem, None, forward)
+        nodes = {n: node for n, node in self.found.nodes.items() if n not in self.forward}
+        count = {n: node.states for n, node in nodes.items() if node.states is not None}
         self._read_states(count)
         self.counts = counts(self.trees)
         if self.counts:
@@ -59,7 +62,7 @@ class SummedBuilder(FlatBuilder):
         self.trees = StateTrees(self.lowering, self.jets)
 
     def _planned(self) -> dict[str, NodePlan]:
-        return plans(self.problem, None, self.found.nodes)
+        return plans(self.problem, None, {*self.found.nodes, *self.forward})
 
     def record(self) -> None:
         """All values and factors, and the sums."""
@@ -127,10 +130,10 @@ class SummedBuilder(FlatBuilder):
         return StateDraws.of(self.latents, self.summation, tape)
 
 
-def build_summed(problem: Problem) -> Flat:
+def build_summed(problem: Problem, forward: Collection[str] = ()) -> Flat:
     """The log density of everything continuous, discrete unknowns summed out.
 
-    `Flat.summed` draws them at given points.
+    `Flat.summed` draws them at given points. forward : as for `build_flat`.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def build_summed(problem: Problem) -> Flat:
     NotLowered : what the tape cannot hold, with the node and the reason.
     FitError : more joint states than are summed over.
     """
-    builder = SummedBuilder(problem)
+    builder = SummedBuilder(problem, forward)
     try:
         return builder.build()
     except ModelError as error:

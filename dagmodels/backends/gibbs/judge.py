@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
+from dagmodels.analysis.forward import drawn_forward
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.forms.quadrature_collapsed import verdict
@@ -80,13 +81,16 @@ def _by_quadrature(found: Collapsible) -> Verdict:
 
 def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
     states = discrete_latents(facts.graph, facts.problem)
-    unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in states.nodes]
+    forward = drawn_forward(facts.graph)
+    summed = [n for n in states.nodes if n not in forward]
+    apart = {*states.nodes, *forward}
+    unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in apart]
     flat = list(facts.parameters)
     assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
     how = "trajectories (NUTS) of all unknowns together, by the exact gradient"
-    if states.nodes:
+    if summed:
         exchanged = (f"{s}; {s.remedy(facts.graph)}" for s in facts.label_symmetries)
-        because = (*told(states, facts.problem), *exchanged)
+        because = (*told(states, facts.problem, forward), *exchanged)
         how = "discrete unknowns summed out; trajectories (NUTS) of the rest, by the exact gradient"
         how = how if unknown else "independent draws of discrete unknowns, by exact sums"
     else:
@@ -100,10 +104,11 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
         because=(*because, *assumed),
         method=how,
         roles=(
-            *state_roles(states, facts.problem),
+            *state_roles(states, facts.problem, forward),
             *(Role(n, "sampled", "differentiable") for n in unknown),
+            *(Role(n, "drawn from its parents", "nothing observed depends on it") for n in forward),
         ),
-        rewrites=(Rewrite("sum", f"{_listed([*states.nodes])} over all states"),) if states.nodes else (),
+        rewrites=(Rewrite("sum", f"{_listed(summed)} over all states"),) if summed else (),
         by_name=bool(flat) or not unknown,  # known networks have exact answers
     )
 
