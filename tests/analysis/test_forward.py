@@ -18,7 +18,7 @@ HEAD = "model m\nplate i\nobserved y[i] ~ Normal(mu, s)\nmu ~ Normal(0, 1)\ns ~ 
         ("new ~ Poisson(exp(mu))\nthen ~ Binomial(new, 0.5)", ("new", "then")),
         ("d = mu**2\nnew ~ Normal(d, 1)\ne = new + 1\nlast ~ Normal(e, 1)", ("new", "last")),
         ("plate c = 1..2\nk in c ~ Categorical([0.5, 0.5])", ()),  # an argument that is a vector
-        ("new ~ Normal(mu, 1)\nplate c = 1..2\nk in c ~ Categorical(softmax([new, 0]))", ()),
+        ("new ~ Normal(mu, 1)\nplate c = 1..2\nk in c ~ Categorical([expit(new), 1 - expit(new)])", ()),
         ("new ~ Flat()", ()),
         ("a ~ Normal(0, 1)\nobserved w ~ Normal(a, 1)", ()),
         ("new ~ Truncated(Normal(mu, 1), lower=0)", ()),
