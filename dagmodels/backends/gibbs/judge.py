@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.forward import drawn_forward
+from dagmodels.backends.gibbs.by_state_route import by_state
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.forms.quadrature_collapsed import verdict
@@ -27,6 +28,8 @@ def judge(facts: Facts) -> Verdict:
     if found.accepts:
         return _collapsed(found)
     made = None
+    if facts.problem is not None and (few := by_state(facts.problem)) is not None:
+        return _by_state(facts, *few)
     if facts.problem is not None:  # units are found on the data's tape
         made = units(facts.problem)
         if isinstance(made, Units):
@@ -76,6 +79,27 @@ def _by_quadrature(found: Collapsible) -> Verdict:
             *(Role(n, "sampled", how) for n in found.outer),
         ),
         rewrites=(Rewrite("collapse", f"{_listed(found.integrated)} given the rest, unit by unit"),),
+    )
+
+
+def _by_state(facts: Facts, inside: Collapsible, count: int) -> Verdict:
+    states = discrete_latents(facts.graph, facts.problem)
+    named, rest = _listed([*states.nodes]), (*inside.integrated, *inside.closed)
+    told = f"{named}: {count} joint states, in each of which all else has a collapsed posterior"
+    exchanged = (f"{s}; {s.remedy(facts.graph)}" for s in facts.label_symmetries)
+    how = "from a grid in each state"
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=(told, *inside.because, *exchanged),
+        method="states of discrete unknowns by their evidence, then the collapsed posterior in each",
+        roles=(
+            *(Role(n, "enumerated", "drawn by the evidence of its states") for n in states.nodes),
+            *(Role(n, "integrated", "drawn exactly afterwards") for n in rest),
+            *(Role(n, "sampled", how) for n in inside.outer),
+        ),
+        rewrites=(Rewrite("collapse", f"{_listed(rest)} given the rest in closed form"),) if rest else (),
+        by_name=not (rest or inside.outer),
     )
 
 
