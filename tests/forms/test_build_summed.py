@@ -12,6 +12,7 @@ import pytest
 import dagmodels as dm
 from dagmodels.bind.bind import bind
 from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
 from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.build_summed import build_summed
 from dagmodels.forms.flat import Flat
@@ -224,6 +225,12 @@ def test_vectors_choose_their_mean_and_matrix() -> None:
     laws = [multivariate_normal(m, s) for m, s in zip(v["mu"], v["S"], strict=True)]
     want += sum(np.log(sum(w * law.pdf(r) for w, law in zip(v["w"], laws, strict=True))) for r in rows)
     assert abs(flat.log_density(point, jacobian=False) - want) < 1e-10 * abs(want)
+
+
+def test_what_has_no_room_is_refused_with_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dagmodels.forms.state_tables.available", lambda: 1000)
+    with pytest.raises(FitError, match=r"'y' in 3 states of discrete unknowns on 4 rows needs about .* GB"):
+        build_summed(problem_of("mixture"))
 
 
 DRAWS = 4000

@@ -28,7 +28,8 @@ def judge(facts: Facts) -> Verdict:
     if found.accepts:
         return _collapsed(found)
     made = None
-    if facts.problem is not None and (few := by_state(facts.problem)) is not None:
+    few = None if facts.problem is None else by_state(facts.problem)
+    if few is not None and facts.options.get("collapse", True):
         return _by_state(facts, *few)
     if facts.problem is not None:  # units are found on the data's tape
         made = units(facts.problem)

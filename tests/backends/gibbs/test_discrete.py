@@ -318,9 +318,9 @@ def test_rows_and_draws_of_runs_that_go_on() -> None:
 
 
 def test_the_plan_says_how_each_is_summed_out() -> None:
-    plan = str(dm.read(HMM).plan(pd.DataFrame({"t": range(5), "y": np.zeros(5)}), method="gibbs"))
+    plan = str(dm.read(HMM).plan(pd.DataFrame({"t": range(9), "y": np.zeros(9)}), method="gibbs"))
     assert (
-        "summed out: z: 2 states for each of 5 elements; drawn exactly afterwards, backwards along 't'"
+        "summed out: z: 2 states for each of 9 elements; drawn exactly afterwards, backwards along 't'"
         in plan
     )
     assert "'z' summed out along 't' by a forward recursion, read by 'y'" in plan
