@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 
+from dagmodels.analysis.forward import drawn_forward
 from dagmodels.analysis.laws import distribution_of, families, is_discrete, table_is_unknown, unwrapped
 from dagmodels.analysis.reach import Reach
 from dagmodels.bind.problem import Problem
@@ -75,7 +76,8 @@ class DiscreteLatents:
 def discrete_latents(dag: Dag, problem: Problem | None = None) -> DiscreteLatents:
     """Finite discrete unknowns; with data, those that have missing values too.
 
-    Missing values of observed nodes on which nothing depends are left out: their laws sum to one.
+    Missing values of observed nodes on which nothing depends are left out: their laws sum to one. Counts
+    without an end are not refused where nothing observed depends on them.
     """
     memo = dag.memo if problem is None else problem.memo
     if "discrete latents" not in memo:
@@ -86,7 +88,7 @@ def discrete_latents(dag: Dag, problem: Problem | None = None) -> DiscreteLatent
 def _found(dag: Dag, problem: Problem | None) -> DiscreteLatents:
     nodes: dict[str, DiscreteLatent] = {}
     refused: dict[str, str] = {}
-    informed = _informed(dag)
+    informed, forward = _informed(dag), drawn_forward(dag)
     for name in dag.order:
         node = dag.nodes[name]
         if not (_is_discrete(node) and _is_unknown(node, problem)):
@@ -100,6 +102,8 @@ def _found(dag: Dag, problem: Problem | None) -> DiscreteLatents:
                 "it is a count without an upper end: write a law with finitely many values, such as Binomial "
                 "or Categorical, or integrate by hand (a Poisson with a Gamma mean is NegativeBinomial)"
             )
+        if why and name in forward:
+            continue
         if why:
             refused[name] = why
         else:

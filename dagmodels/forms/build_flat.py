@@ -5,7 +5,7 @@ Factors of equal rows are one batch of registers: the number of operations does 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from dagmodels.errors import ModelError
 from dagmodels.forms import vectors
 from dagmodels.forms.batch_jets import BatchJets
 from dagmodels.forms.batches import Batches
-from dagmodels.forms.cells import cells
+from dagmodels.forms.cells import Cells, cells
 from dagmodels.forms.flat import Flat, Given
 from dagmodels.forms.flat_plan import Ask, NodePlan, plans
 from dagmodels.forms.jets import Jet
@@ -70,8 +70,10 @@ class FlatBuilder:
 
     holds_tables = False
 
-    def __init__(self, problem: Problem, unknown: Iterable[str] | None) -> None:
-        self.problem, self.graph = problem, problem.graph
+    def __init__(
+        self, problem: Problem, unknown: Iterable[str] | None, forward: Collection[str] = ()
+    ) -> None:
+        self.problem, self.graph, self.forward = problem, problem.graph, tuple(forward)
         self.chosen = None if unknown is None else tuple(unknown)
         self.plans: dict[str, NodePlan] = self._planned()
         self.everything = unknown is None
@@ -88,7 +90,7 @@ class FlatBuilder:
         self._inputs()
 
     def _planned(self) -> dict[str, NodePlan]:
-        return plans(self.problem, self.chosen)
+        return plans(self.problem, self.chosen, self.forward)
 
     def _inputs(self) -> None:
         """The unconstrained vector first, in one piece; then what is given."""
@@ -127,6 +129,7 @@ class FlatBuilder:
             without_prior=tuple(n for n, plan in self.plans.items() if plan.without_prior),
             left_out=tuple(n for n, plan in self.plans.items() if plan.left_out.size),
             summed=self._summed(tape),
+            forward=self.forward,
         )
 
     def kept(self) -> list[int]:
@@ -145,7 +148,7 @@ class FlatBuilder:
         touched = self._touched()
         tied = self._tied(touched)
         for name in self.graph.order:
-            if name in tied or name not in self.plans:
+            if name in tied or name not in self.plans or name in self.forward:
                 continue
             for site in sites(self.problem, name):
                 if self.everything or set(site.names) & touched or self._reads(site.statement, touched):
@@ -173,8 +176,8 @@ class FlatBuilder:
             parts.append((self.jets.of(self.recorder.constant(data)), seen))
         if plan.left_out.size:
             parts.append((self.jets.of(self.recorder.constant(np.zeros(plan.left_out.size))), plan.left_out))
-        parts += self._equations(name, parts, size)
         parts = [(x, places) for x, places in parts if places.size]
+        self._computed(name, parts, size)
         whole = self._assembled(parts, size)
         self.trees.nodes[name] = whole
         laws = [s.distribution for s in self.graph.nodes[name].statements if isinstance(s, Stochastic)]
@@ -183,27 +186,30 @@ class FlatBuilder:
         self._open.discard(name)
         return whole.value.register
 
-    def _equations(self, name: str, known: list[tuple[Jet, Ints]], size: int) -> list[tuple[Jet, Ints]]:
-        """Elements given by equations: registers and places.
+    def _computed(self, name: str, parts: list[tuple[Jet, Ints]], size: int) -> None:
+        """Add what expressions give, those first that need no element which is still to be computed."""
+        waiting = [s for s in cells(self.problem, name) if isinstance(s.statement, Deterministic)]
+        while waiting:
+            known = np.concatenate([np.zeros(0, np.int64), *(places for _, places in parts)])
+            share = next((s for s in waiting if np.isin(self._own(name, s), known).all()), None)
+            if share is None:
+                raise NotLowered(f"'{name}' depends on its own elements in a circle, which has no tape form")
+            waiting.remove(share)
+            if self._own(name, share).size:  # read from what is known so far
+                rest = np.setdiff1d(np.arange(size), known)
+                nothing = self.jets.of(self.recorder.constant(np.zeros(rest.size)))
+                whole = self._assembled([*parts, (nothing, rest)] if rest.size else parts, size)
+                self.lowering.provisional(name, whole.value.register)
+            assert isinstance(share.statement, Deterministic)
+            value = self.lowering.value(share.statement.expression, share.rows)
+            self.lowering._registers.pop(name, None)
+            parts.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
 
-        Equations may read other elements of the node: each is recorded over what is known so far, as often as
-        there are equations, by when every chain of them has been followed to its start.
-        """
-        shares = [s for s in cells(self.problem, name) if isinstance(s.statement, Deterministic)]
-        own = any(self._reads(s.statement, {name}) for s in shares)
-        found: list[tuple[Jet, Ints]] = []
-        for _ in range(len(shares) if own else 1):
-            if own:
-                waiting = np.concatenate([s.places for s in shares])
-                later = found or [(self.jets.of(self.recorder.constant(np.zeros(waiting.size))), waiting)]
-                parts = [(x, places) for x, places in (*known, *later) if places.size]
-                self.lowering.provisional(name, self._assembled(parts, size).value.register)
-            found = []
-            for share in shares:
-                assert isinstance(share.statement, Deterministic)
-                value = self.lowering.value(share.statement.expression, share.rows)
-                found.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
-        return found
+    def _own(self, name: str, share: Cells) -> Ints:
+        """The elements of the node itself that an expression reads."""
+        assert isinstance(share.statement, Deterministic)
+        read = [r for r in ex.references(share.statement.expression) if r.name == name]
+        return np.concatenate([np.zeros(0, np.int64), *(self.lowering.places(r, share.rows) for r in read)])
 
     def _assembled(self, parts: list[tuple[Jet, Ints]], size: int) -> Jet:
         if len(parts) == 1 and (parts[0][1] == np.arange(size)).all():
@@ -355,7 +361,7 @@ class FlatBuilder:
         return sums(self.recorder, [(r, times * self.recorder.length(r)) for r, times in terms])
 
 
-def build_flat(problem: Problem, unknown: Iterable[str] | None = None) -> Flat:
+def build_flat(problem: Problem, unknown: Iterable[str] | None = None, forward: Collection[str] = ()) -> Flat:
     """The log density of a graph's unknowns over one unconstrained vector.
 
     Parameters
@@ -364,13 +370,15 @@ def build_flat(problem: Problem, unknown: Iterable[str] | None = None) -> Flat:
     unknown : names of the nodes in the vector; by default all: latent stochastic nodes, parameters without
         prior (flat on their declared scale), and missing entries of observed continuous nodes. Of a subset,
         only the factors that depend on it are recorded, and the other unknowns are places to be written.
+    forward : nodes without observed descendants (`analysis.forward`) that are left out, to be drawn from
+        their parents.
 
     Raises
     ------
     ModelErrors : nodes that cannot be unknown, such as discrete ones, by name.
     NotLowered : what the tape cannot hold, with the node and the reason.
     """
-    builder = FlatBuilder(problem, unknown)
+    builder = FlatBuilder(problem, unknown, forward)
     try:
         return builder.build()
     except ModelError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from dagmodels.forms.flat_plan import NodePlan, plans
 from dagmodels.forms.jets import Jet
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.sites import Site
+from dagmodels.forms.state_counts import counters, counts
 from dagmodels.forms.state_draws import StateDraws, registers
 from dagmodels.forms.state_tables import Table, TableReader, readings, states_of
 from dagmodels.forms.state_units import Units, units
@@ -32,33 +35,43 @@ class SummedBuilder(FlatBuilder):
     tables, of : log densities by state, and the site of each's rows. units : how the unknowns hang together.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, forward: Collection[str] = ()) -> None:
         self.found: DiscreteLatents = discrete_latents(problem.graph, problem)
         refused = [
             ModelError(f"'{n}' cannot be summed out: {why}", node=n) for n, why in self.found.refused.items()
         ]
         raise_all(refused, f"the discrete unknowns of model '{problem.graph.name}'")
-        super().__init__(problem, None)
-        count = {n: node.states for n, node in self.found.nodes.items() if node.states is not None}
-        self.latents = Latents.of(problem, count)
-        dependent = depending(problem.graph, self.latents.first)
-        self.lowering: StateLowering = StateLowering(self.latents, self.recorder, self._node, dependent)
-        self.trees = StateTrees(self.lowering, self.jets)
+        super().__init__(problem, None, forward)
+        nodes = {n: node for n, node in self.found.nodes.items() if n not in self.forward}
+        count = {n: node.states for n, node in nodes.items() if node.states is not None}
+        self._read_states(count)
+        self.counts = counts(self.trees)
+        if self.counts:
+            self._read_states(count | {n: c.states for n, c in self.counts.items()})
         self.reader = TableReader(self.lowering, self.jets, self._law, self.value)
         self.tables: list[Table] = []
         self.of: list[Site] = []
         self.units = Units((), ())
-        self.summation = Summation((), (), ())
+        self.summation = Summation(0, (), (), ())
+
+    def _read_states(self, count: dict[str, int]) -> None:
+        """Trees are read where these nodes' states are known."""
+        self.latents = Latents.of(self.problem, count)
+        dependent = depending(self.graph, self.latents.first) - count.keys()
+        self.lowering: StateLowering = StateLowering(self.latents, self.recorder, self._node, dependent)
+        self.trees = StateTrees(self.lowering, self.jets)
 
     def _planned(self) -> dict[str, NodePlan]:
-        return plans(self.problem, None, self.found.nodes)
+        return plans(self.problem, None, {*self.found.nodes, *self.forward})
 
     def record(self) -> None:
         """All values and factors, and the sums."""
         super().record()
-        states = states_of(self.latents)
-        self.units = units(self.latents.total, states, self.tables)
-        self.summation = summation(self.recorder, self.latents.total, self.tables, self.units)
+        more = counters(self.recorder, self.counts, self.latents.first, self.latents.total)
+        tables = [*self.tables, *more.tables]
+        states = np.append(states_of(self.latents), np.array(more.states, dtype=np.int64))
+        self.units = units(states.size, states, tables)
+        self.summation = summation(self.recorder, states.size, tables, self.units)
         for register in (*self.kept(), *self.summation.terms):
             self.recorder.start(register)
 
@@ -117,10 +130,10 @@ class SummedBuilder(FlatBuilder):
         return StateDraws.of(self.latents, self.summation, tape)
 
 
-def build_summed(problem: Problem) -> Flat:
+def build_summed(problem: Problem, forward: Collection[str] = ()) -> Flat:
     """The log density of everything continuous, discrete unknowns summed out.
 
-    `Flat.summed` draws them at given points.
+    `Flat.summed` draws them at given points. forward : as for `build_flat`.
 
     Raises
     ------
@@ -128,7 +141,7 @@ def build_summed(problem: Problem) -> Flat:
     NotLowered : what the tape cannot hold, with the node and the reason.
     FitError : more joint states than are summed over.
     """
-    builder = SummedBuilder(problem)
+    builder = SummedBuilder(problem, forward)
     try:
         return builder.build()
     except ModelError as error:

@@ -98,11 +98,13 @@ class Completion:
     rest: Sheet
     deterministic: tuple[str, ...]
     refused: Mapping[str, str]
+    forward: tuple[tuple[Sheet, tuple[Response, ...]], ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """What `complete` adds, but given responses of vectors."""
-        return (*(n for n in self._predicted if not self.problem.observed[n].all()), *self.deterministic)
+        missing = (n for n in self._predicted if not self.problem.observed[n].all())
+        return (*missing, *(own[0].node for _, own in self.forward), *self.deterministic)
 
     @property
     def _predicted(self) -> tuple[str, ...]:
@@ -110,8 +112,8 @@ class Completion:
         return tuple(dict.fromkeys(found))
 
     def complete(self, draws: Draws, rng: np.random.Generator) -> None:
-        """Add to the draws of all unknowns those of missing responses (given cells as they are) and
-        deterministic nodes."""
+        """Add to the draws of all unknowns those of missing responses (given cells as they are), of nodes
+        that nothing observed depends on, and deterministic nodes."""
         if self.responses or self.patterns:
             m = len(next(iter(draws.values())))
             for name in self._predicted:
@@ -122,6 +124,14 @@ class Completion:
                 draws[r.node][:, r.places] = r.law.draw(rng, *arguments, size=(m, r.places.size))
             for p in self.patterns:
                 _draw_pattern(p, results, draws, rng)
+        for sheet, own in self.forward:
+            results = sheet.values(draws)
+            m = len(next(iter(draws.values())))
+            found = np.empty((m, int(np.prod(self.problem.shape(own[0].node), dtype=np.int64))))
+            for r in own:
+                arguments = [results[a] if isinstance(a, int) else a for a in r.arguments]
+                found[:, r.places] = r.law.draw(rng, *arguments, size=(m, r.places.size))
+            draws[own[0].node] = found
         if self.deterministic:
             draws.update(zip(self.deterministic, self.rest.values(draws), strict=True))
 
@@ -150,12 +160,16 @@ def _draw_pattern(p: Pattern, results: list[Floats], draws: Draws, rng: np.rando
 
 
 def completion(
-    problem: Problem, predicted: Collection[str], wanted: Collection[str] | None = None
+    problem: Problem,
+    predicted: Collection[str],
+    wanted: Collection[str] | None = None,
+    forward: Collection[str] = (),
 ) -> Completion:
     """What completes the draws of a problem.
 
     predicted : observed nodes whose missing cells nothing depends on (`Roles.predicted`).
     wanted : names of nodes that are asked for; None: all.
+    forward : nodes to be drawn from their parents, parents first.
     """
     dag, refused = problem.graph, dict[str, str]()
     predicted = [n for n in dag.nodes if n in predicted and (wanted is None or n in wanted)]
@@ -174,7 +188,20 @@ def completion(
         except NotLowered as error:
             refused[name] = str(error)
     rest = Sheet.of(lowering.recorder, registers)
-    return Completion(problem, laws, tuple(responses), tuple(patterns), rest, tuple(names), refused)
+    after = tuple(_forward(problem, name) for name in forward)
+    return Completion(problem, laws, tuple(responses), tuple(patterns), rest, tuple(names), refused, after)
+
+
+def _forward(problem: Problem, name: str) -> tuple[Sheet, tuple[Response, ...]]:
+    """What draws a node from its parents."""
+    lowering, registers = _lowering(problem), list[int]()
+
+    def result(register: int) -> int:
+        registers.append(register)
+        return len(registers) - 1
+
+    found = tuple(_scalar(lowering, name, result))
+    return Sheet.of(lowering.recorder, registers), found
 
 
 def _lowering(problem: Problem) -> Lowering:
@@ -218,7 +245,8 @@ def _scalar(lowering: Lowering, name: str, result: Callable[[int], int]) -> list
     problem, functions = lowering.problem, Functions(lowering.recorder)
     found = []
     for share in cells(problem, name):
-        at = np.flatnonzero(~problem.observed[name].reshape(-1)[share.places])
+        seen = problem.observed.get(name)
+        at = np.arange(share.places.size) if seen is None else np.flatnonzero(~seen.reshape(-1)[share.places])
         if not at.size:
             continue
         assert isinstance(share.statement, Stochastic)

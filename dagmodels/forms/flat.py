@@ -65,6 +65,7 @@ class Flat:
     left_out : observed nodes without children whose missing entries are discrete or censored: their factors
         sum to one.
     summed : how discrete unknowns that were summed out are drawn, None where there are none.
+    forward : nodes that nothing observed depends on, which are left to be drawn from their parents.
     """
 
     problem: Problem
@@ -82,6 +83,7 @@ class Flat:
     without_prior: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     summed: StateDraws | None = None
+    forward: tuple[str, ...] = ()
 
     # -- running -----------------------------------------------------------------------------------
 

@@ -58,11 +58,11 @@ class NodePlan:
 
 
 def plans(
-    problem: Problem, unknown: Iterable[str] | None, summed: Collection[str] = ()
+    problem: Problem, unknown: Iterable[str] | None, elsewhere: Collection[str] = ()
 ) -> dict[str, NodePlan]:
     """A plan for every node that is not all data or deterministic, parents first.
 
-    unknown : names; None for all. summed : discrete nodes whose unknown elements have no place here.
+    unknown : names; None for all. elsewhere : nodes whose unknown elements have no place here.
     Raises `ModelErrors` naming nodes that cannot be unknown here.
     """
     dag = problem.graph
@@ -80,7 +80,7 @@ def plans(
         node = dag.nodes[name]
         if node.kind in ("stochastic", "parameter") or len(node.statements) > 1:
             try:
-                if name in summed:
+                if name in elsewhere:
                     found[name] = NodePlan((), np.zeros(0, np.int64), np.zeros(0, np.int64), False)
                 else:
                     found[name] = _plan(problem, node, chosen is None or name in chosen)

@@ -24,7 +24,10 @@ def reasons(flat: Flat, y: Floats, space: Workspace) -> tuple[str, ...]:
 
     The form is recorded again with the parents' values kept, which a sampler does not need.
     """
-    builder = FlatBuilder(flat.problem, flat.chosen) if flat.summed is None else SummedBuilder(flat.problem)
+    if flat.summed is None:
+        builder = FlatBuilder(flat.problem, flat.chosen, flat.forward)
+    else:
+        builder = SummedBuilder(flat.problem, flat.forward)
     builder.record()
     recorder = builder.recorder
     if isinstance(builder, SummedBuilder):

@@ -51,14 +51,15 @@ class StateDraws:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The nodes."""
-        return tuple(self.latents.first)
+        """The nodes; counts are none."""
+        nodes = self.latents.problem.graph.nodes
+        return tuple(n for n in self.latents.first if nodes[n].kind == "stochastic")
 
     def draw(self, points: Floats, rng: np.random.Generator) -> dict[str, Floats]:
         """Codes of the nodes' values at points (draws, size): by node, (draws, elements), data kept."""
         step = max(1, CELLS // max(self.places.size, 1))
         found = [self._drawn(points[i : i + step], rng) for i in range(0, len(points), step)]
-        states = np.concatenate(found) if found else np.zeros((0, self.latents.total))
+        states = np.concatenate(found) if found else np.zeros((0, self.summation.total))
         return dict(self._by_node(states))
 
     def weights(self, points: Floats) -> list[Floats]:
@@ -72,7 +73,7 @@ class StateDraws:
 
     def _drawn(self, points: Floats, rng: np.random.Generator) -> Ints:
         read = dict(zip(self.parts, self.weights(points), strict=True))
-        states = np.zeros((len(points), self.latents.total), dtype=np.int64)
+        states = np.zeros((len(points), self.summation.total), dtype=np.int64)
         for part in self.summation.eliminated:
             _draw_units(part, read, states, rng)
         for part in self.summation.recursed:
@@ -80,8 +81,8 @@ class StateDraws:
         return states
 
     def _by_node(self, states: Ints) -> Iterator[tuple[str, Floats]]:
-        for name, first in self.latents.first.items():
-            known = self.latents.known(name)
+        for name in self.names:
+            first, known = self.latents.first[name], self.latents.known(name)
             own = states[:, first : first + known.size].astype(np.float64)
             yield name, np.where(np.isnan(known), own, known)
 

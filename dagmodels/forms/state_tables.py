@@ -27,10 +27,12 @@ from dagmodels.forms.states import Expanded, Latents, StateLowering
 from dagmodels.forms.touches import Touches
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Rows as TableRows
+from dagmodels.numerics.memory import available
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MOST = 2**14  # joint states that are enumerated together
+BYTES = 200  # of the workspace, of its adjoints and of their making, for a log density
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -138,6 +140,17 @@ def _too_many(latents: Latents, site: Site, elements: Ints, counts: tuple[int, .
     )
 
 
+def _check_room(site: Site, reading: Reading) -> None:
+    """Refuse what takes more memory than there is, with the figures."""
+    rows, states = reading.first.size, math.prod(reading.counts)
+    need, free = BYTES * rows * states, available()
+    if free is not None and need > free:
+        raise FitError(
+            f"the law of '{site.names[0]}' in {states:,} states of discrete unknowns on {rows:,} rows needs "
+            f"about {need / 1e9:.3g} GB of memory, and {free / 1e9:.3g} GB are free: give fewer of either"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class TableReader:
     """Records tables.
@@ -151,7 +164,8 @@ class TableReader:
     value: Callable[[Site], Jet]
 
     def table(self, site: Site, reading: Reading) -> Table:
-        """The log densities of rows."""
+        """The log densities of rows; raises `FitError` where there is no room for them."""
+        _check_room(site, reading)
         part = site.at(reading.first)
         at = np.searchsorted(reading.rows, reading.first)
         elements = reading.elements[at]

@@ -8,8 +8,9 @@ the conditional law from which the unknown is drawn.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,9 @@ class Recursed:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Summation:
-    """What is left: `terms`, registers of log sums. The rest is for draws."""
+    """What is left: `terms`, registers of log sums. The rest is for draws; `total` is that of elements."""
 
+    total: int
     terms: tuple[int, ...]
     eliminated: tuple[Eliminated, ...]
     recursed: tuple[Recursed, ...]
@@ -80,7 +82,7 @@ def summation(recorder: Recorder, total: int, tables: Sequence[Table], found: Un
         recursed.append(_recursed(recorder, total, tables, chains))
         count = chains.starts.size - 1
         terms.append(recorder.gather(recursed[-1].forward, np.arange(count)))
-    return Summation(tuple(terms), tuple(eliminated), tuple(recursed))
+    return Summation(total, tuple(terms), tuple(eliminated), tuple(recursed))
 
 
 # -- chains ----------------------------------------------------------------------------------------
@@ -225,40 +227,56 @@ def _only(share: _Share, first: Ints, m: int) -> _Share:
 
 def _summed(recorder: Recorder, active: dict[Scope, int], sizes: Scope, b: int) -> tuple[list[Step], int]:
     """Sum out one unknown after the other, that of the smallest table first."""
-    left = set(range(len(sizes)))
+    tables = dict(active)
+    of: dict[int, set[Scope]] = {v: set() for v in range(len(sizes))}
+    beside: dict[int, set[int]] = {v: set() for v in range(len(sizes))}
+    for scope in tables:
+        for v in scope:
+            of[v].add(scope)
+            beside[v].update(scope)
+            beside[v].discard(v)
+    queue = [(_cells(v, beside[v], sizes), v) for v in beside]
+    heapify(queue)
+    left = set(beside)
     steps: list[Step] = []
     term: int | None = None
     while left:
-        own, given = min(((v, _beside(active, v)) for v in sorted(left)), key=lambda p: _cells(p, sizes))
-        whole = (*given, own)
-        if _cells((own, given), sizes) > MOST:
+        cells, own = heappop(queue)
+        if own not in left or cells != _cells(own, beside[own], sizes):
+            continue  # it was put in again since
+        if cells > MOST:
             raise FitError(
-                f"discrete unknowns hang together too closely to be summed over: a table of "
-                f"{_cells((own, given), sizes):,} joint states, of which no more than {MOST:,} are taken"
+                "discrete unknowns hang together too closely to be summed over: a table of "
+                f"{cells:,} joint states, of which no more than {MOST:,} are taken"
             )
+        given = tuple(sorted(beside[own]))
         joint: int | None = None
-        for scope in [s for s in active if own in s]:
-            part = _spread(recorder, active.pop(scope), scope, whole, sizes, b)
+        for scope in sorted(of[own]):
+            part = _spread(recorder, tables.pop(scope), scope, (*given, own), sizes, b)
             joint = part if joint is None else recorder.apply("+", joint, part)
+            for v in scope:
+                if v != own:
+                    of[v].discard(scope)
         assert joint is not None
         steps.append(Step(own, given, joint))
         message = recorder.log_sum_exp(joint, sizes[own])
-        if given:
-            active[given] = recorder.apply("+", active[given], message) if given in active else message
-        else:
-            term = message if term is None else recorder.apply("+", term, message)
         left.discard(own)
+        if not given:
+            term = message if term is None else recorder.apply("+", term, message)
+            continue
+        tables[given] = recorder.apply("+", tables[given], message) if given in tables else message
+        for v in given:
+            of[v].add(given)
+            beside[v].update(given)
+            beside[v] -= {v, own}
+            heappush(queue, (_cells(v, beside[v], sizes), v))
     assert term is not None
     return steps, term
 
 
-def _beside(active: dict[Scope, int], own: int) -> Scope:
-    """What stands in one table with an unknown."""
-    return tuple(sorted({v for scope in active if own in scope for v in scope} - {own}))
-
-
-def _cells(pair: tuple[int, Scope], sizes: Scope) -> int:
-    return sizes[pair[0]] * math.prod(sizes[k] for k in pair[1])
+def _cells(own: int, given: Iterable[int], sizes: Scope) -> int:
+    """Joint states of an unknown and those beside it."""
+    return sizes[own] * math.prod(sizes[k] for k in given)
 
 
 def _spread(recorder: Recorder, register: int, scope: Scope, whole: Scope, sizes: Scope, b: int) -> int:

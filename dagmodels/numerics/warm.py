@@ -30,6 +30,7 @@ MODULES = (
     "elimination_complex",  # loaded for sensitivities
     "chain_loops",  # loaded for tables of draws
     "many_points",  # loaded for draws of whole graphs
+    "backward_steps",  # loaded for draws of hidden chains
     "junction_steps",  # loaded for queries to discrete networks
     "table_steps",  # loaded for the tables of networks with hidden nodes
     "random_laws",

@@ -12,6 +12,7 @@ import pytest
 import dagmodels as dm
 from dagmodels.bind.bind import bind
 from dagmodels.bind.problem import Problem
+from dagmodels.errors import FitError
 from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.build_summed import build_summed
 from dagmodels.forms.flat import Flat
@@ -105,6 +106,22 @@ CASES: dict[str, tuple[str, pd.DataFrame]] = {
         "observed y[i] ~ Normal(m*z + u[g], 1)\np, a, b ~ Beta(2, 2)\nm ~ Normal(0, 1)",
         frame(g=[1, 1, 1, 2, 2], y=RNG.normal(size=5)),
     ),
+    "groups that are not empty": (
+        "plate i\nplate c = 1..2\nz[i] in c ~ Categorical(w)\nobserved y[i] ~ Normal(mu[z], 1)\n"
+        "n[c] = sum(z[i] == c for i)\nobserved some[c] ~ Bernoulli(n > 0)\n"
+        "w[c] ~ Dirichlet(1)\nmu[c] ~ Normal(0, 3)",
+        frame(y=RNG.normal(size=9)),
+    ),
+    "a law of a count": (
+        "plate i\nz[i] ~ Bernoulli(p)\nobserved y[i] ~ Normal(a*z, 1)\nn = sum(z[i] for i)\n"
+        "observed told ~ Poisson(1 + b*n)\np ~ Beta(1, 1)\na ~ Normal(0, 3)\nb ~ Gamma(2, 2)",
+        frame(y=RNG.normal(size=9)),
+    ),
+    "a count with known summands": (
+        "plate i\nobserved z[i] ~ Bernoulli(p)\nobserved y[i] ~ Normal(a*z, 1)\nn = sum(z[i] for i)\n"
+        "share = n/11\nobserved told ~ Bernoulli(share)\np ~ Beta(1, 1)\na ~ Normal(0, 3)",
+        frame(y=RNG.normal(size=11), z=[1, None, 0, *[None] * 8]),
+    ),
     "counts up to n": (
         "plate i\ncovariate n[i]\nk[i] ~ Binomial(n, p)\nobserved y[i] ~ Binomial(k, q)\np, q ~ Beta(2, 2)",
         frame(n=[3, 5, 2], y=[1, 2, 0]),
@@ -133,7 +150,9 @@ OTHERS: dict[str, tuple[str, pd.DataFrame]] = {
 
 def problem_of(name: str) -> Problem:
     text, df = (CASES | OTHERS)[name]
-    return bind(dm.read(f"model m\n{text}").dag, df)
+    more = {k: v for k, v in {"some": [1, 1], "told": 1}.items() if k in text}
+    data = more | df.to_dict("list")
+    return bind(dm.read(f"model m\n{text}").dag, df if not more else data)
 
 
 def enumerated(problem: Problem, flat: Flat, y: Any) -> Any:
@@ -142,16 +161,16 @@ def enumerated(problem: Problem, flat: Flat, y: Any) -> Any:
     Also the posterior probability of every value: by node, (elements, values).
     """
     assert flat.summed is not None
-    latents = flat.summed.latents
+    latents, names = flat.summed.latents, flat.summed.names
     builder = FlatBuilder(problem, flat.unknown)
     builder.everything = True  # factors that hang on discrete nodes alone too
     whole = builder.build()
     space = whole.workspace()
-    every = [(n, p) for n in latents.first for p in np.flatnonzero(np.isnan(latents.known(n)))]
+    every = [(n, p) for n in names for p in np.flatnonzero(np.isnan(latents.known(n)))]
     point = whole.unconstrain(flat.constrain(y))
     logs, states = [], []
     for combination in itertools.product(*(range(latents.count[n]) for n, _ in every)):
-        values = {n: latents.known(n).copy() for n in latents.first}
+        values = {n: latents.known(n).copy() for n in names}
         for (n, p), s in zip(every, combination, strict=True):
             values[n][p] = s
         for n, value in values.items():
@@ -167,7 +186,7 @@ def enumerated(problem: Problem, flat: Flat, y: Any) -> Any:
             ],
             1,
         )
-        for n in latents.first
+        for n in names
     }
     return np.logaddexp.reduce(logs), shares
 
@@ -206,6 +225,12 @@ def test_vectors_choose_their_mean_and_matrix() -> None:
     laws = [multivariate_normal(m, s) for m, s in zip(v["mu"], v["S"], strict=True)]
     want += sum(np.log(sum(w * law.pdf(r) for w, law in zip(v["w"], laws, strict=True))) for r in rows)
     assert abs(flat.log_density(point, jacobian=False) - want) < 1e-10 * abs(want)
+
+
+def test_what_has_no_room_is_refused_with_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dagmodels.forms.state_tables.available", lambda: 1000)
+    with pytest.raises(FitError, match=r"'y' in 3 states of discrete unknowns on 4 rows needs about .* GB"):
+        build_summed(problem_of("mixture"))
 
 
 DRAWS = 4000

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
+from dagmodels.analysis.forward import drawn_forward
 from dagmodels.analysis.improper import improper
+from dagmodels.backends.gibbs.by_state_route import by_state
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.backends.gibbs.units import of_units
@@ -41,6 +43,9 @@ def judge(facts: Facts) -> Verdict:
         refused = Verdict("gibbs", accepts=False, because=against)
         return refused if asked in ("flat", "collapsed") else by_elements(facts, against)
     made = None
+    few = None if facts.problem is None or not allowed else by_state(facts.problem)
+    if few is not None:
+        return _by_state(facts, *few)
     if facts.problem is not None and allowed:  # units are found on the data's tape
         made = units(facts.problem)
         if isinstance(made, Units):
@@ -137,15 +142,39 @@ def _by_quadrature(found: Collapsible) -> Verdict:
     )
 
 
+def _by_state(facts: Facts, inside: Collapsible, count: int) -> Verdict:
+    states = discrete_latents(facts.graph, facts.problem)
+    named, rest = _listed([*states.nodes]), (*inside.integrated, *inside.closed)
+    told = f"{named}: {count} joint states, in each of which all else has a collapsed posterior"
+    exchanged = (f"{s}; {s.remedy(facts.graph)}" for s in facts.label_symmetries)
+    how = "from a grid in each state"
+    return Verdict(
+        "gibbs",
+        accepts=True,
+        because=(told, *inside.because, *exchanged),
+        method="states of discrete unknowns by their evidence, then the collapsed posterior in each",
+        roles=(
+            *(Role(n, "enumerated", "drawn by the evidence of its states") for n in states.nodes),
+            *(Role(n, "integrated", "drawn exactly afterwards") for n in rest),
+            *(Role(n, "sampled", how) for n in inside.outer),
+        ),
+        rewrites=(Rewrite("collapse", f"{_listed(rest)} given the rest in closed form"),) if rest else (),
+        by_name=not (rest or inside.outer),
+    )
+
+
 def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
     states = discrete_latents(facts.graph, facts.problem)
-    unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in states.nodes]
+    forward = drawn_forward(facts.graph)
+    summed = [n for n in states.nodes if n not in forward]
+    apart = {*states.nodes, *forward}
+    unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in apart]
     flat = list(facts.parameters)
     assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
     how = "trajectories (NUTS) of all unknowns together, by the exact gradient"
-    if states.nodes:
+    if summed:
         exchanged = (f"{s}; {s.remedy(facts.graph)}" for s in facts.label_symmetries)
-        because = (*told(states, facts.problem), *exchanged)
+        because = (*told(states, facts.problem, forward), *exchanged)
         how = "discrete unknowns summed out; trajectories (NUTS) of the rest, by the exact gradient"
         how = how if unknown else "independent draws of discrete unknowns, by exact sums"
     else:
@@ -159,10 +188,11 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
         because=(*because, *assumed),
         method=how,
         roles=(
-            *state_roles(states, facts.problem),
+            *state_roles(states, facts.problem, forward),
             *(Role(n, "sampled", "differentiable") for n in unknown),
+            *(Role(n, "drawn from its parents", "nothing observed depends on it") for n in forward),
         ),
-        rewrites=(Rewrite("sum", f"{_listed([*states.nodes])} over all states"),) if states.nodes else (),
+        rewrites=(Rewrite("sum", f"{_listed(summed)} over all states"),) if summed else (),
         by_name=bool(flat) or not unknown,  # known networks have exact answers
     )
 

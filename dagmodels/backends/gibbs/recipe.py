@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from dagmodels.analysis.collapsible import collapsible
+from dagmodels.backends.gibbs.by_state_route import by_state, by_state_route
 from dagmodels.backends.gibbs.options import Options
 from dagmodels.backends.gibbs.route import Route
 from dagmodels.backends.gibbs.units import of_units
@@ -71,7 +72,13 @@ class Recipe:
         from dagmodels.backends.gibbs.flat_route import flat_route
 
         against = ""
-        if self.collapse and self.way != "flat" and isinstance(units(self.problem), Units):
+        allowed = self.collapse and self.way != "flat"
+        if allowed and by_state(self.problem) is not None:
+            try:
+                return by_state_route(self.problem, self.seed, self.monitor)
+            except FitError as error:  # a posterior that no grid follows: told with the route taken instead
+                against = f"not state by state: {error}"
+        elif allowed and isinstance(units(self.problem), Units):
             from dagmodels.backends.gibbs.collapsed_route import quadrature_route
 
             try:

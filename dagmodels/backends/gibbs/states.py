@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import prod
 
 from dagmodels.analysis.discrete_latents import DiscreteGroup, DiscreteLatents
@@ -21,9 +21,14 @@ DRAWN = {
 }
 
 
-def told(found: DiscreteLatents, problem: Problem | None) -> Iterator[str]:
-    """A sentence for each group: how it is summed out, what reads it, what one evaluation costs."""
+def told(found: DiscreteLatents, problem: Problem | None, forward: Collection[str]) -> Iterator[str]:
+    """A sentence for each group: how it is summed out, what reads it, what one evaluation costs.
+
+    forward : nodes that are drawn from their parents instead.
+    """
     for group in found.groups:
+        if set(group.nodes) <= set(forward):
+            continue
         names = ", ".join(f"'{n}'" for n in group.nodes)
         how = HOW[group.kind].format(plate=group.plate)
         read = f", read by {', '.join(map(repr, group.leaves))}" if group.leaves else ""
@@ -41,10 +46,12 @@ def _cost(found: DiscreteLatents, group: DiscreteGroup, problem: Problem | None)
     return f": about {cells:,} log densities an evaluation"
 
 
-def state_roles(found: DiscreteLatents, problem: Problem | None) -> Iterator[Role]:
-    """How each discrete unknown is treated."""
+def state_roles(found: DiscreteLatents, problem: Problem | None, forward: Collection[str]) -> Iterator[Role]:
+    """How each discrete unknown that is summed out is treated."""
     for group in found.groups:
         for name in group.nodes:
+            if name in forward:
+                continue
             node = found.nodes[name]
             many = f"{node.states} states" if node.states is not None else "as many states as the data say"
             of = ""

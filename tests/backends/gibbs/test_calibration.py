@@ -50,6 +50,25 @@ observed y[i] ~ Bernoulli(expit(b0 + b1*x + tau*z[g]))
 b0, b1 ~ Normal(0, 1)
 tau ~ HalfNormal(1)
 """
+MIXTURE = """model mixture
+plate i
+plate c = 1..2
+z[i] in c ~ Categorical(w)
+observed y[i] ~ Normal(mu[z], sigma)
+w[c] ~ Dirichlet(3)
+mu[c] ~ Ordered(Normal(0, 3))
+sigma ~ Gamma(10, 10)
+"""
+STATES = """model states
+plate t ordered
+plate s = 1..2
+plate to as s
+z[t first] in s ~ Categorical([0.5, 0.5])
+z[t] in s ~ Categorical(p[z[t-1], to])
+observed y[t] ~ Normal(mu[z], 1)
+p[s, to] ~ Dirichlet(2)
+mu[s] ~ Ordered(Normal(0, 3))
+"""
 
 
 def nested(groups, each, rng):
@@ -64,6 +83,8 @@ def data(name):
     rng = np.random.default_rng(5)
     if name == "counts":
         return {"pump": [f"p{k}" for k in range(6)], "t": [1.0, 2.0, 5.0, 10.0, 0.5, 3.0], "y": [0] * 6}
+    if name in ("mixture", "states"):
+        return {"i" if name == "mixture" else "t": range(12), "y": np.zeros(12)}
     return nested(5, 4, rng)
 
 
@@ -73,6 +94,8 @@ CASES = {
     "counts": (COUNTS, {}),
     "choices": (CHOICES, {"thin": 3, "warmup": 300, "collapse": False}),
     "choices, by quadrature": (CHOICES, {"thin": 3, "warmup": 200}),
+    "mixture": (MIXTURE, {"thin": 3, "warmup": 300}),
+    "states": (STATES, {"thin": 3, "warmup": 300}),
     "groups, whole": (GROUPS, {"thin": 3, "warmup": 300, "collapse": False, "target_accept": 0.95}),
 }
 

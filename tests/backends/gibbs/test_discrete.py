@@ -6,6 +6,7 @@ A right sampler fails one of these tests once in 10,000 runs of it: means lie wi
 from __future__ import annotations
 
 import itertools
+import json
 import warnings
 from typing import Any
 
@@ -15,8 +16,11 @@ import pytest
 from scipy import stats
 
 import dagmodels as dm
+from dagmodels.bind.bind import bind
 from dagmodels.errors import FitError, FitWarning
+from dagmodels.forms.build_summed import build_summed
 from dagmodels.numerics.chains.diagnose import ess_mean
+from tests.backends.gibbs.compared import REFERENCES, bugs, by_bugs_name
 
 Z = 5.0
 
@@ -100,7 +104,7 @@ def test_hidden_markov_chain_against_a_grid() -> None:
     order = np.random.default_rng(3).permutation(40)  # rows in any order
     fit = dm.read(HMM).fit(pd.DataFrame({"t": order, "y": y[order]}), method="gibbs", draws=1000)
     assert fit.converged, fit.message
-    axes = [np.linspace(0.0025, 0.9975, 120)] * 2
+    axes = [np.linspace(0.005, 0.995, 60)] * 2
     like = stats.norm.pdf(y[:, None], [0, 2])
 
     def smoothed(a: float, b: float) -> tuple[float, Any]:
@@ -117,7 +121,7 @@ def test_hidden_markov_chain_against_a_grid() -> None:
 
     means, sds, weight = on_grid(axes, lambda a, b: smoothed(a, b)[0] + np.log(a * (1 - a) * b * (1 - b)))
     agrees(fit.samples["stay"], means, sds)
-    some = [(i, j) for i in range(0, 120, 5) for j in range(0, 120, 5)]
+    some = [(i, j) for i in range(0, 60, 3) for j in range(0, 60, 3)]
     coarse = np.array([weight[i, j] for i, j in some])
     share = sum(w * smoothed(axes[0][i], axes[1][j])[1] for w, (i, j) in zip(coarse, some, strict=True))
     z = fit.samples["z"].mean(axis=(0, 1))[np.argsort(np.argsort(order))]
@@ -126,7 +130,8 @@ def test_hidden_markov_chain_against_a_grid() -> None:
     np.testing.assert_allclose(z, share / coarse.sum(), atol=0.05)
 
 
-def test_changepoint_against_closed_forms() -> None:
+@pytest.mark.parametrize("collapse", [True, False])
+def test_changepoint_against_closed_forms(collapse: bool) -> None:
     """Given the place of the change all else is Gaussian: probabilities of places by their evidence."""
     rng = np.random.default_rng(5)
     x = np.linspace(-1, 1, 12)
@@ -137,8 +142,10 @@ def test_changepoint_against_closed_forms() -> None:
         'slope[obs] = if_else(obs > k, beta["after"], beta["before"])\n'
         "observed y[obs] ~ Normal(alpha + slope*(x - x[k]), 0.4)\nalpha, beta[side] ~ Normal(0, 2)"
     )
-    fit = g.fit(pd.DataFrame({"obs": range(12), "x": x, "y": y}), method="gibbs", draws=2000)
+    data = pd.DataFrame({"obs": range(12), "x": x, "y": y})
+    fit = g.fit(data, draws=1000, collapse=collapse)
     assert fit.converged, fit.message
+    assert ("evidence" in fit.method) == collapse
     logs, means = [], []
     for k in range(12):
         after = np.arange(12) > k
@@ -152,6 +159,57 @@ def test_changepoint_against_closed_forms() -> None:
     exact = share @ np.array(means)
     agrees(fit.samples["alpha"], exact[0])
     agrees(fit.samples["beta"], exact[1:])
+
+
+STAGNANT = """model stagnant
+plate obs ordered
+plate side = "before", "after"
+covariate x[obs]
+n_obs = sum(1 for obs)
+any[obs] = 1/n_obs
+k in obs ~ Categorical(any)
+slope[obs] = if_else(obs > k, beta["after"], beta["before"])
+observed y[obs] ~ Normal(alpha + slope*(x - x[k]), sigma)
+alpha, beta[side] ~ Normal(0, 1000)
+sigma ~ HalfCauchy(5)
+"""
+# BUGS, volume 2, example stagnant (Carlin, Gelfand and Smith 1992, Applied Statistics 41)
+FLOW = {
+    "x": "-1.39 -1.39 -1.08 -1.08 -0.94 -0.80 -0.63 -0.63 -0.25 -0.25 -0.12 -0.12 0.01 0.11 0.11 0.11 "
+    "0.25 0.25 0.34 0.34 0.44 0.59 0.70 0.70 0.85 0.85 0.99 0.99 1.19",
+    "y": "1.12 1.12 0.99 1.03 0.92 0.90 0.81 0.83 0.65 0.67 0.60 0.59 0.51 0.44 0.43 0.43 "
+    "0.33 0.30 0.25 0.24 0.13 -0.01 -0.13 -0.14 -0.30 -0.33 -0.46 -0.43 -0.65",
+}
+
+
+def test_separate_peaks_by_the_evidence_of_states() -> None:
+    """Each place of the change is a peak of its own; by integrals over sigma for each place."""
+    x, y = (np.array(FLOW[name].split(), dtype=float) for name in ("x", "y"))
+    fit = dm.read(STAGNANT).fit(pd.DataFrame({"obs": range(29), "x": x, "y": y}), draws=2000)
+    grid = np.linspace(np.log(0.008), np.log(0.2), 160)
+    logs, alpha = np.empty((29, 160)), np.empty((29, 160))
+    for k in range(29):
+        after = np.arange(29) > k
+        a = np.stack([np.ones(29), np.where(after, 0, x - x[k]), np.where(after, x - x[k], 0)], 1)
+        values, turn = np.linalg.eigh(a.T @ a)
+        for j, s in enumerate(np.exp(grid)):
+            scale = s**2 + 1e6 * values  # of the three columns' span; the rest has s^2
+            z = a.T @ y
+            solved = turn @ (turn.T @ z / scale) * 1e6
+            quadratic = (y @ y - z @ solved) / s**2
+            determinant = np.log(scale).sum() + 26 * np.log(s**2)
+            logs[k, j] = -0.5 * (29 * np.log(2 * np.pi) + determinant + quadratic) + np.log(s)
+            logs[k, j] += np.log(2 / (5 * np.pi)) - np.log1p((s / 5) ** 2) - np.log(29)
+            alpha[k, j] = solved[0]
+    weight = np.exp(logs - logs.max())
+    total = weight.sum()
+    evidence = logs.max() + np.log(total * (grid[1] - grid[0]))
+    told = fit.plan.verdict.because[0] if fit.plan.verdict else ""
+    assert f"log evidence {evidence:.3f}"[:-1] in told
+    agrees(np.stack([fit.samples["k"] == k for k in range(29)], axis=2), weight.sum(axis=1) / total)
+    sigma = (weight * np.exp(grid)).sum() / total
+    agrees(fit.samples["sigma"], sigma, np.sqrt((weight * np.exp(2 * grid)).sum() / total - sigma**2))
+    agrees(fit.samples["alpha"], (weight * alpha).sum() / total)
 
 
 MISCLASSIFIED = """model misclassified
@@ -260,9 +318,9 @@ def test_rows_and_draws_of_runs_that_go_on() -> None:
 
 
 def test_the_plan_says_how_each_is_summed_out() -> None:
-    plan = str(dm.read(HMM).plan(pd.DataFrame({"t": range(5), "y": np.zeros(5)}), method="gibbs"))
+    plan = str(dm.read(HMM).plan(pd.DataFrame({"t": range(9), "y": np.zeros(9)}), method="gibbs"))
     assert (
-        "summed out: z: 2 states for each of 5 elements; drawn exactly afterwards, backwards along 't'"
+        "summed out: z: 2 states for each of 9 elements; drawn exactly afterwards, backwards along 't'"
         in plan
     )
     assert "'z' summed out along 't' by a forward recursion, read by 'y'" in plan
@@ -295,3 +353,75 @@ def test_exchangeable_labels_are_named_in_the_verdict() -> None:
         fit = g.fit(data, method="gibbs", draws=200, warmup=200)
     assert not fit.converged
     assert "label switching" in str(g.plan(data))
+
+
+@pytest.mark.parametrize("draws", [600, pytest.param(20_000, marks=pytest.mark.long)])
+def test_eyes_against_four_integrals(draws: int) -> None:
+    """A BUGS model whose groups must not be empty: a law of counts of all 48 unknowns."""
+    model, _ = bugs("eyes")
+    reference = json.loads((REFERENCES / "bugs" / "eyes" / "integrated.json").read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)  # effective sizes of the short run
+        fit = model.fit(method="gibbs", draws=draws, monitor=["P", "lambda", "sigma", "tot"])
+    found = by_bugs_name(model, fit)
+    for name, told in reference.items():
+        agrees(found[name], told["mean"], told["sd"] if draws > 10_000 else None)
+    tot = fit.samples["tot"]
+    assert (tot > 0).all()
+    assert (tot.sum(axis=2) == 48).all()
+
+
+FORWARD = """model forward
+plate i
+plate k = 1..3
+z[i] ~ Bernoulli(p)
+observed y[i] ~ Normal(a*z, 1)
+new[k] ~ Bernoulli(p)
+ynew[k] ~ Normal(a*new, 0.5)
+far ~ Poisson(exp(ynew[1]))
+twice[k] = 2*ynew
+p ~ Beta(2, 2)
+a ~ Normal(0, 3)
+"""
+
+
+def test_nodes_that_nothing_observed_depends_on_are_drawn_from_their_parents() -> None:
+    g = dm.read(FORWARD)
+    data = {"y": [0.1, 2.0, 3.0, -1.0]}
+    plan = str(g.plan(data))
+    assert "drawn from its parents: new, ynew, far: nothing observed depends on it" in plan
+    assert "drawn: p, a: differentiable" in plan
+    fit = g.fit(data, draws=500)
+    s = fit.samples
+    assert s["ynew"].shape == (4, 500, 3)
+    assert (s["twice"] == 2 * s["ynew"]).all()
+    residual = (s["ynew"] - s["a"][:, :, None] * s["new"]) / 0.5
+    assert abs(residual.mean()) < Z / np.sqrt(6000)
+    assert abs((residual**2).mean() - 1) < Z * np.sqrt(2 / 6000)
+    assert abs((s["new"] - s["p"][:, :, None]).mean()) < Z * 0.5 / np.sqrt(6000)
+    rate = np.exp(s["ynew"][:, :, 0])
+    assert abs(((s["far"] - rate) / np.sqrt(rate)).mean()) < Z / np.sqrt(2000)
+    other = ("new", "ynew", "far", "twice")
+    without = dm.read("\n".join(line for line in FORWARD.splitlines() if not line.startswith(other)))
+    assert np.array_equal(without.fit(data, draws=500, collapse=False).samples["a"], s["a"])
+
+
+def test_rows_and_labels_may_come_in_any_order() -> None:
+    text = (
+        'model m\nplate i\nplate c = "u", "v", "w"\nz[i] in c ~ Categorical(q)\n'
+        "observed y[i] ~ Normal(mu[z], s)\nq[c] ~ Dirichlet(2)\nmu[c] ~ Normal(0, 3)\ns ~ HalfNormal(1)"
+    )
+    y = np.random.default_rng(4).normal(size=20)
+    turn = np.random.default_rng(5).permutation(20)
+    flats = [
+        build_summed(bind(dm.read(t).dag, pd.DataFrame({"y": v})))
+        for t, v in ((text, y), (text, y[turn]), (text.replace('"u", "v", "w"', '"w", "u", "v"'), y))
+    ]
+    point = np.random.default_rng(6).normal(size=flats[0].size)
+    values = flats[0].constrain(point)
+    relabelled = {n: np.roll(v, 1) if n in ("q", "mu") else v for n, v in values.items()}
+    logs = [
+        f.log_density(f.unconstrain(v), jacobian=False)
+        for f, v in zip(flats, (values, values, relabelled), strict=True)
+    ]
+    np.testing.assert_allclose(logs, logs[0], rtol=1e-13)
