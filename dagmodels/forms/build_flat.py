@@ -202,7 +202,7 @@ class FlatBuilder:
                 self.lowering.provisional(name, whole.value.register)
             assert isinstance(share.statement, Deterministic)
             value = self.lowering.value(share.statement.expression, share.rows)
-            self.lowering._registers.pop(name, None)
+            self.lowering.forget(name)
             parts.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
 
     def _own(self, name: str, share: Cells) -> Ints:

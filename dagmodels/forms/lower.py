@@ -78,6 +78,10 @@ class Lowering:
         """Let a node that is being put together be read as this register until it is whole."""
         self._registers[name] = register
 
+    def forget(self, name: str) -> None:
+        """End what `provisional` began."""
+        self._registers.pop(name, None)
+
     def _deterministic(self, name: str) -> int:
         parts = []
         shares = cells(self.problem, name)
