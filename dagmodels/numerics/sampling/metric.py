@@ -26,12 +26,12 @@ class Metric:
 
     @classmethod
     def diagonal(cls, variances: Floats) -> Metric:
-        inverse = np.ascontiguousarray(variances, dtype=np.float64)[None, :]
+        inverse = np.array(variances, dtype=np.float64)[None, :]  # a copy: kernels refuse read-only views
         return cls(inverse, np.sqrt(inverse))
 
     @classmethod
     def dense(cls, covariance: Floats) -> Metric:
-        inverse = np.ascontiguousarray(covariance, dtype=np.float64)
+        inverse = np.array(covariance, dtype=np.float64, order="C")
         return cls(inverse, np.array(np.linalg.cholesky(inverse), dtype=np.float64))
 
     def velocity(self, p: Floats) -> Floats:
