@@ -256,8 +256,9 @@ def _ordered(
     parts = space.parts
     levels = parts.levels
     names = [template.variables[v][0] for v in o[~given].tolist()]
-    _check_categories(problem, names, levels, values[:, ~given], group_of)
-    _check_shown(problem, names, values[:, ~given], group_of)
+    titles = _titles(template)
+    _check_categories(problem, names, levels, values[:, ~given], group_of, titles)
+    _check_shown(problem, names, values[:, ~given], group_of, titles)
     found = [
         statistics(values[group_of == g][:, ~given], values[group_of == g][:, given], parts)
         for g in range(template.structure.groups)
@@ -273,8 +274,18 @@ def _ordered(
     )  # fmt: skip
 
 
+def _titles(template: Template) -> list[str]:
+    """What the groups are called: the elements of the plates that they are."""
+    plates = template.small.plates
+    parents = [(plates[p], codes) for p, codes in plates[template.units].parents.items()]
+    return [
+        ", ".join(str(plate.levels[int(codes[g])]) for plate, codes in parents)
+        for g in range(template.structure.groups)
+    ]
+
+
 def _check_categories(
-    problem: Problem, names: list[str], levels: Ints, values: Floats, group_of: Ints
+    problem: Problem, names: list[str], levels: Ints, values: Floats, group_of: Ints, titles: list[str]
 ) -> None:
     faults: list[ModelError] = []
     groups = int(group_of.max()) + 1
@@ -292,13 +303,15 @@ def _check_categories(
         for g in range(groups):
             count = np.bincount(column[there & (group_of == g)].astype(np.int64), minlength=k + 1)
             for empty in np.flatnonzero(count == 0).tolist():
-                at = f" in group {g + 1}" if groups > 1 else ""
+                at = f" in group '{titles[g]}'" if groups > 1 else ""
                 told = f"no row has category '{labels[empty]}' of '{name}'{at}"
                 faults.append(ModelError(told, node=name, hint="merge it with a neighbour in all groups"))
     raise_all(faults, f"the data for model '{problem.graph.name}'")
 
 
-def _check_shown(problem: Problem, names: list[str], values: Floats, group_of: Ints) -> None:
+def _check_shown(
+    problem: Problem, names: list[str], values: Floats, group_of: Ints, titles: list[str]
+) -> None:
     """Every pair of variables stands together in some rows of each group."""
     there = ~np.isnan(values)
     if there.all():
@@ -309,7 +322,7 @@ def _check_shown(problem: Problem, names: list[str], values: Floats, group_of: I
         rows = there[group_of == g].astype(np.float64)
         together = rows.T @ rows
         for b, a in np.argwhere(np.tril(together < LEAST_TOGETHER, -1)).tolist():
-            at = f" in group {g + 1}" if groups > 1 else ""
+            at = f" in group '{titles[g]}'" if groups > 1 else ""
             told = f"{together[a, b]:g} rows show both '{names[a]}' and '{names[b]}'{at}"
             hint = "leave one of them out: their correlation is not told"
             faults.append(ModelError(told, node=names[b], hint=hint))

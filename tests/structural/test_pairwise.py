@@ -144,3 +144,13 @@ def test_what_pairwise_deletion_does_not_take_is_told(frame):
     with pytest.raises(dm.ModelErrors) as told:
         dm.cfa(TEXT, apart, ordered=True, missing="pairwise")
     assert "0 rows show both 'y0' and 'y1'" in str(told.value)
+    halves = apart.assign(half=np.where(np.arange(800) % 2, "odd", "even"))
+    with pytest.raises(dm.ModelErrors) as told:
+        dm.cfa(TEXT, halves, ordered=True, missing="pairwise", group="half")
+    assert "0 rows show both 'y0' and 'y1' in group 'even'" in str(told.value)
+    empty = frame.assign(
+        y0=frame["y0"].where(~(first & (frame["y0"] == 3)), 2.0), part=np.where(first, "a", "b")
+    )
+    with pytest.raises(dm.ModelErrors) as told:
+        dm.cfa(TEXT, empty, ordered=True, missing="pairwise", group="part")
+    assert "of 'y0' in group 'a'" in str(told.value)
