@@ -190,6 +190,7 @@ class Graph(Builder):
         if plan.backend is None:
             raise FitError(str(plan))
         found = backends()[plan.backend].fit(known.problem, plan, {"seed": seed, **options})
+        found = replace(found, warnings=(*found.warnings, *known.doubts))
         sizes = {name: plate.size for name, plate in known.problem.plates.items()}
         return replace(found, plate_sizes=found.plate_sizes or sizes, simulator=_redraw(known.problem))
 

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 
 from dagmodels.analysis import laws
+from dagmodels.analysis.error_variance import berkson_notes, doubts, would_identify
 from dagmodels.analysis.finding import Finding
 from dagmodels.analysis.form_choice import FormChoice, form_choice
 from dagmodels.analysis.gaussianity import GaussianNode, conditionally_gaussian, gaussian_nodes
 from dagmodels.analysis.identification import identification, identification_by_data
 from dagmodels.analysis.improper import improper
+from dagmodels.analysis.known_scales import known_scales
 from dagmodels.analysis.label_symmetry import LabelSymmetry, label_symmetries
 from dagmodels.analysis.loops import loops
 from dagmodels.analysis.nesting import Nesting, nesting
 from dagmodels.analysis.reach import Reach
+from dagmodels.analysis.readings import told
 from dagmodels.analysis.separation import ancestors, stochastic_parents
 from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, Node
@@ -266,7 +269,19 @@ class Facts:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """All that is wrong, each once."""
-        return tuple(dict.fromkeys((*self.improper, *self.identification)))
+        scales = () if self.problem is None else known_scales(self.problem)
+        found = (would_identify(self.graph, f) for f in self.identification)
+        return tuple(dict.fromkeys((*scales, *self.improper, *found)))
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """What a user must know of errors that are as large as what was observed, as sentences."""
+        return () if self.problem is None else doubts(self.problem)
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """How covariates measured with error are read, and errors of Berkson's kind."""
+        return (*told(self.graph), *berkson_notes(self.graph), *self.doubts)
 
     @cached_property
     def cautions(self) -> tuple[str, ...]:

@@ -168,5 +168,7 @@ def _data(facts: Facts) -> Iterator[str]:
 
 
 def _wrong(facts: Facts) -> Iterator[str]:
+    for remark in facts.remarks:
+        yield f"{remark[0].upper()}{remark[1:]}."
     for caution in facts.cautions:
         yield caution[0].upper() + caution[1:]

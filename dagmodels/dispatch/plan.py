@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from dagmodels.analysis.facts import Facts
-from dagmodels.analysis.readings import told
 from dagmodels.dispatch.explain import explain
 from dagmodels.dispatch.policy import POLICY, Rule, rule_for
 from dagmodels.dispatch.registry import backends
@@ -39,7 +38,7 @@ def make_plan(facts: Facts, method: str = "auto", options: Mapping[str, Any] | N
     plan = replace(
         plan,
         verdicts=verdicts,
-        notes=(*plan.notes, *told(facts.graph), *facts.cautions),
+        notes=(*plan.notes, *facts.remarks, *facts.cautions),
         options=dict(options or {}),
         model=facts.graph.name,
         method=method,
