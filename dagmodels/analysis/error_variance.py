@@ -1,7 +1,8 @@
 """Known errors that leave a covariate nothing, and unknown ones that nothing tells.
 
-What can still be concluded of one mismeasured covariate and a linear outcome are Gini's bounds: its slope lies
-between that of y on w and the reverse regression (Gini 1921; Klepper and Leamer 1984, Econometrica 52:163).
+What can still be concluded of one mismeasured covariate and a linear outcome are Gini's bounds: its slope
+lies between that of y on w and the reverse regression (Gini 1921; Klepper and Leamer 1984, Econometrica
+52:163).
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def would_identify(dag: Dag, finding: Finding) -> Finding:
         if any({*reading.unknown} & {*finding.nodes} for reading in m.readings):
             ways = (
                 f"what would tell the error of '{m.node}': a known error variance or reliability, a "
-                "replicate, an instrument, a validation sample in which it is seen, or the ratio of the error variances "
-                "where nothing else scatters about the line"
+                "replicate, an instrument, a validation sample in which it is seen, or the ratio of the "
+                "error variances where nothing else scatters about the line"
             )
             return replace(finding, hint=f"{finding.hint}; {ways}")
     return finding

@@ -64,7 +64,7 @@ def test_lags_products_and_crossings(models):
 def test_every_model_is_described_in_clear_sentences(models):
     for dag in models.values():
         made = report(facts(dag))
-        assert all(s.endswith(".") and s[0] in "'MOPGDCLWTN" for s in made), list(made)
+        assert all(s.endswith(".") and s[0] in "'MOPGDCLWTNR" for s in made), list(made)
         assert repr(made) == str(made)
         assert len(made) == len(list(made))
 

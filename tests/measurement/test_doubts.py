@@ -1,4 +1,4 @@
-"""What is said of errors that cannot be, that nothing tells, or that leave nothing; errors of Berkson's kind."""
+"""What is said of errors that cannot be, that nothing tells, or that leave nothing; Berkson errors."""
 
 from __future__ import annotations
 

@@ -70,8 +70,10 @@ def test_shapes_degrees_and_signs_hold() -> None:
                 bend = low + high - 2.0 * middle
                 known = np.isfinite(low) & np.isfinite(middle) & np.isfinite(high)
                 slack = 1e-9 * (1.0 + abs(low) + abs(high))
+                # functions of several numbers are rounded together: last digits may hang on neighbours
+                rounding = 16 * np.finfo(float).eps * abs(low)
             for shape, wrong in (
-                (FIXED, (low != middle) | (low != high)),
+                (FIXED, np.maximum(abs(low - middle), abs(low - high)) > rounding),
                 (AFFINE, abs(bend) > slack),
                 (CONVEX, bend < -slack),
                 (CONCAVE, bend > slack),

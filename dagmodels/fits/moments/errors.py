@@ -13,7 +13,8 @@ class Errors:
     """The inverse information, "conditional", or a sandwich of `forms.casewise.meat`.
 
     clusters : codes of the rows for "robust.cluster".
-    profiled : nodes whose errors are given all other unknowns, as in the field form, for "conditional".
+    profiled : nodes that the field form would have profiled. Where they are named, expected values count
+        these alone as uncertain, as there; errors that are "conditional" are given all other unknowns.
     """
 
     kind: str = "standard"

@@ -83,7 +83,10 @@ def _errors(form: MomentsForm, options: Mapping[str, Any], weighs: Weighting | N
     """What the standard errors are, checked before anything is computed."""
     if weighs is not None:
         return _squares_errors(form, options, weighs)
-    kind, clusters = options.get("se", _default(form, options)), options.get("clusters")
+    own, clusters = _default(form, options), options.get("clusters")
+    if own.profiled and "se" not in options:
+        return own
+    kind = options.get("se", own.kind)
     if kind == "joint":  # the field's word for them
         kind = "standard"
     if clusters is not None and not form.alone:
@@ -116,12 +119,14 @@ def _squares_errors(form: MomentsForm, options: Mapping[str, Any], weighs: Weigh
     return Errors("standard" if kind == "standard" else "robust.sem")
 
 
-def _default(form: MomentsForm, options: Mapping[str, Any]) -> str:
+def _default(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
     """The field form's default wherever it would have served: conditional, unless an unknown moves means."""
     if any(options.get(o) is not None for o in MOMENTS_OPTIONS):
-        return "standard"
+        return Errors()
     found = exchangeable(form.problem.graph)
     needed = isinstance(found, Unit) and bool(found.needed)
     assigned = roles(form.problem.graph, form.problem)
-    joint = needed or assigned.refused or mean_movers(form.problem.graph, assigned.outer)
-    return "standard" if joint else "conditional"
+    if needed or assigned.refused:
+        return Errors()
+    joint = mean_movers(form.problem.graph, assigned.outer)
+    return Errors("standard" if joint else "conditional", profiled=tuple(assigned.profiled))

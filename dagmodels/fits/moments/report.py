@@ -133,7 +133,7 @@ def coefficient_covariance(solution: MomentsSolution, own: NDArray[np.bool_]) ->
 def _predictions(solution: MomentsSolution, inner: Floats, errors: Errors) -> MomentsPredictions:
     """What expected values count as uncertain: as in the field form, coefficients alone where errors are
     conditional."""
-    if errors.kind == "conditional":
+    if errors.profiled:
         inner = coefficient_covariance(solution, profiled_coordinates(solution.form, errors.profiled))
     return MomentsPredictions(solution, inner)
 
