@@ -9,7 +9,7 @@ from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.forward import drawn_forward
 from dagmodels.analysis.improper import improper
-from dagmodels.backends.gibbs.by_state_route import by_state
+from dagmodels.backends.gibbs.few_states import by_state
 from dagmodels.backends.gibbs.options import unknown_options
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.backends.gibbs.units import of_units

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from dagmodels.analysis.collapsible import collapsible
-from dagmodels.backends.gibbs.by_state_route import by_state, by_state_route
+from dagmodels.backends.gibbs.few_states import by_state
 from dagmodels.backends.gibbs.options import Options
 from dagmodels.backends.gibbs.route import Route
 from dagmodels.backends.gibbs.units import of_units
@@ -74,6 +74,8 @@ class Recipe:
         against = ""
         allowed = self.collapse and self.way != "flat"
         if allowed and by_state(self.problem) is not None:
+            from dagmodels.backends.gibbs.by_state_route import by_state_route
+
             try:
                 return by_state_route(self.problem, self.seed, self.monitor)
             except FitError as error:  # a posterior that no grid follows: told with the route taken instead
