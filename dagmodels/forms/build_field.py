@@ -112,10 +112,13 @@ class Expanded:
 class FieldBuilder:
     """Builds one field; see `build_field`."""
 
-    def __init__(self, problem: Problem, roles: Roles, held: Element | None = None) -> None:
+    def __init__(
+        self, problem: Problem, roles: Roles, held: Element | None = None, arms: bool = False
+    ) -> None:
         self.problem = problem
         self.roles = roles
         self.held = held
+        self.arms = arms
         self.recorder = Recorder()
         self.functions = Functions(self.recorder)
         self.factors: dict[str, int] = {}
@@ -529,7 +532,8 @@ class FieldBuilder:
         for group in self.groups:
             if group.early:
                 bound[row[group.start : group.start + group.size]] = SCALED
-        fit = provisional_fit(self.responses, bound, child, parent, value, source, self.one)
+        local = kind == SCALED if self.arms else None
+        fit = provisional_fit(self.responses, bound, child, parent, value, source, self.one, local)
         child, parent, value, source = fit.edges
         products = self._products(fit.responses)
         every = np.arange(self.count)  # each row reaches the constant, so that unit loads have a place
@@ -653,15 +657,16 @@ def _joined(parts: list[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     return np.concatenate([p for p, _ in parts]), np.concatenate([c for _, c in parts])
 
 
-def build_field(problem: Problem, roles: Roles, held: Element | None = None) -> Field:
+def build_field(problem: Problem, roles: Roles, held: Element | None = None, *, arms: bool = False) -> Field:
     """The `field` form of a linear-Gaussian problem.
 
     held : a coefficient that is fixed at the input `HELD` of the tape.
+    arms : keep the digits where scales of residuals are near zero, too (see `shift`).
 
     Raises `NotLowered` (a `FitError`) with the reason where a part of the graph has no such form,
     such as a mean that is not linear in the block.
     """
-    return FieldBuilder(problem, roles, held).build()
+    return FieldBuilder(problem, roles, held, arms).build()
 
 
 __all__ = ["Leaf", "build_field"]

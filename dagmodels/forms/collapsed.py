@@ -220,7 +220,7 @@ def collapsed(problem: Problem) -> Collapsed:
     if not verdict.accepts:
         raise_all([ModelError(why) for why in verdict.because], f"the collapse of '{problem.graph.name}'")
     assigned = roles(problem.graph, problem)
-    field = build_field(problem, assigned)
+    field = build_field(problem, assigned, arms=True)
     inexact = [c.node for c in field.curved if c.element]
     if inexact:  # `collapsible` names such nodes before; this holds should it miss one
         raise FitError(f"{', '.join(map(repr, inexact))} cannot be integrated exactly")

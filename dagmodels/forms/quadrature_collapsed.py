@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -31,10 +32,17 @@ Ints = NDArray[np.int64]
 
 ORDERS = (7, 11, 15, 23, 33, 49)  # nodes in each dimension that are tried
 TOLERANCE = 1e-6  # of the log density
-AWAY = 3.0  # standard deviations from the mode at which the order is checked, as well as at the mode
+MATTERS = 0.05  # of the density at the mode
+AWAY = (1.0, 2.0, 3.0)  # standard deviations from the mode at which the order is checked, and at the mode
 ROUNDING = 1e-8  # by which a log density may exceed its bound
 PORTION = 1 << 20  # elements that are drawn at once
 ROUNDS = 10_000
+
+
+@lru_cache(maxsize=32)
+def _one_dimension(order: int) -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(order)
+    return nodes, np.log(weights) - 0.5 * math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -48,8 +56,7 @@ class Rule:
     @classmethod
     def of(cls, order: int, dimensions: int) -> Rule:
         """The product rule."""
-        nodes, weights = np.polynomial.hermite_e.hermegauss(order)
-        log_weights = np.log(weights) - 0.5 * math.log(2.0 * math.pi)
+        nodes, log_weights = _one_dimension(order)
         grid = np.array(list(product(range(order), repeat=dimensions)), dtype=np.int64)
         grid = grid.reshape(order**dimensions, dimensions)
         return cls(order, np.ascontiguousarray(nodes[grid]), log_weights[grid].sum(axis=1))
@@ -119,6 +126,12 @@ class QuadratureCollapsed:
             return self.best
         return modes_from(self._criterion, self._starts(), self.names)
 
+    def polished(self, modes: Modes) -> Modes:
+        """The same mode with this rule, from where another rule has it."""
+        size = np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian)))
+        best = modes_from(self._criterion, [(modes.best.x, size)], self.names).best
+        return Modes(best, modes.others)
+
     def _starts(self) -> Iterator[tuple[Floats, Floats]]:
         """Points where the density is finite, each with the size of every coordinate."""
         rng = np.random.default_rng(1)
@@ -173,8 +186,19 @@ class QuadratureCollapsed:
         return self.draws_of(len(y), lambda part, normals: self.visited(y[part], normals), rng, nodes)
 
     def visited(self, y: Floats, normals: np.random.Generator) -> Visit:
-        """Points (one a row) with their densities; elements are drawn once the points are settled."""
-        return Visit(self.log_densities(y), y.copy(), np.empty((len(y), 0)))
+        """Points (one a row) with their densities, and draws of units of one element.
+
+        These come from the visit itself, by rejection below the tangents at the nodes (`unit_draws`); larger
+        units are drawn once the points are settled, at more cost.
+        """
+        y = np.ascontiguousarray(y)
+        if self.units.every.shape[1] > 1:
+            return Visit(self.log_densities(y), y.copy(), np.empty((len(y), 0)))
+        from dagmodels.numerics.unit_draws import draws
+
+        found, density = np.empty((len(y), len(self.units.kind))), np.empty(len(y))
+        draws(*self._arguments(), self.units.kind, normals, y, found, density)
+        return Visit(np.where(np.isnan(density), -np.inf, density), y.copy(), found)
 
     def draws_of(
         self,
@@ -201,9 +225,11 @@ class QuadratureCollapsed:
             part = slice(begin, min(begin + portion, count))
             at = visit(part, elements)
             densities[part] = at.density
+            self._all_inside(at.density)
             whole = np.zeros((len(at.values), flat.size))
             whole[:, self.units.outer] = at.values
-            whole[:, own[own >= 0]] = self.elements(at.values, elements)[:, own >= 0]
+            of_units = at.elements[:, :, None] if own.shape[1] == 1 else self.elements(at.values, elements)
+            whole[:, own[own >= 0]] = of_units[:, own >= 0]
             found = {n: v.reshape(len(whole), -1) for n, v in flat.constrain(whole).items()}
             rest.complete(found, missing)
             for name, values in drawn.items():
@@ -212,6 +238,8 @@ class QuadratureCollapsed:
 
     def elements(self, y: Floats, rng: np.random.Generator) -> Floats:
         """Exact draws of all units' elements, (points, units, d): rejection from normal laws that bound them.
+
+        Right for units of any size; those of one element have a tighter bound (`visited`).
 
         A unit's log density is a quadratic q (its prior) and concave terms l, of which the tangent at the
         mode lies above: h <= T, T the quadratic with q's curvature that touches h at the mode
@@ -250,10 +278,15 @@ class QuadratureCollapsed:
         seeds = np.where(f.quadratic, f.times, 0.0)
         points = np.ascontiguousarray(y)
         tangents(*f.tape.operations, self.workspace, *places, seeds, points, centre, root, top)
-        outside = int(np.isnan(top).any(axis=1).sum())
-        if outside:
-            raise FitError(f"{outside} of {len(y)} points have no posterior density: nothing is drawn there")
+        self._all_inside(top.sum(axis=1))
         return centre, root, top
+
+    def _all_inside(self, density: Floats) -> None:
+        outside = int((~np.isfinite(density)).sum())
+        if outside:
+            raise FitError(
+                f"{outside} of {len(density)} points have no posterior density: nothing is drawn there"
+            )
 
 
 def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
@@ -279,10 +312,10 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
         np.zeros(found.distinct.shape),
         found.distinct.tape.initial.copy(),
     )
-    error = math.inf
+    error, modes = math.inf, None
     for order in ORDERS:
         made = replace(made, rule=Rule.of(order, d))
-        modes = made.modes()
+        modes = made.modes() if modes is None else made.polished(modes)
         y = _around(modes)
         error = _error(made, y, d)
         if error < TOLERANCE:
@@ -300,14 +333,19 @@ def _around(modes: Modes) -> Floats:
     centre = modes.best.x
     if not centre.size:
         return centre[None, :]
-    spread = AWAY * np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian)))
-    return np.concatenate([centre[None, :], centre + np.diag(spread), centre - np.diag(spread)])
+    sd = np.diag(np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian))))
+    return np.concatenate([centre[None, :], *(centre + way * a * sd for a in AWAY for way in (-1.0, 1.0))])
 
 
 def _error(made: QuadratureCollapsed, y: Floats, d: int) -> float:
-    """The largest change when there are about twice as many nodes."""
+    """The largest change of the log density when there are about twice as many nodes.
+
+    y : the mode first. Where the density is less than `MATTERS` of that there, changes count less in
+    proportion: they are as much less of the whole.
+    """
     finer = replace(made, rule=Rule.of(2 * made.rule.order + 1, d))
-    change = np.abs(made.log_densities(y) - finer.log_densities(y))
+    value, better = made.log_densities(y), finer.log_densities(y)
+    change = np.abs(value - better) * np.exp(np.minimum(0.0, better - better[0] - math.log(MATTERS)))
     return float(change.max()) if np.isfinite(change).all() else math.inf
 
 

@@ -5,6 +5,10 @@ equations goes into their offsets; a good one keeps the digits of data far from 
 solves ordinary least squares in the free coefficients along those parts of the graph whose
 coefficients are plain numbers, so that y - A shift is of the size of the residuals.  Columns far from
 zero are centred first (`centre`).
+
+Where scales are drawn, not maximised, residual scales may come near zero, and a posterior density far down
+such an arm is a difference of huge numbers. There the shift fits the elements of plates as well (`local`):
+what is left in the rows is what no element explains, and only that is multiplied by a huge precision.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MOST_COLUMNS = 40
+MOST_STEPS = 50  # of conjugate gradients
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,8 +54,12 @@ def provisional_fit(
     value: Floats,
     source: Ints,
     one: int,
+    local: NDArray[np.bool_] | None = None,
 ) -> Provisional:
-    """Fit, shift and rewrite; element numbers are elimination rows, the constant is row kind.size."""
+    """Fit, shift and rewrite; element numbers are elimination rows, the constant is row kind.size.
+
+    local : elements with an equation of their own that are to be fitted too; None: no such.
+    """
     q = kind.size
     free = np.flatnonzero(kind != SCALED)[:MOST_COLUMNS]
 
@@ -76,10 +85,88 @@ def provisional_fit(
         coefficients = _least_squares([responses[k] for k in fitted], [values[k] for k in fitted])
         shift = shift + columns[:q, :-1] @ coefficients
         shift[free] = coefficients
-    edges = _shifted_edges(child, parent, value, source, plain, shift, q)
     moved = [_shifted_response(r, shift, one, q) for r in responses]
     leaves = [Leaf(r.node, r.n, math.sqrt(r.y @ r.y / r.n)) for r in moved if not r.curved]
+    edges = _shifted_edges(child, parent, value, source, plain, shift, q)
+    if local is not None and fitted:
+        own = elements_fitted([moved[k] for k in fitted], one, local)
+        if own.any():
+            moved = [_shifted_response(r, own, one, q) for r in moved]
+            edges = _with_offsets(edges, own, one)
+            shift = shift + own
     return Provisional(shift, edges, moved, leaves, moves)
+
+
+def elements_fitted(responses: list[Response], one: int, local: NDArray[np.bool_]) -> Floats:
+    """Values of the local elements that explain most of what is left in the rows, others zero.
+
+    Conjugate gradients for least squares, columns scaled (Bjorck 1996, Numerical Methods for Least Squares
+    Problems, section 7.4); the shortest solution where there are many. Any values are right.
+    """
+    parts = [_plain_columns(r, one, local) for r in responses]
+    q = local.size
+
+    def times(v: Floats) -> list[Floats]:
+        return [sum((d * v[e] for e, d in p), np.zeros(r.n)) for r, p in zip(responses, parts, strict=True)]
+
+    def back(rest: list[Floats]) -> Floats:
+        found = np.zeros(q)
+        for r, p in zip(rest, parts, strict=True):
+            for e, d in p:
+                found += np.bincount(e, weights=d * r, minlength=q)
+        return found
+
+    size = np.zeros(q)
+    for p in parts:
+        for e, d in p:
+            size += np.bincount(e, weights=d * d, minlength=q)
+    scale = np.where(size > 0.0, 1.0 / np.sqrt(np.where(size > 0.0, size, 1.0)), 0.0)
+    rest, found = [r.y.astype(np.float64) for r in responses], np.zeros(q)
+    slope = scale * back(rest)
+    way, power = slope, float(slope @ slope)
+    enough = 1e-30 * sum(float(r @ r) for r in rest)
+    for _ in range(MOST_STEPS):
+        if power <= enough:
+            break
+        move = times(scale * way)
+        step = power / sum(float(m @ m) for m in move)
+        found = found + step * scale * way
+        rest = [r - step * m for r, m in zip(rest, move, strict=True)]
+        slope = scale * back(rest)
+        power, before = float(slope @ slope), power
+        way = slope + power / before * way
+    return found
+
+
+def _plain_columns(r: Response, one: int, local: NDArray[np.bool_]) -> list[tuple[Ints, Floats]]:
+    """For each piece with plain coefficients of local elements: element and coefficient by row."""
+    found = []
+    inside = np.append(local, False)
+    for p in r.pieces:
+        element = np.broadcast_to(p.element, r.n)
+        some = (np.asarray(p.source) == one) & inside[element]
+        if some.any():
+            found.append((np.where(some, element, 0), np.where(some, p.data, 0.0)))
+    return found
+
+
+def _with_offsets(edges: Edges, own: Floats, one: int) -> Edges:
+    """Edges of elements moved by `own`: what their plain parents do not move with them is an offset."""
+    child, parent, value, source = edges
+    q = own.size
+    inner = parent != q
+    follows = np.append(own, 0.0)[parent] * value
+    offset = -own
+    plain = inner & (source == one)
+    np.add.at(offset, child[plain], follows[plain])
+    extra = np.flatnonzero(inner & ~plain & (follows != 0.0))  # by factors of the tape
+    at = np.flatnonzero(offset)
+    return (
+        np.concatenate([child, at, child[extra]]),
+        np.concatenate([parent, np.full(at.size + extra.size, q)]),
+        np.concatenate([value, offset[at], follows[extra]]),
+        np.concatenate([source, np.full(at.size, one), source[extra]]),
+    )
 
 
 def deviation(y: Floats) -> float:

@@ -17,7 +17,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.collapsed import Visit, collapsed
 from dagmodels.forms.outer_mode import Modes
 from dagmodels.forms.quadrature_collapsed import quadrature_collapsed
-from dagmodels.numerics.sampling import grid, independence, nuts
+from dagmodels.numerics.sampling import grid, independence, nuts, ridge
 from dagmodels.numerics.sampling.adaptation import StepSize
 from dagmodels.numerics.sampling.lines import Lines
 from dagmodels.numerics.sampling.metric import Metric
@@ -28,6 +28,8 @@ GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
 STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
 HEAVY = 5.0  # mean weights: proposals in the shape of lines hold a chain for about as many draws at most
+EFFICIENT, LEAST = 0.8, 0.3  # shares of trial proposals that equal weights are worth: enough, and the least
+MISSED = 3.0  # log weight of another mode above which proposals hardly come there
 CHEAP, DEAR = 167, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
@@ -247,21 +249,63 @@ def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[s
             return Independent(
                 posterior, nodes, table, f"independent draws from a grid over {left}", (*told, why)
             )
-    covariance = np.linalg.inv(hessian)
-    if not modes.others:
-        proposal, trials, gate = _proposals(posterior, centre, hessian, stream(seed, 0, 2**32 - 1))
-        if gate.open and gate.k < STICKY and gate.effective > 0.3:
-            why = f"{left}: independence proposals from the mode; {gate.because}{against}"
-            how = f"independence proposals for {left}"
-            return Proposed(posterior, nodes, proposal, trials, how, (*told, why))
-        sticky = f"Pareto k of the weights is {gate.k:.2f}: chains of proposals would be long in the tails"
-        against += f"; {sticky if gate.open else gate.because}"
-    else:
-        against += f"; {1 + len(modes.others)} modes were found"
-    why = f"{left}: the no-U-turn sampler on the collapsed density{against}"
+    found, why = proposals(posterior, modes, stream(seed, 0, 2**32 - 1))
+    if found is not None:
+        how = f"independence proposals for {left}"
+        return Proposed(posterior, nodes, *found, how, (*told, f"{left}: {why}{against}"))
+    why = f"{left}: the no-U-turn sampler on the collapsed density{against}; {why}"
     return Trajectories(
-        posterior, nodes, centre, covariance, warmup, f"trajectories (NUTS) of {left}", (*told, why)
+        *(posterior, nodes, centre, np.linalg.inv(hessian), warmup),
+        *(f"trajectories (NUTS) of {left}", (*told, why)),
     )
+
+
+Tried = tuple[independence.Proposals, independence.Weighted]
+
+
+def proposals(posterior: Posterior, modes: Modes, rng: np.random.Generator) -> tuple[Tried | None, str]:
+    """A law of proposals whose weights are light, with trials of it, and why that one; or why none.
+
+    That at the mode where it serves well, else that along the ridge, where there may be other modes too.
+    """
+    centre, hessian = modes.best.x, 0.5 * modes.best.hessian
+    against, plain, at_mode = [], None, None
+    if modes.others:
+        against.append(f"{1 + len(modes.others)} modes were found")
+    else:
+        *at_mode, plain = _proposals(posterior, centre, hessian, rng)
+        if _light(plain) and plain.effective > EFFICIENT:
+            return (at_mode[0], at_mode[1]), f"independence proposals from the mode; {plain.because}"
+        if not _light(plain):
+            against.append(_heavy(plain))
+    try:
+        axis = ridge.least_normal(posterior.log_densities, centre, np.linalg.inv(hessian))
+        along = ridge.followed(posterior.for_thread().log_density, centre, hessian, axis)
+    except FitError as error:
+        against.append(str(error))
+    else:
+        trials = independence.weighted(posterior.log_densities, along, rng, independence.TRIALS)
+        gate = independence.gate(trials)
+        where = np.array([o.x for o in modes.others]).reshape(-1, centre.size)
+        missed = posterior.log_densities(where) - along.log_density(where) > gate.log_evidence + MISSED
+        better = plain is None or not _light(plain) or gate.effective > plain.effective
+        if _light(gate) and not missed.any() and better:
+            told = f"independence proposals along {posterior.names[axis]}, the others given it"
+            return (along, trials), f"{told}; {gate.because}"
+        why = "a mode is missed" if missed.any() else gate.because if _light(gate) else _heavy(gate)
+        against.append(f"along {posterior.names[axis]}: {why}")
+    if at_mode is not None and plain is not None and _light(plain):
+        return (at_mode[0], at_mode[1]), f"independence proposals from the mode; {plain.because}"
+    return None, "; ".join(against)
+
+
+def _light(gate: independence.Gate) -> bool:
+    return gate.open and gate.k < STICKY and gate.effective > LEAST
+
+
+def _heavy(gate: independence.Gate) -> str:
+    sticky = f"Pareto k of the weights is {gate.k:.2f}: chains of proposals would be long in the tails"
+    return sticky if gate.open and gate.k >= STICKY else gate.because
 
 
 def _proposals(
@@ -285,4 +329,5 @@ def _proposals(
     share, largest = independence.exchanged(trials, before, other)
     if share < gate.effective or largest > HEAVY:
         return plain, trials, gate
-    return shaped, independence.Weighted(trials.y, trials.log_weight + before - other), gate
+    again = independence.Weighted(trials.y, trials.log_weight + before - other)
+    return shaped, again, gate._replace(effective=share)
