@@ -19,7 +19,8 @@ from dagmodels.errors import FitError
 from tests.backends.gibbs.runs import ROOT, TRAJECTORIES, run, same
 
 CALL = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 from tests.backends.gibbs.runs import run
 run(draws=12_000, checkpoint=sys.argv[1])
 """
@@ -72,7 +73,10 @@ def test_an_interrupted_run_ends_soon_and_goes_on(tmp_path: Path):
     process = started(CALL.replace("12_000", "100_000_000"), folder)
     wait_for(folder, 500_000, process)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    try:
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert "KeyboardInterrupt" in told
     assert same(run(draws=2000, checkpoint=folder), run(draws=2000))
 
