@@ -108,7 +108,7 @@ def solve(
     reached = sum(r.value <= top + SAME for r in good)
     close = optimum.decrement < CLOSE
     converged = bool(close and optimum.smallest > -1e-7)
-    message = "converged" if converged else _why(optimum)
+    message = "gradient and Hessian certified" if converged else _why(optimum)
     solution = Solution(
         form, optimum, held, converged, message, starts, max(reached, 1), singular, best.values,
         sum(r.steps for r in ran) + best.steps, steps.evaluations, time.process_time() - began,

@@ -55,7 +55,7 @@ def report(
     flat = sorted({net.names[layout.nodes[layout.rows[c]]] for c in unidentified})
     at_edge = layout.free & (best.cells < EDGE) & (cases[layout.rows] >= LEAST)
     prior = bool((layout.prior > 0).any())
-    message = "converged" if certified else _unsure(best, held)
+    message = "gradient and Hessian certified" if certified else _unsure(best, held)
     near = sum(v > best.value - BEST for v in values)
     return NetworkFit(
         graph=problem.graph,
