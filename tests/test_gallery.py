@@ -152,13 +152,5 @@ def test_models_without_data_say_how_they_are_drawn(path: Path):
         assert f"g.simulate(values={values}, sizes={json.dumps(case.sizes)})" in told
 
 
-@pytest.mark.parametrize("path", [p for p in PATHS if CASES[p.stem].backend is None], ids=lambda p: p.stem)
-def test_what_no_backend_can_fit_is_refused_with_the_reason(path: Path):
-    graph, case = dm.read(path), CASES[path.stem]
-    data = graph.data_or_file() if graph.dag.data_file else None
-    if data is None:
-        data = simulated(path, 1)[0]
-    with pytest.raises(dm.FitError) as raised:
-        graph.fit(data)
-    assert case.says in str(raised.value)
-    assert "no installed backend can fit this model" in str(raised.value)
+def test_every_model_has_a_backend():
+    assert [p.stem for p in PATHS if CASES[p.stem].backend is None] == []
