@@ -6,8 +6,7 @@ have one axis a plate of their node, then one axis for the variants.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +14,10 @@ from numpy.typing import NDArray
 from dagmodels.bind.problem import Codes, Problem, Rows
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Head
+from dagmodels.numerics.arithmetic import ARITHMETIC
 
 Array = NDArray[np.float64]
 
-_ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "**": np.power,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-}
 _ELEMENTWISE = (
     *("exp", "log", "sqrt", "logit", "expit", "probit", "Phi", "cloglog", "icloglog", "abs"),
     *("min", "max", "if_else"),
@@ -59,7 +46,7 @@ def evaluate(tree: ex.Expression, rows: Rows, values: Mapping[str, Array], probl
             if operator in ("==", "!="):
                 return _compare(operator, left, right, rows, values, problem)
             a, b = (evaluate(side, rows, values, problem) for side in (left, right))
-            return np.asarray(_ARITHMETIC[operator](a, b), dtype=float)
+            return np.asarray(ARITHMETIC[operator](a, b), dtype=float)
         case ex.Call(function, arguments) if function in _ELEMENTWISE:
             from dagmodels.distributions import _numeric
 
@@ -150,7 +137,7 @@ def _compare(
 ) -> Array:  # fmt: skip
     """Equality, where one side may be a level's name or a plate's element."""
     a, b = (_operand(s, o, rows, values, problem) for s, o in ((left, right), (right, left)))
-    return np.asarray(_ARITHMETIC[operator](a, b), dtype=float)
+    return np.asarray(ARITHMETIC[operator](a, b), dtype=float)
 
 
 def _operand(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from dagmodels.analysis.laws import distribution_of, location, spread
 from dagmodels.analysis.reach import Reach
 from dagmodels.graph import expression as ex
-from dagmodels.graph.dag import Dag, Node
+from dagmodels.graph.dag import Dag, Node, remembered
 from dagmodels.graph.statement import Distribution, Joint, Parameter, Stochastic
 
 FAMILIES = ("Normal", "MvNormal", "StudentT", "Laplace")
@@ -53,7 +52,7 @@ class Measured:
         return self.law is None or self.law.family == "Flat"
 
 
-@lru_cache(maxsize=64)
+@remembered
 def measured(dag: Dag) -> tuple[Measured, ...]:
     """Latents with plates that have a reading, in the order of the model."""
     reach = Reach(dag)

@@ -20,24 +20,12 @@ from dagmodels.errors import ModelError
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, expressions
 from dagmodels.graph.statement import Constant, Deterministic, Head, Literal
+from dagmodels.numerics.arithmetic import ARITHMETIC
 from dagmodels.numerics.memory import available, size_text
 
 Floats = NDArray[np.float64]
 SMALL, LARGE = 1 << 26, 1 << 33  # bytes: never refused, and refused where the system tells no limit
 PLAIN = "[]"  # axis of a vector that is written out
-_ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "**": np.power,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-}
 _ELEMENTWISE = (
     *("exp", "log", "sqrt", "logit", "expit", "probit", "Phi", "cloglog", "icloglog", "abs"),
     *("min", "max"),
@@ -90,7 +78,7 @@ class States:
                 return replace(inner, numbers=-inner.numbers) if sign == "-" else inner
             case ex.Binary(sign, left, right):
                 a, b = self._operands(sign, left, right)
-                return _apply(_ARITHMETIC[sign], a, b)
+                return _apply(ARITHMETIC[sign], a, b)
             case ex.Call("if_else", arguments):
                 return _apply(_numeric.where, *map(self.value, arguments))
             case ex.Call("softmax", (argument,)):

@@ -77,6 +77,20 @@ def _exp(x):
 
 
 @_inline
+def _inner(q, t):
+    """The terms 1/3 + t/5 + ... + t^8/19 of artanh's series, q what follows them."""
+    q = q * t + 1.0 / 19.0
+    q = q * t + 1.0 / 17.0
+    q = q * t + 1.0 / 15.0
+    q = q * t + 1.0 / 13.0
+    q = q * t + 1.0 / 11.0
+    q = q * t + 1.0 / 9.0
+    q = q * t + 1.0 / 7.0
+    q = q * t + 0.2
+    return q * t + 1.0 / 3.0
+
+
+@_inline
 def _log1p(z):
     """For 0 <= z <= 1."""
     s = z / (2.0 + z)
@@ -89,15 +103,7 @@ def _log1p(z):
     q = q * t + 1.0 / 25.0
     q = q * t + 1.0 / 23.0
     q = q * t + 1.0 / 21.0
-    q = q * t + 1.0 / 19.0
-    q = q * t + 1.0 / 17.0
-    q = q * t + 1.0 / 15.0
-    q = q * t + 1.0 / 13.0
-    q = q * t + 1.0 / 11.0
-    q = q * t + 1.0 / 9.0
-    q = q * t + 1.0 / 7.0
-    q = q * t + 0.2
-    q = q * t + 1.0 / 3.0
+    q = _inner(q, t)
     return 2.0 * s + 2.0 * s * t * q
 
 
@@ -140,16 +146,7 @@ def _log(x):
     z = _float(_bits(x) - (shifted << 52)) - 1.0
     s = z / (2.0 + z)
     t = s * s
-    q = 1.0 / 21.0
-    q = q * t + 1.0 / 19.0
-    q = q * t + 1.0 / 17.0
-    q = q * t + 1.0 / 15.0
-    q = q * t + 1.0 / 13.0
-    q = q * t + 1.0 / 11.0
-    q = q * t + 1.0 / 9.0
-    q = q * t + 1.0 / 7.0
-    q = q * t + 0.2
-    q = q * t + 1.0 / 3.0
+    q = _inner(1.0 / 21.0, t)
     half = 0.5 * z * z
     rest = s * (half + 2.0 * t * q)  # log(1 + z) = z - half + rest
     return k * _LN2_HIGH - ((half - (rest + k * _LN2_LOW)) - z)

@@ -21,23 +21,11 @@ from dagmodels.forms.lower import expand
 from dagmodels.graph import expression as ex
 from dagmodels.graph.functions import FUNCTIONS
 from dagmodels.graph.scope import free, inner_bound
+from dagmodels.numerics.arithmetic import ARITHMETIC
 from dagmodels.simulate.chain import lagged
 
 Floats = NDArray[np.float64]
 
-_BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": np.add,
-    "-": np.subtract,
-    "*": np.multiply,
-    "/": np.divide,
-    "**": np.power,
-    "==": np.equal,
-    "!=": np.not_equal,
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-}
 _REDUCE = {"sum": np.add, "mean": np.add, "prod": np.multiply}
 
 
@@ -96,7 +84,7 @@ class Evaluator:
                 inner = self.value(operand, scope)
                 return Value(-inner.array, inner.axes) if operator == "-" else inner
             case ex.Binary(operator, left, right):
-                return _apply(_BINARY[operator], *self._operands(left, right, scope))
+                return _apply(ARITHMETIC[operator], *self._operands(left, right, scope))
             case ex.Call(function, arguments):
                 if FUNCTIONS[function].event:
                     return self._vector_call(tree, scope)
