@@ -61,6 +61,14 @@ class Quantities:
     names: tuple[str, ...]
     places: NDArray[np.int64]
 
+    def values(self, given: Callable[[str], Floats]) -> Floats:
+        """At some estimates: by node all its elements, flat."""
+        w = self.tape.initial.copy()
+        for node, (start, length) in self.tape.inputs.items():
+            w[start : start + length] = given(node)
+        self.tape.forward(w)
+        return w[self.places]
+
 
 def quantities(problem: Problem, unknowns: Unknowns) -> Quantities | None:
     """Of a fit; None where the graph has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class _Columns:
     direct: dict[str, tuple[Direct, ...]]
     own: Floats
     leaf: Leaf | None = None
+    codes: Mapping[str, Ints] = field(default_factory=dict)
 
 
 class MixtureBuilder(FlatBuilder):
@@ -81,6 +82,7 @@ class MixtureBuilder(FlatBuilder):
                 c.direct,
                 c.own,
                 c.leaf,
+                c.codes,
             )
             for c in self.columns
         )
@@ -220,7 +222,10 @@ class MixtureBuilder(FlatBuilder):
             self.recorder.start(register)
         register = density.value.register
         own = self._own(base, wide, expanded)
-        self.columns.append(_Columns(base, kind, touched, expanded, register, arguments, direct, own))
+        codes = {} if names else site.rows.codes
+        self.columns.append(
+            _Columns(base, kind, touched, expanded, register, arguments, direct, own, None, codes)
+        )
 
     def _own(self, site: Site, wide: Site, expanded: Expanded) -> Floats:
         """The values themselves, as in `Part`."""

@@ -37,6 +37,7 @@ class Part:
     arguments : of the law by name, places in the workspace. direct : those that are single unknowns.
     own : the values themselves: (kinds, 1) data, (kinds, entries) vectors, or (kinds, states) of a latent.
     leaf : densities that need no entry a row on the tape; then `place` is empty.
+    codes : of rows that touch no latent, the elements of their plates.
     """
 
     site: Site
@@ -48,6 +49,7 @@ class Part:
     direct: Mapping[str, tuple[Direct, ...]]
     own: Floats
     leaf: Leaf | None = None
+    codes: Mapping[str, Ints] = field(default_factory=dict)
 
     @property
     def known(self) -> bool:

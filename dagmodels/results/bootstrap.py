@@ -1,4 +1,4 @@
-"""Parametric bootstrap: responses drawn from the fit, the model fitted to each.
+"""Bootstrap: responses drawn from the fit (or units drawn again), the model fitted to each.
 
 Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 6, 10 and 13.  Every draw has a
 stream of its own from one seed tree, and draws are done in units of fixed size, so that numbers do not
@@ -36,7 +36,8 @@ class Bootstrap:
     """Draws of the estimates (or of a statistic), one a simulated response.
 
     names, estimates : of the fit itself. draws : (draws, names), rows of NaN where a refit failed.
-    failures : number of the draw and what failed. seed : of the tree of streams.
+    failures : number of the draw and what failed. seed : of the tree of streams. kind : "parametric"
+    (responses drawn from the fit) or "nonparametric" (units drawn again).
     """
 
     names: tuple[str, ...]
@@ -44,11 +45,12 @@ class Bootstrap:
     draws: Floats
     failures: tuple[tuple[int, str], ...]
     seed: int
+    kind: str = "parametric"
 
     @property
     def title(self) -> str:
         """Which bootstrap this is."""
-        return "Parametric bootstrap"
+        return f"{self.kind.capitalize()} bootstrap"
 
     @property
     def bias(self) -> Floats:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.fit import Fit
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from pandas import DataFrame
+
+    from dagmodels.results.bootstrap import Bootstrap
+
+KINDS = ("parametric", "nonparametric")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -37,6 +44,41 @@ class MixtureFit(Fit):
     """
 
     find_states: Callable[[Any], States] = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
+
+    def bootstrap(
+        self,
+        draws: int = 999,
+        seed: int = 1,
+        statistic: Callable[[Fit], Any] | None = None,
+        executor: Executor | None = None,
+        *,
+        kind: str = "parametric",
+        units: str | None = None,
+    ) -> Bootstrap:
+        """Refits to responses drawn from the fit, or to its units drawn again; labels are those of this fit.
+
+        Every search begins at the estimates of this fit. Labels that mean nothing are exchanged until the
+        estimates lie nearest to those of this fit.
+
+        Parameters
+        ----------
+        draws, seed, statistic, executor : see `Fit.bootstrap`.
+        kind : "parametric", or "nonparametric": units drawn with replacement.
+        units : the plate whose elements are drawn with all that lies in them; None for the finest ones
+            that are independent (rows of a mixture, persons with several items, whole chains).
+        """
+        from dagmodels.results.bootstrap import bootstrap
+
+        faults = []
+        if kind not in KINDS:
+            faults.append(ModelError(f"kind is {kind!r}", hint=f"one of {', '.join(map(repr, KINDS))}"))
+        if units is not None and kind != "nonparametric":
+            faults.append(ModelError("units are drawn again for kind='nonparametric' alone"))
+        raise_all(faults, "the bootstrap")
+        if kind == "parametric":
+            return bootstrap(self, draws, seed, statistic, executor)
+        of_units = replace(self, again=replace(self.again, units=units or ""))  # type: ignore[type-var]
+        return replace(bootstrap(of_units, draws, seed, statistic, executor), kind=kind)
 
     def states(self, new: Any = None) -> DataFrame:
         """One row an element of a discrete latent: name, state, probability, path.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.fit import Solution, solve
 from dagmodels.backends.laplace.inside import latent_scales
-from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.fits.again import problem_with, shapes_of
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator
 from dagmodels.forms.mode import ModeEvaluator
@@ -54,11 +54,7 @@ class LaplaceAgain:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Of the observed nodes."""
-        problem = self.solution.field.problem
-        nodes = problem.graph.nodes.values()
-        return {
-            n.name: problem.shape(n.name) for n in nodes if n.role == "observed" and n.name in problem.values
-        }
+        return shapes_of(self.solution.field.problem)
 
     def refitter(self, simulator: Callable[..., Any] | None = None) -> LaplaceRefitter:
         """A new one: the lean one where only sums change."""
@@ -115,19 +111,11 @@ class LaplaceRefitter:
         """Of the estimates: coefficients, then outer unknowns, then defined quantities."""
         return self.layout.names
 
-    def problem_with(self, y: Mapping[str, Floats]) -> Problem:
-        """The problem with other responses in the given cells."""
-        p = self.problem
-        values = dict(p.values)
-        for name, given in y.items():
-            values[name] = np.where(p.observed[name], given, np.nan)
-            if np.isnan(values[name][p.observed[name]]).any():
-                raise FitError(f"a new response of '{name}' is missing where the fit had one")
-        return Problem(p.graph, p.plates, values, p.observed, labels=p.labels, cells=p.cells)
-
     def solve(self, y: Any) -> Solution:
         """The whole search, beginning at the fit."""
-        field = build_field(self.problem_with(responses(y, self.again.shapes)), self.solution.field.roles)
+        field = build_field(
+            problem_with(self.problem, responses(y, self.again.shapes)), self.solution.field.roles
+        )
         found = solve(field, near=self.solution)
         if isinstance(self.solution.evaluator, QuadratureEvaluator):
             from dagmodels.backends.laplace.quadrature import by_quadrature

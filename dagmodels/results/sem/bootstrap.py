@@ -57,9 +57,7 @@ class SemBootstrap(Bootstrap):
     @property
     def title(self) -> str:
         """Which bootstrap this is."""
-        return {"nonparametric": "Nonparametric", "parametric": "Parametric"}.get(
-            self.kind, "Bollen-Stine"
-        ) + " bootstrap"
+        return "Bollen-Stine bootstrap" if self.kind == "bollen.stine" else super().title
 
     @property
     def pvalue(self) -> float:

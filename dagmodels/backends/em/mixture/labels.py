@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,49 @@ def ordered(form: MixtureForm, y: Floats) -> tuple[Floats, tuple[str, ...]]:
     values = {n: np.array(v) for n, v in form.flat.constrain(y).items()}
     at = form.expected(y).log_density
     for plate in _plates(form):
-        size = form.flat.problem.plates[plate].size
         name = _by(form, plate)
-        if size < 2 or name is None or not all(_same(form, values, plate, swap, at) for swap in _swaps(size)):
+        if name is None or not _meaningless(form, values, plate, at):
             continue
         axis = _axes(form, name, plate)[0]
-        means = np.moveaxis(values[name], axis, 0).reshape(size, -1)
+        means = np.moveaxis(values[name], axis, 0).reshape(values[name].shape[axis], -1)
         order = np.lexsort(means.T[::-1])
         values = _permuted(form, values, plate, order)
         told.append(
             f"the labels of '{plate}' mean nothing by themselves: elements are in ascending order of '{name}'"
         )
     return (form.flat.unconstrain(values) if told else y), tuple(told)
+
+
+def matched(form: MixtureForm, y: Floats, to: Mapping[str, Floats]) -> Floats:
+    """The same optimum with labels that mean nothing exchanged so that it lies nearest to other values.
+
+    to : by node, values of a fit to other data. Distances of elements are sums of squares over the unknowns
+    with one axis along the plate, each in units of its spread there (Stephens 2000, JRSS B 62:795).
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    values = {n: np.array(v) for n, v in form.flat.constrain(y).items()}
+    at, moved = form.expected(y).log_density, False
+    for plate in _plates(form):
+        size = form.flat.problem.plates[plate].size
+        cost = np.zeros((size, size))
+        for name in form.flat.unknown:
+            axes = _axes(form, name, plate)
+            if len(axes) == 1:
+                new, old = (np.moveaxis(v[name], axes[0], 0).reshape(size, -1) for v in (values, to))
+                spread = max(float(np.var(old, axis=0).mean()), 1e-300)
+                cost += ((old[:, None, :] - new[None, :, :]) ** 2).sum(axis=2) / spread
+        order = linear_sum_assignment(cost)[1]
+        if (order == np.arange(size)).all() or not _meaningless(form, values, plate, at):
+            continue
+        values, moved = _permuted(form, values, plate, order), True
+    return form.flat.unconstrain(values) if moved else y
+
+
+def _meaningless(form: MixtureForm, values: dict[str, Floats], plate: str, at: float) -> bool:
+    """Whether elements of a plate may be exchanged without changing the density."""
+    size = form.flat.problem.plates[plate].size
+    return size > 1 and all(_same(form, values, plate, swap, at) for swap in _swaps(size))
 
 
 def _plates(form: MixtureForm) -> list[str]:

@@ -53,6 +53,7 @@ class Solution:
 
     optimum : of minus twice the log density, certified. held : unconstrained numbers at the edge of a domain.
     starts, reached : how many there were, and how many ended at the best. singular : elements that shrank.
+    seed : of the starts.
     """
 
     form: MixtureForm
@@ -67,6 +68,7 @@ class Solution:
     steps: int
     evaluations: int
     seconds: float
+    seed: int = 1
 
     @property
     def y(self) -> Floats:
@@ -104,16 +106,41 @@ def solve(
         good, singular = good[1:], tuple(dict.fromkeys((*singular, name)))
         if not good:
             raise FitError(_none(form, singular))
-    top = 0.5 * optimum.value
-    reached = sum(r.value <= top + SAME for r in good)
-    close = optimum.decrement < CLOSE
-    converged = bool(close and optimum.smallest > -1e-7)
-    message = "gradient and Hessian certified" if converged else _why(optimum)
-    solution = Solution(
-        form, optimum, held, converged, message, starts, max(reached, 1), singular, best.values,
-        sum(r.steps for r in ran) + best.steps, steps.evaluations, time.process_time() - began,
-    )  # fmt: skip
+    reached = sum(r.value <= 0.5 * optimum.value + SAME for r in good)
+    best = replace(best, steps=sum(r.steps for r in ran) + best.steps)
+    solution = _solution(steps, best, optimum, held, began)
+    solution = replace(solution, starts=starts, reached=max(reached, 1), singular=singular, seed=seed)
     return solution, labels
+
+
+def carried(form: MixtureForm, y: Floats, began: float) -> Solution:
+    """The optimum that one start leads to: the point of a fit to other data of the same shape.
+
+    Raises
+    ------
+    FitError : where a component is singular.
+    """
+    steps = Steps.of(form)
+    with np.errstate(all="ignore"):
+        ran = _from(steps, 0, y, ROUGH) if np.isfinite(steps.value(y)) else Ran(0, None, np.inf, (), 0)
+    if ran.y is None:
+        raise FitError(_none(form, (ran.why,)))
+    ran = _further(steps, ran)
+    optimum, held = _polished(form, ran)
+    if name := shrunk(form, steps.rules, optimum.x):
+        raise FitError(_none(form, (name,)))
+    return _solution(steps, ran, optimum, held, began)
+
+
+def _solution(steps: Steps, ran: Ran, optimum: Optimum, held: NDArray[np.bool_], began: float) -> Solution:
+    """Of one start."""
+    converged = bool(optimum.decrement < CLOSE and optimum.smallest > -1e-7)
+    message = "gradient and Hessian certified" if converged else _why(optimum)
+    seconds = time.process_time() - began
+    return Solution(
+        steps.form, optimum, held, converged, message, 1, 1, (), ran.values, ran.steps, steps.evaluations,
+        seconds,
+    )  # fmt: skip
 
 
 def _why(optimum: Optimum) -> str:
@@ -226,4 +253,4 @@ def at_edge(form: MixtureForm, found: Optimum) -> NDArray[np.bool_]:
     return bounded & still & (np.abs(found.x) > FAR)
 
 
-__all__ = ["Any", "Ran", "Solution", "at_edge", "solve"]
+__all__ = ["Any", "Ran", "Solution", "at_edge", "carried", "solve"]

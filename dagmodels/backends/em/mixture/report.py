@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dagmodels.backends.em.mixture.loop import Solution
 from dagmodels.backends.em.mixture.predict import predict
+from dagmodels.backends.em.mixture.refit import MixtureAgain
+from dagmodels.backends.em.mixture.table import by_node, labelled
 from dagmodels.bind.problem import Problem
 from dagmodels.fits.defined import defined, root
 from dagmodels.fits.new_rows import NewRows
@@ -72,6 +74,7 @@ def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFi
         covariance_matrix=unknowns.covariance,
         plate_sizes={name: plate.size for name, plate in problem.plates.items()},
         predictor=partial(predict, form, solution.y),
+        again=MixtureAgain(solution, plan),
         find_states=partial(_states_of, form, solution.y, found),
     )
 
@@ -89,11 +92,7 @@ def estimates(solution: Solution) -> Unknowns:
     """All unknown elements with their covariance, by the delta method from the observed information."""
     form, y = solution.form, solution.y
     values = _values(form, y)
-    places, names, nodes = {}, [], []
-    for node, value in values.items():
-        places[node] = np.arange(value.size) + len(names)
-        names.extend(element_label(form.flat.problem, node, i) for i in range(value.size))
-        nodes.extend([node] * value.size)
+    names, nodes, places = labelled(form)
     number = np.concatenate([*values.values(), np.zeros(0)])
     jacobian = np.zeros((number.size, y.size))
     points = np.repeat(y[None, :], 2 * y.size, axis=0)
@@ -141,11 +140,10 @@ def _covariance(solution: Solution) -> Floats:
 def _columns(form: MixtureForm, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
     se = root(np.diag(u.covariance))
     lower, upper = wald(u.value, se)
-    order = {name: i for i, name in enumerate(form.flat.problem.graph.nodes)}
-    by_node = sorted(range(len(u.names)), key=lambda j: order[u.nodes[j]])
+    order = by_node(form, u.nodes)
     numbers = (u.names, u.value.tolist(), se.tolist(), lower.tolist(), upper.tolist(), u.what)
     keys = ("name", "estimate", "se", "lower", "upper", "what")
-    return {k: [column[j] for j in by_node] + extra[k] for k, column in zip(keys, numbers, strict=True)}
+    return {k: [column[j] for j in order] + extra[k] for k, column in zip(keys, numbers, strict=True)}
 
 
 def _boundary(

@@ -126,7 +126,7 @@ def clusters(x: Floats, weights: Floats, k: int, rng: np.random.Generator, round
     for _ in range(rounds):
         for c in range(k):
             mine = label == c
-            if mine.any():
+            if weights[mine].any():
                 centres[c] = np.average(x[mine], axis=0, weights=weights[mine])
         new = _nearest(x, centres)
         if (new == label).all():
