@@ -1,7 +1,7 @@
 """`python -m benchmarks [part ...]`: one table of CPU seconds.
 
-Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network, em
-and compile; all of them when none is named.
+Parts are process, fit, calls, structural, graph, scale, crossed, mixed, collapsed, gibbs, network, em,
+measurement and compile; all of them when none is named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.common import ONE_THREAD, table
 
 PARTS = (
     *("process", "fit", "calls", "structural", "graph", "scale", "crossed", "mixed", "collapsed"),
-    *("gibbs", "network", "em", "compile"),
+    *("gibbs", "network", "em", "measurement", "compile"),
 )
 
 
@@ -32,6 +32,7 @@ def main(names: list[str]) -> int:
         fits,
         gibbs,
         graphs,
+        measurement,
         mixed,
         networks,
         processes,
@@ -55,6 +56,7 @@ def main(names: list[str]) -> int:
                 gibbs.rows,
                 networks.rows,
                 em.rows,
+                measurement.rows,
                 processes.compile_rows,
             ),
             strict=True,

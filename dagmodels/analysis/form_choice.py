@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.analysis.clusters import exchangeable
+from dagmodels.analysis.known_errors import unit_of_rows
 from dagmodels.analysis.linearity import depends
 from dagmodels.analysis.paths import paths
 from dagmodels.analysis.roles import roles
@@ -47,7 +47,7 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
     asked = str(options.get("form", ""))
     if asked:
         return FormChoice(asked, ASKED)
-    found = exchangeable(dag)
+    found = unit_of_rows(dag)
     if isinstance(found, NoUnit):
         return FormChoice("field")
     if found.needed:
@@ -65,6 +65,10 @@ def form_choice(dag: Dag, problem: Problem | None, options: Mapping[str, Any]) -
         named = ", ".join(f"'{n}'" for n in integrated[:3])
         verb = "has a prior and is" if len(integrated) == 1 else "have priors and are"
         return FormChoice("field", f"{named} {verb} integrated")
+    if found.errors:
+        named = ", ".join(f"'{n}'" for n in dict.fromkeys(e.left.name for e in found.errors))
+        told = f"{named} {'adds' if len(found.errors) == 1 else 'add'} an error of known size to each"
+        return FormChoice("moments", f"{told} '{found.plate}'", either=True)
     loading = _loaded(dag)
     if not loading and all(dag.nodes[n].observed for n in found.nodes):
         return FormChoice("field", f"no '{found.plate}' has a latent node")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dagmodels.graph.dag import Node, distribution_expressions
-from dagmodels.graph.expression import Call, Expression, Vector
+from dagmodels.graph.expression import Binary, Call, Expression, Number, Vector
 from dagmodels.graph.statement import Argument, Distribution, Joint, Rows, Statement, Stochastic
 
 WRAPPERS = ("Truncated", "Censored", "Ordered")
@@ -145,3 +145,15 @@ def _tree(value: Argument | None) -> Expression | None:
 
 def _trees(value: Argument) -> Iterator[Expression]:
     yield from distribution_expressions(Distribution("", (("", value),)))
+
+
+def variance_tree(law: Distribution) -> Expression:
+    """The variance of a Normal law as a tree; `sqrt(v)` gives v itself."""
+    if isinstance(tau := law.argument("tau"), Expression):
+        return Binary("/", Number(1), tau)
+    sigma = law.argument("sigma")
+    if not isinstance(sigma, Expression):
+        return Number(1)
+    if isinstance(sigma, Call) and sigma.function == "sqrt":
+        return sigma.arguments[0]
+    return Binary("*", sigma, sigma)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dagmodels.analysis.laws import GAUSSIAN
 from dagmodels.analysis.linearity import Term, depends, linear_form
@@ -10,6 +11,9 @@ from dagmodels.analysis.thresholds import Cut, cuts
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, Node, distribution_expressions, remembered
 from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
+
+if TYPE_CHECKING:
+    from dagmodels.analysis.known_errors import KnownError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Unit:
     needed : what the field form has no answer for, so that only moments will do; empty where either would.
     cuts : ordered variables, whose latent responses are among the nodes in their place.
     inner : where units are clusters, the plate of what lies in them; nodes of both are part of the law then.
+    errors : known errors that each unit adds to the law.
     """
 
     plate: str
@@ -33,6 +38,7 @@ class Unit:
     needed: tuple[str, ...]
     cuts: tuple[Cut, ...] = ()
     inner: str = ""
+    errors: tuple[KnownError, ...] = ()
 
     def seen(self, dag: Dag) -> dict[str, str]:
         """Nodes of the unit that data are given for, latent responses by their ordered variables, and the

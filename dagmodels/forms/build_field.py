@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.laws import variance_tree
 from dagmodels.analysis.roles import Roles
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import FitError
@@ -26,7 +27,7 @@ from dagmodels.forms.predictor import CONSTANT, Predictor
 from dagmodels.forms.reordering import arrange
 from dagmodels.forms.saturated import coordinates, record, saturated_sets
 from dagmodels.forms.shift import provisional_fit
-from dagmodels.forms.vectors import Matrix, Vector, matrix, variance_tree, vector_nodes, vectors
+from dagmodels.forms.vectors import Matrix, Vector, matrix, vector_nodes, vectors
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic, Distribution, Parameter, Stochastic
 from dagmodels.numerics.elimination import FREE, PROFILED, SCALED, pattern_of

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.laws import variance_tree
 from dagmodels.analysis.unit import Unit
 from dagmodels.bind.problem import BoundPlate, Problem, Rows
 from dagmodels.errors import ModelError, raise_all
@@ -22,7 +23,7 @@ from dagmodels.forms.moments import MomentsForm, Template, Thresholds
 from dagmodels.forms.outer import Coordinate, register
 from dagmodels.forms.pieces import Piece
 from dagmodels.forms.predictor import CONSTANT, Predictor
-from dagmodels.forms.vectors import Vector, _joint, _on_plate, matrix, variance_tree
+from dagmodels.forms.vectors import Vector, _joint, _on_plate, matrix
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Head, Joint, Stochastic
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Sample, Structure
@@ -45,8 +46,16 @@ def build_moments(problem: Problem, unit: Unit) -> MomentsForm:
         from dagmodels.forms.build_levels import build_levels
 
         return build_levels(problem, unit)
+    if unit.errors:
+        from dagmodels.forms.build_row_errors import build_row_errors
+
+        return build_row_errors(problem, unit)
     template, group_of = template_of(problem, unit)
-    values = columns_of_units(problem, template)
+    return form_of(problem, template, columns_of_units(problem, template), group_of)
+
+
+def form_of(problem: Problem, template: Template, values: Floats, group_of: Ints) -> MomentsForm:
+    """The form of rows of the template's variables, (units, p); raises as `build_moments`."""
     base = template.structure
     structure, density = base, 0.0
     if template.given.any():
@@ -373,12 +382,14 @@ def columns_of_units(problem: Problem, template: Template) -> Floats:
 def column(problem: Problem, template: Template, variable: int) -> Floats:
     """The values of an observed variable, one an element of its units' plate."""
     name, part = template.variables[variable]
-    whole = problem.values[name]
-    if whole.ndim > 1:
-        plates = problem.graph.nodes[name].plates
-        axis = plates.index(template.inner_units if template.inner[variable] else template.units)
-        whole = np.moveaxis(whole, axis, 0).reshape(whole.shape[axis], -1)[:, part]
-    return whole
+    return by_unit(problem, template, variable, problem.values[name])[:, part]
+
+
+def by_unit(problem: Problem, template: Template, variable: int, whole: Floats) -> Floats:
+    """Numbers of a variable's node, a row each element of its units' plate, a column each other."""
+    plates = problem.graph.nodes[template.variables[variable][0]].plates
+    axis = plates.index(template.inner_units if template.inner[variable] else template.units)
+    return np.moveaxis(whole, axis, 0).reshape(whole.shape[axis], -1)
 
 
 def _check_covariates(problem: Problem, template: Template, values: Floats) -> None:

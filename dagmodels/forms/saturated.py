@@ -101,7 +101,7 @@ def saturated(problem: Problem, vector: Vector) -> Saturated | None:
 
 def _entries(vector: Vector) -> Mapping[tuple[int, int], ex.Expression] | None:
     """The matrix's entries as trees: of a literal, or of scales and `~~`; None where one is missing."""
-    from dagmodels.forms.vectors import variance_tree
+    from dagmodels.analysis.laws import variance_tree
 
     k = vector.order
     if vector.distribution is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.laws import variance_tree
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.forms.cells import cells
 from dagmodels.forms.lower import Lowering, NotLowered, Value, expand
@@ -258,23 +259,9 @@ def _tied_matrix(lowering: Lowering, vector: Vector) -> Matrix:
     return Matrix(at, None, block)
 
 
-def variance_tree(law: Distribution) -> ex.Expression:
-    """The variance of a Normal law as a tree; `sqrt(v)` gives v itself."""
-    if (tau := law.argument("tau")) is not None:
-        assert isinstance(tau, ex.Expression)
-        return ex.Binary("/", ex.Number(1), tau)
-    sigma = law.argument("sigma")
-    if sigma is None:
-        return ex.Number(1)
-    assert isinstance(sigma, ex.Expression)
-    if isinstance(sigma, ex.Call) and sigma.function == "sqrt":
-        return sigma.arguments[0]
-    return ex.Binary("*", sigma, sigma)
-
-
 def vector_nodes(found: list[Vector]) -> dict[str, Vector]:
     """The vector node that each node belongs to."""
     return {c.node: v for v in found for c in v.components}
 
 
-__all__ = ["Component", "Matrix", "Vector", "cells", "matrix", "variance_tree", "vector_nodes", "vectors"]
+__all__ = ["Component", "Matrix", "Vector", "cells", "matrix", "vector_nodes", "vectors"]

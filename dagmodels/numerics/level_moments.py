@@ -188,7 +188,7 @@ class LevelMoments(Moments):
         at, scale, entries = levels.entries
         found = evaluate(
             *levels.fixed, s.sequence, *entries, scale * values[at], s.observed, *x.cells, x.mean, x.cov,
-            self.cell_b, self.cell_covariance, self.cell_mean, self.cell_w, self.cell_residual,
+            x.extra, self.cell_b, self.cell_covariance, self.cell_mean, self.cell_w, self.cell_residual,
         )  # fmt: skip
         self.value = found + x.constant + levels.parts.constant if math.isfinite(found) else math.inf
 

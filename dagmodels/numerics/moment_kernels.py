@@ -48,16 +48,17 @@ def _inverse(a, b):
 
 @kernel(
     f"f8({_THREE}, {_THREE}, {_TWO}, i8[::1], {_ENTRIES}, f8[::1], i8[::1], {_CELLS}, {_TWO}, {_THREE},"
-    f" {_THREE}, {_THREE}, {_TWO}, {_THREE}, {_TWO})",
+    f" {_THREE}, {_THREE}, {_THREE}, {_TWO}, {_THREE}, {_TWO})",
     fastmath={"contract", "reassoc", "nsz"},
 )
 def evaluate(
     paths, covariances, means, order, kind, group, row, column, values, observed, cell_group, n, mask,
-    cell_mean, cell_cov, b, sigma, mean, w, residual,
+    cell_mean, cell_cov, extra, b, sigma, mean, w, residual,
 ):  # fmt: skip
     """Fill B, the covariance and mean of all variables by group, W and the residuals of means by cell.
 
     order : variables, each after those it depends on; empty where paths form a cycle.
+    extra : (C, p, p) known covariances that each cell adds to the observed ones, or none, (0, p, p).
     Returns the sum over cells of n (log det + tr(W D)); infinite where a covariance is not positive definite.
     """
     groups, t = means.shape
@@ -119,6 +120,8 @@ def evaluate(
             for j in range(i + 1):
                 both = here and mask[c, j] != 0
                 x = sigma[g, observed[i], observed[j]] if both else (1.0 if i == j else 0.0)
+                if both and extra.shape[0] != 0:
+                    x += extra[c, i, j]
                 for k in range(j):
                     x -= factor[i, k] * factor[j, k]
                 if i == j:
@@ -214,6 +217,72 @@ def _bend(at, count, kind, row, column, factor, b, sigma, mean, omega, k, z, cur
 
 
 @kernel(
+    f"i8(i8, {_ENTRIES}, i8[::1], f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], i8[::1], i8[::1], i8[::1],"
+    " f8[::1], b1[::1])"
+)
+def _pairs(g, kind, group, row, column, observed, b, sigma, mean, k, at, first, second, lift, used):
+    """Fill K = [B_o | S_o] of a group, its entries `at`, their pairs of columns and lifts; the number."""
+    t = mean.size
+    for q in range(observed.size):
+        for j in range(t):
+            k[q, j] = b[observed[q], j]
+            k[q, t + j] = sigma[observed[q], j]
+    count = 0
+    used[:] = False
+    for e in range(kind.size):
+        if group[e] != g:
+            continue
+        at[count] = e
+        count += 1
+        first[e] = row[e]
+        second[e] = t + column[e] if kind[e] == PATH else (column[e] if kind[e] == COVARIANCE else row[e])
+        lift[e] = mean[column[e]] if kind[e] == PATH else (1.0 if kind[e] == MEAN else 0.0)
+        used[first[e]] = True
+        used[second[e]] = True
+    return count
+
+
+@kernel(
+    "void(b1, i8[::1], i8, i8[::1], i8[::1], i8[::1], f8[::1], i8[::1], i8[::1], f8[::1], i8[::1],"
+    " f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1],"
+    " f8[::1], f8[:, ::1])",
+    fastmath={"contract", "reassoc", "nsz"},
+)
+def _gather(
+    bent, at, count, kind, row, column, factor, first, second, lift, columns, b, sigma, mean, omega, pull, k,
+    half, table, z, gradient, curvature,
+):  # fmt: skip
+    """A group's gradient from omega, the slopes in the observed covariances (lower triangle), and pull, those
+    in the means; with `bent` the terms of second derivatives of the moments are added to the curvature."""
+    p = len(omega)
+    for i in range(p):
+        for j in range(i):
+            omega[j, i] = omega[i, j]
+    _table(omega, k, columns, half, table)
+    z[:] = 0.0
+    for q in range(columns.size):
+        x = 0.0
+        for i in range(p):
+            x += k[i, columns[q]] * pull[i]
+        z[columns[q]] = x
+    for x in range(count):
+        e = at[x]
+        gradient[e] = 2.0 * (factor[e] * table[first[e], second[e]] - lift[e] * z[first[e]])
+    if bent:
+        _bend(at, count, kind, row, column, factor, b, sigma, mean, omega, k, z, curvature)
+
+
+@kernel("void(f8[:, ::1])")
+def _mirror(curvature):
+    """What stands on either side of the diagonal, summed, on both sides."""
+    for e in range(len(curvature)):
+        for f in range(e):
+            total = curvature[e, f] + curvature[f, e]
+            curvature[e, f] = total
+            curvature[f, e] = total
+
+
+@kernel(
     f"void(i8, {_ENTRIES}, f8[::1], i8[::1], {_CELLS}, {_THREE}, {_THREE}, {_THREE}, f8[:, ::1], {_THREE},"
     " f8[:, ::1], f8[::1], f8[:, ::1])",
     fastmath={"contract", "reassoc", "nsz"},
@@ -233,28 +302,14 @@ def slopes(
     half, table = np.empty((p, 2 * t)), np.zeros((2 * t, 2 * t))
     other, z = np.zeros((2 * t, 2 * t)), np.zeros(2 * t)
     first, second = np.empty(m, np.int64), np.empty(m, np.int64)
-    lift = np.empty(m)
+    lift, at = np.empty(m), np.empty(m, np.int64)
     used = np.zeros(2 * t, np.bool_)
     if order > 0:
         curvature[:] = 0.0
     for g in range(groups):
-        for q in range(p):
-            for j in range(t):
-                k[q, j] = b[g, observed[q], j]
-                k[q, t + j] = sigma[g, observed[q], j]
-        count = 0
-        at = np.empty(m, np.int64)
-        used[:] = False
-        for e in range(m):
-            if group[e] != g:
-                continue
-            at[count] = e
-            count += 1
-            first[e] = row[e]
-            second[e] = t + column[e] if kind[e] == PATH else (column[e] if kind[e] == COVARIANCE else row[e])
-            lift[e] = mean[g, column[e]] if kind[e] == PATH else (1.0 if kind[e] == MEAN else 0.0)
-            used[first[e]] = True
-            used[second[e]] = True
+        count = _pairs(
+            g, kind, group, row, column, observed, b[g], sigma[g], mean[g], k, at, first, second, lift, used
+        )
         columns = np.flatnonzero(used)
         omega[:] = 0.0
         pull = np.zeros(p)
@@ -330,24 +385,9 @@ def slopes(
                     curvature[e, f] += n[c] * (
                         factor[e] * factor[f] * square + 2.0 * cross + 2.0 * lift[e] * lift[f] * table[u, r]
                     )
-        for i in range(p):
-            for j in range(i):
-                omega[j, i] = omega[i, j]
-        _table(omega, k, columns, half, table)
-        for q in range(2 * t):
-            x = 0.0
-            if used[q]:
-                for i in range(p):
-                    x += k[i, q] * pull[i]
-            z[q] = x
-        for x in range(count):
-            e = at[x]
-            gradient[e] = 2.0 * (factor[e] * table[first[e], second[e]] - lift[e] * z[first[e]])
-        if order == 2:
-            _bend(at, count, kind, row, column, factor, b[g], sigma[g], mean[g], omega, k, z, curvature)
-    for e in range(m):
-        for f in range(e):
-            if order > 0:
-                total = curvature[e, f] + curvature[f, e]
-                curvature[e, f] = total
-                curvature[f, e] = total
+        _gather(
+            order == 2, at, count, kind, row, column, factor, first, second, lift, columns, b[g], sigma[g],
+            mean[g], omega, pull, k, half, table, z, gradient, curvature,
+        )  # fmt: skip
+    if order > 0:
+        _mirror(curvature)

@@ -14,7 +14,7 @@ Missing variables have zero rows there, so that all cells are one batch.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -132,7 +132,8 @@ class Sample:
     """Sufficient statistics of C cells.
 
     group, n : (C,). mask : (C, p), which variables are there. mean : (C, p), cov : (C, p, p) about the mean,
-    divided by n; both zero where missing.
+    divided by n; both zero where missing. extra : (C, p, p) known covariances that add to the structure's in
+    each cell; none, (0, p, p), by itself.
     """
 
     group: Ints
@@ -140,6 +141,7 @@ class Sample:
     mask: NDArray[np.bool_]
     mean: Floats
     cov: Floats
+    extra: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     @cached_property
     def complete(self) -> bool:
@@ -191,7 +193,7 @@ class Moments:
         self.mean, self.w, self.residual = np.empty((g, t)), np.empty((c, p, p)), np.empty((c, p))
         found = evaluate(
             s.paths, s.covariances, s.means, s.sequence, *s.entries, values, s.observed, *x.cells,
-            x.mean, x.cov, self.b, self.covariance, self.mean, self.w, self.residual,
+            x.mean, x.cov, x.extra, self.b, self.covariance, self.mean, self.w, self.residual,
         )  # fmt: skip
         self.value = found + x.constant if math.isfinite(found) else math.inf
 

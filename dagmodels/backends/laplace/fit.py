@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.form_choice import form_choice
+from dagmodels.analysis.known_errors import unit_of_rows
 from dagmodels.analysis.mean_movers import mean_movers
 from dagmodels.analysis.roles import roles
 from dagmodels.analysis.unit import Unit
@@ -81,7 +81,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         from dagmodels.backends.laplace.moments.fit import fit as fit_moments
         from dagmodels.backends.laplace.moments.fit import fit_if_regular
 
-        found = exchangeable(problem.graph)
+        found = unit_of_rows(problem.graph)
         assert isinstance(found, Unit)  # the verdict said so
         if not choice.either:
             return fit_moments(problem, found, plan, options)

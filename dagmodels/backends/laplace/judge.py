@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from dagmodels.analysis.clusters import exchangeable
+from dagmodels.analysis.known_errors import unit_of_rows
 from dagmodels.analysis.laws import GAUSSIAN
 from dagmodels.analysis.roles import Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
@@ -66,7 +66,7 @@ def judge(facts: Facts) -> Verdict:
 
 def moments_verdict(dag: Dag, why: str, options: Mapping[str, Any]) -> Verdict:
     """The answer for a graph that is to be fitted from moments; why : of the form. options : the user's."""
-    found = exchangeable(dag)
+    found = unit_of_rows(dag)
     if isinstance(found, NoUnit):
         return Verdict("laplace", accepts=False, because=found.because)
     behind = [c.response for c in found.cuts]

@@ -396,7 +396,7 @@ def _boundary(solution: Solution) -> tuple[str, ...]:
         if c.kind == "cholesky":
             names.extend(_singular(solution, c.node, c.order, x[part], solution.scale[part]))
         elif c.group is None:
-            edge = zero[part] | active[part]
+            edge = zero[part] | active[part] | (x[part] == c.lower) | (x[part] == c.upper)
             names.extend(element_label(solution.field.problem, c.node, int(i)) for i in np.flatnonzero(edge))
         position += c.length
     return (*names, *set_edges(solution).boundary)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.analysis.clusters import exchangeable
 from dagmodels.analysis.form_choice import MOMENTS_OPTIONS
+from dagmodels.analysis.known_errors import unit_of_rows
 from dagmodels.analysis.mean_movers import mean_movers
 from dagmodels.analysis.roles import roles
 from dagmodels.analysis.unit import Unit
@@ -123,7 +123,7 @@ def _default(form: MomentsForm, options: Mapping[str, Any]) -> Errors:
     """The field form's default wherever it would have served: conditional, unless an unknown moves means."""
     if any(options.get(o) is not None for o in MOMENTS_OPTIONS):
         return Errors()
-    found = exchangeable(form.problem.graph)
+    found = unit_of_rows(form.problem.graph)
     needed = isinstance(found, Unit) and bool(found.needed)
     assigned = roles(form.problem.graph, form.problem)
     if needed or assigned.refused:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.forms.levels import LevelsForm
 from dagmodels.forms.moments import MomentsForm
 from dagmodels.forms.outer import coordinates_of
+from dagmodels.forms.row_errors import RowErrorsForm
 from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Structure
 
 Floats = NDArray[np.float64]
@@ -108,6 +109,13 @@ def fill(found: Floats, s: Structure, at: NDArray[np.int64], guess: Guess) -> No
 
 
 def _sample_moments(form: MomentsForm, g: int) -> tuple[Floats, Floats]:
+    if isinstance(form, RowErrorsForm):
+        mean, cov = _plain_moments(form, g)
+        return mean, _definite(cov - form.errors[form.group_of == g].mean(axis=0))
+    return _plain_moments(form, g)
+
+
+def _plain_moments(form: MomentsForm, g: int) -> tuple[Floats, Floats]:
     x = form.sample
     cells = np.flatnonzero(x.group == g)
     if x.complete and cells.size == 1:
