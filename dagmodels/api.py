@@ -227,8 +227,18 @@ class Graph(Builder):
 
     # -- discrete networks
 
-    def query(self, evidence: Any = None, targets: Any = None, joint: bool = False) -> dict[Any, Any]:
+    def query(
+        self,
+        evidence: Any = None,
+        targets: Any = None,
+        joint: bool = False,
+        data: Any = None,
+        sizes: Mapping[str, Any] | None = None,
+    ) -> dict[Any, Any]:
         """Exact probabilities of the states of discrete nodes given evidence.
+
+        Of nodes in plates each element is a node of its own: evidence and targets name it as it is printed
+        ("z[3]"); a node's name among the targets stands for all of its elements.
 
         Parameters
         ----------
@@ -236,6 +246,8 @@ class Graph(Builder):
             frame, a dict of columns or a data file asks about all rows at once; empty cells are not seen.
         targets : names of nodes, all by default; a tuple of names asks for their joint distribution.
         joint : one joint distribution of all targets.
+        data : covariates, elements of plates, and values seen, as for `fit`.
+        sizes : elements of plates that neither the model nor the data tell.
 
         Returns
         -------
@@ -250,22 +262,36 @@ class Graph(Builder):
         """
         from dagmodels.fits.network.query import query
 
-        return query(self.dag, evidence, targets, joint)
+        return query(self._asked(data, sizes), evidence, targets, joint)
 
-    def probability(self, evidence: Any = None) -> Any:
+    def probability(
+        self, evidence: Any = None, data: Any = None, sizes: Mapping[str, Any] | None = None
+    ) -> Any:
         """The probability of evidence, which is as for `query`; an array for rows of evidence."""
         from dagmodels.fits.network.query import probability
 
-        return probability(self.dag, evidence)
+        return probability(self._asked(data, sizes), evidence)
 
-    def mpe(self, evidence: Any = None, targets: Any = None) -> tuple[dict[str, Any], Any]:
+    def _asked(self, data: Any, sizes: Mapping[str, Any] | None) -> Any:
+        """The network that a question is about."""
+        from dagmodels.fits.network.asked import asked
+
+        return asked(self.dag, data, sizes)
+
+    def mpe(
+        self,
+        evidence: Any = None,
+        targets: Any = None,
+        data: Any = None,
+        sizes: Mapping[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], Any]:
         """The most probable states given evidence, and the logarithm of their joint probability with it.
 
         Of all nodes, evidence included; or of `targets` alone, the others summed out (marginal MAP).
         """
         from dagmodels.fits.network.mpe import mpe
 
-        return mpe(self.dag, evidence, targets)
+        return mpe(self._asked(data, sizes), evidence, targets)
 
     @classmethod
     def from_pgmpy(cls, model: Any, name: str = "network") -> Self:

@@ -6,7 +6,7 @@ Serves graphs of single discrete nodes (no plates but those of their states): `T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -98,19 +98,22 @@ def tables(dag: Dag) -> Tables:
     ------
     ModelErrors : every node that is not discrete, lies in a plate, or has a law that is no table of numbers.
     """
+    return tables_of(dag, [n for n, node in dag.nodes.items() if node.kind == "stochastic"])
+
+
+def tables_of(dag: Dag, names: Sequence[str], known: Mapping[str, Value] | None = None) -> Tables:
+    """The network of some nodes, which depend on no others but known values; errors as of `tables`."""
     faults: list[ModelError] = []
     labels: dict[str, tuple[ex.Label, ...]] = {}
-    names = [n for n, node in dag.nodes.items() if node.kind == "stochastic"]
     for name in names:
         try:
-            labels[name] = _states(dag, dag.nodes[name])
+            labels[name] = node_states(dag, dag.nodes[name])
         except ModelError as error:
             faults.append(error)
     if not names:
         faults.append(ModelError("no node has a distribution", hint="write `x in answer ~ Table(...)`"))
     raise_all(faults, _where(dag))
-    numeric = frozenset(n for n in names if dag.nodes[n].values_in is None)
-    states = States(dag, labels, numeric, {})
+    states = states_of(dag, labels, known)
     position = {name: i for i, name in enumerate(names)}
     parents: list[tuple[int, ...]] = []
     numbers: list[Floats | None] = []
@@ -128,11 +131,19 @@ def tables(dag: Dag) -> Tables:
     return Tables(tuple(names), tuple(labels.values()), tuple(parents), tuple(numbers))
 
 
+def states_of(
+    dag: Dag, labels: Mapping[str, tuple[ex.Label, ...]], known: Mapping[str, Value] | None = None
+) -> States:
+    """What evaluates trees over the states of these nodes."""
+    numeric = frozenset(n for n in labels if dag.nodes[n].values_in is None)
+    return States(dag, labels, numeric, dict(known or {}))
+
+
 def _where(dag: Dag) -> str:
     return f"the network of model '{dag.name}'"
 
 
-def _states(dag: Dag, node: Node) -> tuple[ex.Label, ...]:
+def node_states(dag: Dag, node: Node) -> tuple[ex.Label, ...]:
     """Labels of a node's states; what is no node of a network is refused."""
     name = node.name
     if node.plates:
@@ -179,7 +190,8 @@ def _table(statement: Stochastic, states: States) -> tuple[tuple[str, ...], Floa
     value = states.vector(argument)
     own = value.axes[-1]
     width = len(states.labels[name])
-    if own not in (PLAIN, statement.values_in) or value.numbers.shape[-1] != width:
+    stated = own if own == PLAIN else states.dag.base(own)
+    if stated not in (PLAIN, states.dag.base(str(statement.values_in))) or value.numbers.shape[-1] != width:
         raise NoTable(f"`{name}` needs {width} probabilities, one a state", node=name)
     return value.axes[:-1], _checked(value.numbers, name)
 

@@ -41,9 +41,44 @@ class MixtureFit(Fit):
     """A point fit with discrete latents; `latents` has one row a level, `z[a] == 2`, its probability.
 
     find_states : gives the states of the data fitted (None), or of new data.
+    answers : what `query`, `probability` and `mpe` ask, by name.
     """
 
     find_states: Callable[[Any], States] = field(default=None, repr=False, kw_only=True)  # type: ignore[assignment]
+    answers: Mapping[str, Callable[..., Any]] = field(
+        default_factory=dict[str, Callable[..., Any]], repr=False, kw_only=True
+    )
+
+    def query(
+        self,
+        evidence: Any = None,
+        targets: Any = None,
+        joint: bool = False,
+        data: Any = None,
+        sizes: Mapping[str, Any] | None = None,
+    ) -> dict[Any, Any]:
+        """Exact probabilities given evidence, with the estimated numbers; as `Graph.query`.
+
+        data : values seen beside the evidence; None takes the data fitted, unless sizes are given.
+        sizes : elements of plates of which nothing is seen but the evidence: `sizes={"subject": 1}`.
+        """
+        return self.answers["query"](evidence, targets, joint, data=data, sizes=sizes)
+
+    def probability(
+        self, evidence: Any = None, data: Any = None, sizes: Mapping[str, Any] | None = None
+    ) -> float:
+        """The probability (density) of evidence together with the data; see `query`."""
+        return self.answers["probability"](evidence, data=data, sizes=sizes)
+
+    def mpe(
+        self,
+        evidence: Any = None,
+        targets: Any = None,
+        data: Any = None,
+        sizes: Mapping[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], Any]:
+        """Most probable states given evidence and data, and their log probability; see `query`."""
+        return self.answers["mpe"](evidence, targets, data=data, sizes=sizes)
 
     def bootstrap(
         self,

@@ -150,10 +150,12 @@ def test_bad_questions_are_told_all_at_once():
 
 
 def test_graphs_that_are_no_networks_say_why():
-    normal = dm.read("model m\nparameter a\nx ~ Normal(a, 1)\nplate r\ny[r] ~ Bernoulli(0.5)")
-    first, second = told(normal.query)
-    assert "`x` is Normal, which is no node of a network" in first
-    assert "`y` lies in plate 'r'" in second
+    normal = dm.read("model m\nparameter a\nx ~ Normal(a, 1)")
+    assert "`a` has no stated numbers" in told(normal.query)[0]
+    plated = dm.read("model m\nplate r\ny[r] ~ Bernoulli(0.5)")
+    assert "how many elements plate 'r' has is not known" in told(plated.query)[0]
+    assert "`x` is Normal, which is no node of a network" in told(normal.to_bif)[0]
+    assert "`y` lies in plate 'r'" in told(plated.to_bif)[0]
     unknown = dm.read(
         'model m\nplate s = "a", "b"\nx in s ~ Table()\nparameter p in (0, 1)\ny ~ Bernoulli(p)'
     )

@@ -142,14 +142,24 @@ class Network:
         return self.whole.total <= SMALL
 
     def engine(
-        self, evidence: Evidence, about: Iterable[int] | None = None, together: tuple[int, ...] = ()
+        self,
+        evidence: Evidence,
+        about: Iterable[int] | None = None,
+        together: tuple[int, ...] = (),
+        more: Sequence[Factor] = (),
     ) -> Engine:
         """The tree for one set of evidence.
 
         about : the nodes asked for; None for all. together : nodes whose joint distribution is asked for.
+        more : factors beside the tables, of nodes that are not seen; such a tree is not kept.
 
         Raises FitError where its largest clique takes more memory than there is.
         """
+        if more:
+            wanted = (*(about or ()), *together, *(i for nodes, _ in more for i in nodes))
+            relevant = tuple(sorted(self.ancestors((*wanted, *evidence.nodes))))
+            seen = {i: c for i, c in evidence.seen.items() if i not in together}
+            return self._made(relevant, seen, together, more)
         if self.is_small and not together:
             return self._kept("whole", lambda: self._made(range(len(self.tables.names)), {}, ()))
         everything = range(len(self.tables.names))
@@ -189,15 +199,22 @@ class Network:
             found.append((rest, table[tuple(seen.get(i, slice(None)) for i in family)]))
         return found
 
-    def _made(self, relevant: Iterable[int], seen: Mapping[int, int], together: tuple[int, ...]) -> Engine:
+    def _made(
+        self,
+        relevant: Iterable[int],
+        seen: Mapping[int, int],
+        together: tuple[int, ...],
+        more: Sequence[Factor] = (),
+    ) -> Engine:
         relevant = tuple(relevant)
-        factors = self.factors(relevant, seen)
+        factors = [*self.factors(relevant, seen), *more]
         nodes = tuple(i for i in relevant if i not in seen)
         place = {node: k for k, node in enumerate(nodes)}
         local = [tuple(place[i] for i in rest) for rest, _ in factors]
         sizes = [self.tables.sizes[i] for i in nodes]
         joint = tuple(place[i] for i in together)
-        cliques = self.whole if not seen and not together and len(nodes) == len(self.tables.names) else None
+        plain = not seen and not together and not more
+        cliques = self.whole if plain and len(nodes) == len(self.tables.names) else None
         cliques = cliques or cliques_of(local, sizes, joint)
         refuse_large(cliques, [self.tables.names[i] for i in nodes])
         tree = tree_of(cliques)

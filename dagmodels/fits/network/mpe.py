@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import ModelError, raise_all
+from dagmodels.fits.network.asked import Asked
 from dagmodels.fits.network.conflict import impossible
-from dagmodels.fits.network.engine import LANES, Network, refuse_large
+from dagmodels.fits.network.engine import LANES, Factor, Network, refuse_large
 from dagmodels.fits.network.evidence import QUESTION, Cases, Evidence, no_node, read
+from dagmodels.fits.network.mixed import has_continuous, question
 from dagmodels.fits.network.query import network
+from dagmodels.forms.gaussians import is_continuous
 from dagmodels.graph.dag import Dag
 from dagmodels.numerics.junction.tree import Cliques, cliques_of, tree_of
 
 Floats = NDArray[np.float64]
 
 
-def mpe(dag: Dag, evidence: Any = None, targets: Any = None) -> tuple[dict[str, Any], Any]:
+def mpe(asked: Dag | Asked, evidence: Any = None, targets: Any = None) -> tuple[dict[str, Any], Any]:
     """Most probable states and the logarithm of their probability with the evidence; see `api.Graph.mpe`."""
-    net = network(dag)
-    given = read(net.tables, evidence)
+    of = asked if isinstance(asked, Asked) else Asked(asked)
+    targets = of.targets(targets)
+    of = of.about(of.spelled(evidence), targets)
+    if has_continuous(of.dag):
+        return _beside_continuous(of.dag, of.with_data(evidence), targets)
+    net = network(of.dag)
+    given = read(net.tables, of.with_data(evidence))
     if isinstance(given, Cases):
         if targets is not None:
             fault = ModelError("marginal MAP is answered for one set of evidence", hint="loop over rows")
@@ -35,8 +43,27 @@ def mpe(dag: Dag, evidence: Any = None, targets: Any = None) -> tuple[dict[str, 
     return _marginal(net, given, dict.fromkeys(net.tables.index[n] for n in names))
 
 
-def _whole(net: Network, evidence: Evidence) -> tuple[dict[str, Any], float]:
-    engine = net.engine(evidence)
+def _beside_continuous(dag: Dag, evidence: Any, targets: Any) -> tuple[dict[str, Any], float]:
+    """The states of the discrete nodes; continuous ones that are not seen are integrated out."""
+    discrete = [n for n, node in dag.nodes.items() if node.kind == "stochastic" and not is_continuous(dag, n)]
+    names: list[Any] = discrete if targets is None else [targets] if isinstance(targets, str) else targets
+    found = question(dag, evidence, names)
+    if targets is None:
+        states, log = _whole(found.net, found.evidence, found.factors)
+    else:
+        index = found.net.tables.index
+        faults = [
+            ModelError(f"'{n}' is continuous and has no states", node=n, hint="query gives its distribution")
+            for n in names
+            if n not in index
+        ]
+        raise_all(faults, QUESTION)
+        states, log = _marginal(found.net, found.evidence, [index[n] for n in names], found.factors)
+    return states, log + found.constant
+
+
+def _whole(net: Network, evidence: Evidence, more: Sequence[Factor] = ()) -> tuple[dict[str, Any], float]:
+    engine = net.engine(evidence, None if not more else range(len(net.tables.names)), (), more)
     cells = engine.entered(*engine.weights([evidence]))
     _, logs = engine.collected(cells, largest=True)
     if logs[0] == -np.inf:
@@ -64,15 +91,19 @@ def _of_cases(net: Network, cases: Cases) -> tuple[dict[str, NDArray[Any]], Floa
     return named, np.concatenate(found or [np.zeros(0)])
 
 
-def _marginal(net: Network, evidence: Evidence, targets: Iterable[int]) -> tuple[dict[str, Any], float]:
+def _marginal(
+    net: Network, evidence: Evidence, targets: Iterable[int], more: Sequence[Factor] = ()
+) -> tuple[dict[str, Any], float]:
     """The others are summed out first: cliques with targets alone stand at the roots of a strong tree."""
-    free = [i for i in targets if i not in evidence.seen]
-    relevant = tuple(sorted(net.ancestors((*targets, *evidence.nodes))))
-    factors = net.factors(relevant, evidence.seen)
+    targets = tuple(targets)
+    tied = (i for group, _ in more for i in group)
+    relevant = tuple(sorted(net.ancestors((*targets, *evidence.nodes, *tied))))
+    factors = [*net.factors(relevant, evidence.seen), *more]
     nodes = [i for i in relevant if i not in evidence.seen]
     place = {node: k for k, node in enumerate(nodes)}
     local = [(tuple(place[i] for i in rest), table) for rest, table in factors]
     local += [((place[i],), weights) for i, weights in evidence.weights.items()]
+    free = [i for i in targets if i not in evidence.seen]
     last = sum(1 << place[i] for i in free)
     cliques = cliques_of([n for n, _ in local], [net.tables.sizes[i] for i in nodes], (), last)
     refuse_large(cliques, [net.tables.names[i] for i in nodes])

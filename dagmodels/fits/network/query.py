@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.errors import FitWarning, ModelError, raise_all
+from dagmodels.fits.network.asked import Asked
 from dagmodels.fits.network.conflict import impossible, told
 from dagmodels.fits.network.engine import LANES, Engine, Network
 from dagmodels.fits.network.evidence import QUESTION, Cases, Evidence, no_node, read
+from dagmodels.fits.network.mixed import answers, has_continuous, log_probability, question
 from dagmodels.forms.tables import tables
 from dagmodels.graph.dag import Dag, remembered
 
@@ -27,9 +29,17 @@ def network(dag: Dag) -> Network:
     return Network(tables(dag))
 
 
-def query(dag: Dag, evidence: Any = None, targets: Any = None, joint: bool = False) -> dict[Any, Any]:
+def query(
+    asked: Dag | Asked, evidence: Any = None, targets: Any = None, joint: bool = False
+) -> dict[Any, Any]:
     """Probabilities of states given evidence; see `api.Graph.query`."""
-    net = network(dag)
+    of = asked if isinstance(asked, Asked) else Asked(asked)
+    targets = of.targets(targets)
+    of = of.about(of.spelled(evidence), targets)
+    evidence = of.with_data(evidence)
+    if has_continuous(of.dag):
+        return answers(of.dag, evidence, targets, joint)
+    net = network(of.dag)
     given = read(net.tables, evidence)
     wanted = _targets(net, targets, joint)
     if isinstance(given, Cases):
@@ -50,10 +60,13 @@ def query(dag: Dag, evidence: Any = None, targets: Any = None, joint: bool = Fal
     return {key: found[key] for key in order}
 
 
-def probability(dag: Dag, evidence: Any = None) -> Any:
+def probability(asked: Dag | Asked, evidence: Any = None) -> Any:
     """The probability of the evidence; an array for a table of cases."""
-    net = network(dag)
-    given = read(net.tables, evidence)
+    of = asked if isinstance(asked, Asked) else Asked(asked)
+    if has_continuous(of.dag):
+        return float(np.exp(log_probability(question(of.dag, of.with_data(evidence), ()))))
+    net = network(of.dag)
+    given = read(net.tables, of.with_data(evidence))
     if isinstance(given, Cases):
         return np.exp(log_probabilities(net, given))
     return float(np.exp(_collected(net, given)))

@@ -15,6 +15,7 @@ from dagmodels.backends.em.mixture.refit import MixtureAgain
 from dagmodels.backends.em.mixture.table import by_node, labelled
 from dagmodels.bind.problem import Problem
 from dagmodels.fits.defined import defined, root
+from dagmodels.fits.network.estimated import Estimated
 from dagmodels.fits.new_rows import NewRows
 from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.build_mixture import build_mixture
@@ -76,6 +77,7 @@ def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFi
         predictor=partial(predict, form, solution.y),
         again=MixtureAgain(solution, plan),
         find_states=partial(_states_of, form, solution.y, found),
+        answers=Estimated(problem, _values(form, solution.y)).answers,
     )
 
 
