@@ -25,6 +25,7 @@ CODES = {
     "wishart": 11,
     "inverse wishart": 12,
     "joint normal": 13,
+    "copy": 14,
     "python": 99,  # drawn outside: the loop runs its operations and ends there
 }
 BLOCK = 14  # columns of a joint block: n, ts, base, size, counts of places and rows, and bounds of four parts

@@ -116,6 +116,7 @@ def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers
     number and rounded down, which leaves the law of k as it is.
     learning : 0, or the number of the update in warm-up, from which widths are learned: SPREAD times the mean
     move, later moves counting more; until an element has moved its width doubles.
+    The number of evaluations is written to the place `EXTRA`.
     """
     n, whole = at.size, row[DRAW] == 8
     f = row[NUMBERS]
@@ -127,6 +128,7 @@ def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers
     for i in range(n):
         x[i] = w[at[i]]
     _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, density)
+    evaluations = 1.0
     for i in range(n):
         z[i] = x[i] + rng.random() if whole else x[i]
         height[i] = density[i] - rng.standard_exponential()
@@ -152,6 +154,7 @@ def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers
             if count == 0:
                 break
             _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, t, density)
+            evaluations += 1.0
             for i in range(n):
                 if busy[i] == 0.0:
                     continue
@@ -179,6 +182,7 @@ def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers
         if count == 0:
             break
         _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, t, density)
+        evaluations += 1.0
         for i in range(n):
             if busy[i] == 0.0:
                 continue
@@ -197,6 +201,7 @@ def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers
             width[i] = SPREAD * moves[i] / share if moves[i] > 0.0 else 2.0 * width[i]
             if whole:
                 width[i] = max(width[i], 1.0)
+    w[row[EXTRA]] = evaluations
 
 
 @kernel("void(f8[::1], i8[::1], i8[::1], i8[::1], i8[::1], i4[::1], i4[::1], u1[::1], npy_rng)")
@@ -334,5 +339,8 @@ def sweeps(
                 long, near = block_long[v[6] : v[7]], block_short[v[8] : v[9]]
                 wide, kinds = block_wide[v[10] : v[11]], block_kinds[v[12] : v[13]]
                 joint_linked(w, row, at, v, long, near, wide, kinds, rng)
+            elif draw == 14:
+                for i in range(n):
+                    w[slots[o + i]] = w[p + i * dp]
         for i in range(kept.shape[1]):
             kept[sweep, i] = w[i]

@@ -30,6 +30,8 @@ class Update:
     registers : its parameters, each of one entry or one a draw. repeated : they are computed at trial
     values of the slots, again and again, and not once an update.
     nodes : all of them, where there are several. pattern : of a joint draw, row and column of each number.
+    statistics : names and places of numbers about the draw, which are kept beside it: the "evaluations" of a
+    density, "acceptance_rate", "diverging".
     function : what draws, where the code is "python". needs : registers of factors given whose auxiliary
     variables it holds. why : in words. extra : a whole number, and numbers : others, that the code needs.
     """
@@ -47,6 +49,7 @@ class Update:
     nodes: tuple[str, ...] = ()
     pattern: tuple[Ints, Ints] | None = None
     function: Draw | None = None
+    statistics: tuple[tuple[str, int], ...] = ()
 
 
 class Rule(Protocol):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError, ModelError, ModelErrors
 from dagmodels.forms.completion import Completion, Sheet, completion
-from dagmodels.forms.conditionals import blocks, trajectories
+from dagmodels.forms.conditionals import blocks, interweaving, trajectories
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.registry import rules, template
 from dagmodels.forms.conditionals.rule import Update
@@ -105,10 +105,13 @@ class Schedule:
 
     def told(self) -> dict[str, str]:
         """For each unknown node how its elements are drawn."""
-        found: dict[str, dict[str, None]] = {}
-        for step in self.steps[::-1]:
-            for node in step.update.nodes or (step.update.node,):
-                found.setdefault(node, {})[step.update.why] = None
+        drawn = [s.update for s in self.steps if s.update.draw != "copy"]
+        found: dict[str, dict[str, None]] = {
+            n: {} for u in drawn[::-1] for n in (u.nodes or (u.node,))
+        }  # parents first
+        for update in drawn:
+            for node in update.nodes or (update.node,):
+                found[node][update.why] = None
         return {name: "; ".join(reasons) for name, reasons in found.items()}
 
 
@@ -155,10 +158,12 @@ def schedule_of(problem: Problem, held: Collection[str] = ()) -> Schedule:
 
 
 def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) -> list[Step]:
-    """The updates in order, those of a block as one in the place of its first."""
+    """The updates in order, those of a block as one in the place of its first; scales and locations again
+    after their own."""
     groups = blocks.grouped(board, classes, [c.update for c in chosen])
     first = {min(g): g for g in groups}
     inside = {k for g in groups for k in g}
+    again = interweaving.interwoven(board, classes, [frozenset(g) for g in groups])
     steps = []
     for k, (target, c) in enumerate(zip(classes, chosen, strict=True)):
         if k in first:
@@ -166,6 +171,7 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
             steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
         elif k not in inside:
             steps.append(Step(c.rule, c.update, target.touched))
+        steps += [Step(interweaving.name, u, t) for a in again if a.after == k for u, t in a.updates]
     return steps
 
 

@@ -48,10 +48,11 @@ def updated(text, rule, x, width, sweeps=3):
     board = Board(StateBuilder(problem))
     (target,) = targets(board)
     update = rule.recognise(board, target)
-    sweeper = Sweeper(walk(board, [update]), x)
+    made = walk(board, [update])
+    sweeper = Sweeper(made, np.concatenate([x, np.ones(made.size - N)]))
     if update.numbers is not None:
         sweeper.numbers[:N] = width
-    return sweeper.run(stream(4711, 1), sweeps)[-1]
+    return sweeper.run(stream(4711, 1), sweeps)[-1, :N]
 
 
 @pytest.mark.parametrize("text", LAWS)
