@@ -478,6 +478,13 @@ def _trigamma(f: Functions, x: Traced) -> Traced:
     return inverse + 0.5 * (inverse * inverse) + f.apply("binet2", x)
 
 
+def _bessel_slopes(f: Functions, x: Traced, g: Traced) -> tuple[Traced, Traced]:
+    del g
+    r = f.apply("i1_over_i0", x)
+    small = x * x < 1e-8  # where the ratio is x / 2, and its slope 1/2
+    return r - 1.0, f.where(small, 0.5, 1.0 - r / f.where(small, 1.0, x) - r * r)
+
+
 _SLOPES: dict[str, Callable[[Functions, Traced, Traced], tuple[Traced, Traced]]] = {
     "exp": lambda f, x, g: (g, g),
     "log": lambda f, x, g: (1.0 / x, -1.0 / (x * x)),
@@ -495,5 +502,6 @@ _SLOPES: dict[str, Callable[[Functions, Traced, Traced], tuple[Traced, Traced]]]
     "sin": lambda f, x, g: (f.apply("cos", x), -g),
     "cos": lambda f, x, g: (-f.apply("sin", x), -g),
     "lgamma": lambda f, x, g: (f.apply("digamma", x), _trigamma(f, x)),
+    "log_i0e": _bessel_slopes,
     "binet": lambda f, x, g: (f.apply("binet1", x), f.apply("binet2", x)),
 }

@@ -23,6 +23,7 @@ FLIPPED = np.array([FIXED, AFFINE, CONCAVE, CONVEX, UNKNOWN], dtype=np.int8)
 HIGH = 3  # degree of what is no polynomial of degree two or less
 NONNEGATIVE = ("exp", "sqrt", "softplus", "expit", "Phi", "abs", "icloglog", "==", "!=", "<", "<=", "softmax")
 UPWARD = ("exp", "softplus")  # convex and increasing
+CUPPED = ("log_i0e",)  # convex, and never positive
 DOWNWARD = ("log", "sqrt", "log_Phi", "log1p")  # concave and increasing
 
 
@@ -187,7 +188,7 @@ def _both_fixed(yes: Known, no: Known, condition: Codes) -> Known:
 
 def _function(name: str, read: list[Known], n: int) -> Known:
     """Any other operation: convex and concave increasing functions, else only what does not vary."""
-    sign = np.full(n, 1 if name in NONNEGATIVE else 0)
+    sign = np.full(n, 1 if name in NONNEGATIVE else -1 if name in CUPPED else 0)
     if name in ("matmul", "cholesky", "inverse", "logdet", "root", "softmax", "take"):
         fixed = all((shape == FIXED).all() for shape, _, _ in read)
         return np.full(n, FIXED if fixed else UNKNOWN), np.full(n, 0 if fixed else HIGH), sign
@@ -198,6 +199,8 @@ def _function(name: str, read: list[Known], n: int) -> Known:
     curved = np.where(shape == FIXED, FIXED, UNKNOWN)
     if name in UPWARD:
         curved[(shape == AFFINE) | (shape == CONVEX)] = CONVEX
+    if name in CUPPED:
+        curved[shape == AFFINE] = CONVEX
     if name in DOWNWARD:
         curved[(shape == AFFINE) | (shape == CONCAVE)] = CONCAVE
     return curved, np.where(curved == FIXED, 0, HIGH), sign

@@ -24,6 +24,7 @@ UNARY = (
     *("neg", "exp", "log", "sqrt", "log1p", "expm1", "softplus", "expit", "logit", "Phi", "log_Phi"),
     *("abs", "lgamma", "digamma", "cloglog", "icloglog", "probit", "sin", "cos"),
     *("binet", "binet1", "binet2"),  # what Stirling's formula leaves of lgamma, and its derivatives
+    *("log_i0e", "i1_over_i0"),  # log I0(x) - x and I1(x) / I0(x), for x >= 0
 )
 CODES = {
     **{name: i for i, name in enumerate(BINARY)},

@@ -68,13 +68,31 @@ def _probit(x: Array) -> Array:
     from scipy.special import ndtri
 
     real = ndtri(np.real(x))
-    if not np.iscomplexobj(x):
-        return real
-    return real + 1j * np.imag(x) * np.sqrt(2 * np.pi) * np.exp(real**2 / 2)  # first order: complex steps
+    return _first_order(real, np.sqrt(2 * np.pi) * np.exp(real**2 / 2), x)
 
 
 def _softplus(x: Array) -> Array:
     return np.where(np.real(x) > 0, x, 0) + np.log1p(np.exp(np.where(np.real(x) > 0, -x, x)))
+
+
+def _first_order(value: Array, slope: Array, x: Array) -> Array:
+    """For complex steps."""
+    return value + 1j * np.imag(x) * slope if np.iscomplexobj(x) else value
+
+
+def _log_i0e(x: Array) -> Array:
+    from scipy.special import ive
+
+    z = np.real(x)
+    return _first_order(np.log(ive(0, z)), ive(1, z) / ive(0, z) - 1, x)
+
+
+def _i1_over_i0(x: Array) -> Array:
+    from scipy.special import ive
+
+    z = np.real(x)
+    r = ive(1, z) / ive(0, z)
+    return _first_order(r, 0.5 * (1 + ive(2, z) / ive(0, z)) - r * r, x)
 
 
 def _truth(test: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
@@ -116,6 +134,8 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "binet": _binet(0),
     "binet1": _binet(1),
     "binet2": _binet(2),
+    "log_i0e": _log_i0e,
+    "i1_over_i0": _i1_over_i0,
 }
 
 

@@ -14,6 +14,7 @@ import math
 import numba
 import numpy as np
 
+from dagmodels.numerics.bessel import i1_over_i0, i1_over_i0_less_1, i1_over_i0_slope, log_i0e
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.elementary import (
     exp_all,
@@ -545,6 +546,10 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                     r = math.cos(v)
                 elif k <= 41:
                     r = binet(k - 39, v)
+                elif k == 42:
+                    r = log_i0e(v)
+                elif k == 43:
+                    r = i1_over_i0(v)
                 else:
                     r = np.nan
                 w[o + i] = r
@@ -817,6 +822,10 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     d1 = -math.sin(v)
                 elif k <= 41:
                     d1 = binet(k - 38, v)
+                elif k == 42:
+                    d1 = i1_over_i0_less_1(v)
+                elif k == 43:
+                    d1 = i1_over_i0_slope(v)
                 else:
                     d1 = np.nan
                 g[x + i * dx] += t * d1

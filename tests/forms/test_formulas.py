@@ -24,9 +24,9 @@ UNIVARIATE = sorted(
 )
 MATRICES = ("LKJCorr", "Wishart", "InverseWishart")
 LACKING = frozenset(
-    {"BetaBinomial", "Binomial", "Geometric", "NegativeBinomial", "Poisson", "VonMises"}
+    {"BetaBinomial", "Binomial", "Geometric", "NegativeBinomial", "Poisson"}
     | {n for n in families() if n.startswith(("ZeroInflated", "Hurdle"))}
-)  # need floor or log_i0e
+)  # need floor
 RECORDED = [n for n in UNIVARIATE if n not in LACKING]
 
 

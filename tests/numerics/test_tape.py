@@ -53,7 +53,9 @@ def covariances(rng: Any, batch: int, d: int) -> Any:
 
 DOMAIN: dict[str, Callable[[Any, int], Any]] = {
     **dict.fromkeys(UNARY, real),
-    **dict.fromkeys(("log", "sqrt", "lgamma", "digamma", "binet", "binet1", "binet2"), positive),
+    **dict.fromkeys(
+        ("log", "sqrt", "lgamma", "digamma", "binet", "binet1", "binet2", "log_i0e", "i1_over_i0"), positive
+    ),
     **dict.fromkeys(("logit", "cloglog", "probit"), unit),
     "log1p": lambda rng, n: positive(rng, n) - 0.999,
     "abs": away,

@@ -61,6 +61,28 @@ def test_what_stirlings_formula_leaves() -> None:
         np.testing.assert_allclose(slope, leading[order + 1] * far ** (-2.0 - order), rtol=0.04)
 
 
+def test_bessel_functions() -> None:
+    """Against scipy's scaled functions, and far out against their expansions (DLMF 10.40.1)."""
+    x = np.concatenate([[0.0], np.geomspace(1e-8, 1e4, 3000), np.linspace(29.9, 30.1, 41)])
+    value, slope = value_and_slope("log_i0e", x)
+    ratio, bent = value_and_slope("i1_over_i0", x)
+    np.testing.assert_allclose(value, np.log(special.i0e(x)), rtol=1e-14, atol=2e-15)
+    np.testing.assert_allclose(ratio, special.i1e(x) / special.i0e(x), rtol=4e-15, atol=1e-300)
+    np.testing.assert_allclose(slope, ratio - 1, rtol=1e-11)
+    near = x[1:][x[1:] < 300]
+    want = 0.5 * (1 + special.ive(2, near) / special.i0e(near)) - (special.i1e(near) / special.i0e(near)) ** 2
+    np.testing.assert_allclose(bent[1:][x[1:] < 300], want, rtol=1e-10)
+    assert bent[0] == 0.5
+    far = np.geomspace(1e5, 1e12, 50)
+    value, slope = value_and_slope("log_i0e", far)
+    np.testing.assert_allclose(
+        value, -0.5 * np.log(2 * math.pi * far) + 1 / (8 * far) + 1 / (16 * far**2), rtol=1e-14
+    )
+    np.testing.assert_allclose(slope, -0.5 / far - 1 / (8 * far**2) - 1 / (8 * far**3), rtol=1e-12)
+    np.testing.assert_allclose(value_and_slope("i1_over_i0", far)[1], 0.5 / far**2, rtol=1e-5)
+    assert np.isnan(value_and_slope("log_i0e", np.array([-1.0]))[0]).all()
+
+
 def test_digamma_of_negative_numbers() -> None:
     x = np.array([-0.1, -0.5, -1.3, -2.75, -10.5, -50.25])
     value, _ = value_and_slope("digamma", x)

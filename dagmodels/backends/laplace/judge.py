@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 LEAVES = frozenset({
     "Bernoulli", "Binomial", "Poisson", "NegativeBinomial", "Geometric", "Gamma", "Exponential",
     "InverseGamma", "LogNormal", "Weibull", "StudentT", "Logistic", "Pareto", "Beta", "BetaBinomial",
-    "OrderedLogistic", "OrderedProbit", "OrderedCloglog", "Categorical", "Wald", "ZeroInflatedPoisson",
-    "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "HurdlePoisson", "HurdleNegativeBinomial",
+    "VonMises", "OrderedLogistic", "OrderedProbit", "OrderedCloglog", "Categorical", "Wald",
+    "ZeroInflatedPoisson", "ZeroInflatedBinomial", "ZeroInflatedNegativeBinomial", "HurdlePoisson",
+    "HurdleNegativeBinomial",
 })  # fmt: skip
 
 # those of them whose distribution function has them too, for Truncated and Censored

@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LEAST = 1e-14  # of probabilities: zero has no unconstrained number
 SINGULAR = 1e-6  # of a standard deviation, in units of that of all values
+ANGLES = {"mu": "direction", "kappa": "concentration"}
 SHRUNK = 1e-4  # the same where a search ended, and not at an optimum
 
 
@@ -58,7 +59,8 @@ class Term:
 class Rule:
     """How one unknown is maximised.
 
-    kind : "kernel", "mean", "categories", "vector" or "matrix". conjugacy : of a kernel.
+    kind : "kernel", "mean", "categories", "vector", "matrix", "direction" or "concentration".
+    conjugacy : of a kernel.
     """
 
     node: str
@@ -85,7 +87,7 @@ def rules(form: MixtureForm) -> tuple[Rule, ...]:
         rule = _rule(form, name, tuple(terms))
         if rule is not None:
             found.append(rule)
-    order = ("categories", "mean", "vector", "kernel", "matrix")
+    order = ("categories", "mean", "vector", "direction", "kernel", "matrix", "concentration")
     return tuple(sorted(found, key=lambda r: order.index(r.kind)))
 
 
@@ -128,10 +130,8 @@ def _rule(form: MixtureForm, name: str, terms: tuple[Term, ...]) -> Rule | None:
         "kernel": ("none", kernel if power == 1.0 else "none"),
         "mean": ("none", "normal"),
         "categories": ("none", "dirichlet"),
-        "vector": ("none",),
-        "matrix": ("none",),
     }
-    if stated.kind not in suits[kind] or (
+    if stated.kind not in suits.get(kind, ("none",)) or (
         kind in ("categories", "vector", "matrix") and not stated.free.all()
     ):
         return None
@@ -150,6 +150,8 @@ def _kind(part: Part, term: Term) -> tuple[str, str, float] | None:
         if not isinstance(part.leaf, VectorLeaf):
             return None  # components that differ by row
         return ("vector" if term.key == "mu" else "matrix"), "", 1.0
+    if law.family == "VonMises":
+        return None if term.element.swapped else (ANGLES[term.key], "", 1.0)
     if law.family == "Normal" and term.key == "mu":
         return None if term.element.swapped else ("mean", "", 1.0)
     rule = _conjugacy(law.family, term.key)
@@ -220,6 +222,10 @@ def apply(rule: Rule, point: Point, weights: tuple[Floats, ...]) -> None:
             _mean(rule, point, weights)
         case "categories":
             _categories(rule, point, weights)
+        case "direction" | "concentration":
+            from dagmodels.backends.em.mixture.angles import angle_rule
+
+            angle_rule(rule, point, weights)
         case _:
             from dagmodels.backends.em.mixture.vectors import vector_rule
 
@@ -280,7 +286,7 @@ def _kernel(rule: Rule, point: Point, weights: tuple[Floats, ...]) -> None:
             raise Singular(element_label(form.flat.problem, rule.node, int(np.flatnonzero(small)[0])))
     else:
         new = np.maximum(new, 1e-100)
-    point.values[rule.node] = _inside_domain(rule, new, old)
+    point.values[rule.node] = inside_domain(rule, new, old)
 
 
 def _squares(point: Point, term: Term, weights: Floats) -> tuple[Floats, Floats]:
@@ -292,7 +298,7 @@ def _squares(point: Point, term: Term, weights: Floats) -> tuple[Floats, Floats]
     return 0.5 * total, 0.5 * np.maximum(second - 2 * moved * first + total * moved**2, 0.0)
 
 
-def _inside_domain(rule: Rule, new: Floats, old: Floats) -> Floats:
+def inside_domain(rule: Rule, new: Floats, old: Floats) -> Floats:
     """Within the stated ends: what is maximised has one peak along each element."""
     low, high = rule.prior.lower, rule.prior.upper
     if np.isfinite(low) and low != 0.0:
@@ -320,7 +326,7 @@ def _mean(rule: Rule, point: Point, weights: tuple[Floats, ...]) -> None:
         precision, product = precision + more[0], product + more[1]
     live = precision > 0
     new = np.where(live, product / np.where(live, precision, 1.0), old)
-    point.values[rule.node] = _inside_domain(rule, new, old)
+    point.values[rule.node] = inside_domain(rule, new, old)
 
 
 def _categories(rule: Rule, point: Point, weights: tuple[Floats, ...]) -> None:
@@ -341,13 +347,17 @@ def _categories(rule: Rule, point: Point, weights: tuple[Floats, ...]) -> None:
 
 
 def shrunk(form: MixtureForm, found: Iterable[Rule], y: Floats) -> str:
-    """The first scale that is next to nothing beside the spread of its values, or ""."""
+    """The first scale next to nothing beside the spread of its values (or concentration as large), or ""."""
     values = form.flat.constrain(y)
     for rule in found:
-        if rule.kind != "kernel" or rule.power != -2.0:
+        value = np.asarray(values[rule.node]).reshape(-1)
+        if rule.kind == "concentration":
+            small = np.flatnonzero(~(value < SHRUNK**-2))
+        elif rule.kind == "kernel" and rule.power == -2.0:
+            spread = max(float(np.std(form.parts[t.part].own)) for t in rule.terms)
+            small = np.flatnonzero(~(value > SHRUNK * spread))
+        else:
             continue
-        spread = max(float(np.std(form.parts[t.part].own)) for t in rule.terms)
-        small = np.flatnonzero(~(np.asarray(values[rule.node]).reshape(-1) > SHRUNK * spread))
         if small.size:
             return element_label(form.flat.problem, rule.node, int(small[0]))
     return ""
@@ -358,4 +368,15 @@ def closed_nodes(found: Iterable[Rule]) -> frozenset[str]:
     return frozenset(r.node for r in found)
 
 
-__all__ = ["Mapping", "Point", "Rule", "Singular", "apply", "closed_nodes", "rules", "shrunk", "summed"]
+__all__ = [
+    "Mapping",
+    "Point",
+    "Rule",
+    "Singular",
+    "apply",
+    "closed_nodes",
+    "inside_domain",
+    "rules",
+    "shrunk",
+    "summed",
+]

@@ -90,6 +90,8 @@ def features(form: MixtureForm, sums: Sums) -> Floats:
             own = np.eye(form.flat.problem.plates[dag.nodes[name].values_in or ""].size)[
                 own[:, 0].astype(int)
             ]
+        if part.site.law.family == "VonMises":
+            own = np.concatenate([np.cos(own), np.sin(own)], axis=1)
         if use.counts is None:
             columns.extend(own.T)
             continue
