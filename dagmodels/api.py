@@ -234,6 +234,7 @@ class Graph(Builder):
         joint: bool = False,
         data: Any = None,
         sizes: Mapping[str, Any] | None = None,
+        method: str = "auto",
     ) -> dict[Any, Any]:
         """Exact probabilities of the states of discrete nodes given evidence.
 
@@ -248,6 +249,7 @@ class Graph(Builder):
         joint : one joint distribution of all targets.
         data : covariates, elements of plates, and values seen, as for `fit`.
         sizes : elements of plates that neither the model nor the data tell.
+        method : "auto", or a backend that answers questions in its own way, such as "pgmpy".
 
         Returns
         -------
@@ -262,6 +264,10 @@ class Graph(Builder):
         """
         from dagmodels.fits.network.query import query
 
+        if method != "auto":
+            from dagmodels.dispatch.registry import answering
+
+            return answering(method)(self._asked(data, sizes), evidence, targets, joint)
         return query(self._asked(data, sizes), evidence, targets, joint)
 
     def probability(

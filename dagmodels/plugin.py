@@ -39,8 +39,8 @@ class Verdict:
     because : sentences that name nodes: why, or why not.
     method : what it would do, in a few words, such as "exact marginal likelihood (REML)".
     cost : guess of the CPU seconds, None when unknown.
-    by_name : it would answer another question than the graph asks (draws where nothing has a prior), and so
-        only where `method=` names it.
+    by_name : it would answer another question than the graph asks (draws where nothing has a prior), or what
+        others answer better, and so only where `method=` names it.
     """
 
     backend: str
@@ -101,7 +101,8 @@ class Plan:
 class Backend(Protocol):
     """What the entry-point group `dagmodels.backends` holds.
 
-    A backend may also have `describe(plan)`, which gives the plan in the words of its options.
+    A backend may also have `describe(plan)`, which gives the plan in the words of its options, and
+    `query(asked, evidence, targets, joint)`, which answers questions to networks (`Graph.query`).
     """
 
     name: str

@@ -85,6 +85,12 @@ def discrete_latents(dag: Dag, problem: Problem | None = None) -> DiscreteLatent
     return cast(DiscreteLatents, memo["discrete latents"])
 
 
+def all_discrete(dag: Dag) -> bool:
+    """Whether everything observed has states or counts, some of it in a plate of states."""
+    observed = [n for n in dag.nodes.values() if n.observed]
+    return any(n.values_in is not None for n in observed) and all(map(_is_discrete, observed))
+
+
 def _found(dag: Dag, problem: Problem | None) -> DiscreteLatents:
     nodes: dict[str, DiscreteLatent] = {}
     refused: dict[str, str] = {}

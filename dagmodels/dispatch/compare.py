@@ -61,7 +61,8 @@ def compare_backends(
         plan = graph.plan(given, method, **others)
         if plan.backend is None:
             verdict = next(v for v in plan.verdicts if v.backend == method)
-            refusals[label] = "; ".join(verdict.because) or "it gives no reason"
+            if methods is not None or not verdict.by_name:
+                refusals[label] = "; ".join(verdict.because) or "it gives no reason"
             continue
         try:
             fits[label] = graph.fit_quietly(data, method, seed, check, **others)

@@ -30,7 +30,7 @@ def explain(plan: Plan) -> str:
     lines.extend(f"  note: {note}" for note in plan.notes)
     if plan.options:
         lines.append("  options: " + ", ".join(f"{k}={v!r}" for k, v in plan.options.items()))
-    others = [v for v in plan.verdicts if v.backend != plan.backend]
+    others = [v for v in plan.verdicts if v.backend != plan.backend and (v.accepts or not v.by_name)]
     lines.extend(_answer(v) for v in others)
     return "\n".join(lines)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+from typing import Any
 
-from dagmodels.errors import PluginWarning
+from dagmodels.errors import ModelError, PluginWarning, raise_all
 from dagmodels.plugin import Backend
 
 GROUP = "dagmodels.backends"
@@ -34,6 +35,20 @@ def backends() -> Mapping[str, Backend]:
             continue
         found[backend.name] = backend
     return MappingProxyType({name: found[name] for name in sorted(found)})
+
+
+def answering(name: str) -> Callable[..., Any]:
+    """The `query` of a backend that answers questions to networks.
+
+    Raises ModelErrors where there is none, with those that there are.
+    """
+    found = {n: b.query for n, b in backends().items() if callable(getattr(b, "query", None))}  # type: ignore[attr-defined]
+    if name not in found:
+        hint = f"there are {', '.join(['auto', *found])}"
+        raise_all(
+            [ModelError(f"no backend '{name}' answers questions", hint=hint)], "a question to a network"
+        )
+    return found[name]
 
 
 def reset() -> None:

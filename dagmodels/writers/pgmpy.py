@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagmodels.data.optional import optional
+from dagmodels.forms.pgmpy_model import pgmpy_model
 from dagmodels.forms.tables import tables
 from dagmodels.graph.dag import Dag
 
@@ -17,22 +17,4 @@ def to_pgmpy(dag: Dag) -> Any:
     ModelErrors : the graph is no network of known tables.
     NotInstalled : pgmpy is not.
     """
-    net = tables(dag)
-    numbers = net.known
-    models = optional("pgmpy.models", "pgmpy", "Graph.to_pgmpy")
-    factors = optional("pgmpy.factors.discrete", "pgmpy", "Graph.to_pgmpy")
-    found = models.DiscreteBayesianNetwork()
-    found.add_nodes_from(net.names)
-    found.add_edges_from((net.names[p], net.names[i]) for i, own in enumerate(net.parents) for p in own)
-    for i, name in enumerate(net.names):
-        parents = net.parents[i]
-        cpd = factors.TabularCPD(
-            name,
-            net.sizes[i],
-            numbers[i].reshape(-1, net.sizes[i]).T,
-            evidence=[net.names[p] for p in parents] or None,
-            evidence_card=[net.sizes[p] for p in parents] or None,
-            state_names={net.names[j]: list(net.states[j]) for j in (i, *parents)},
-        )
-        found.add_cpds(cpd)
-    return found
+    return pgmpy_model(tables(dag), "Graph.to_pgmpy")

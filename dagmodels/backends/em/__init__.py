@@ -25,6 +25,7 @@ class Em:
 
     def judge(self, facts: Facts) -> Verdict:
         """Whether the graph is a network of cases, has discrete latents, or is fitted from moments."""
+        from dagmodels.analysis.discrete_latents import all_discrete
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
 
         network = table_unit(facts.graph)
@@ -36,7 +37,7 @@ class Em:
             from dagmodels.backends.em.tables.judge import judge_single
 
             return judge_single(facts)
-        if facts.discrete_latents or facts.unknown_tables:
+        if facts.discrete_latents or facts.unknown_tables or all_discrete(facts.graph):
             from dagmodels.backends.em.mixture.judge import judge as judge_mixture
 
             return judge_mixture(facts)
@@ -46,7 +47,7 @@ class Em:
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         """Maximise the likelihood by EM; see `tables.fit.fit`, `mixture.fit.fit` and `fit.fit`."""
-        from dagmodels.analysis.discrete_latents import discrete_latents
+        from dagmodels.analysis.discrete_latents import all_discrete, discrete_latents
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
 
         network = table_unit(problem.graph)
@@ -57,7 +58,7 @@ class Em:
         if isinstance(network, NoTableUnit) and network.is_single:
             told = "one case estimates no tables: give columns, one row a case; `query` asks about one case"
             raise FitError(f"em: {told}")
-        if discrete_latents(problem.graph, problem).nodes:
+        if discrete_latents(problem.graph, problem).nodes or all_discrete(problem.graph):
             from dagmodels.backends.em.mixture.fit import fit as fit_mixture
 
             return fit_mixture(problem, plan, options)

@@ -16,7 +16,7 @@ from dagmodels.fits.network.conflict import impossible, told
 from dagmodels.fits.network.engine import LANES, Engine, Network
 from dagmodels.fits.network.evidence import QUESTION, Cases, Evidence, no_node, read
 from dagmodels.fits.network.mixed import answers, has_continuous, log_probability, question
-from dagmodels.forms.tables import tables
+from dagmodels.forms.tables import Tables, tables
 from dagmodels.graph.dag import Dag, remembered
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ def query(
         return answers(of.dag, evidence, targets, joint)
     net = network(of.dag)
     given = read(net.tables, evidence)
-    wanted = _targets(net, targets, joint)
+    wanted = targets_of(net.tables, targets, joint)
     if isinstance(given, Cases):
         if any(len(t) > 1 for t in wanted):
             fault = ModelError(
@@ -83,19 +83,19 @@ def _collected(net: Network, evidence: Evidence) -> float:
     return float(engine.collected(cells)[1][0])
 
 
-def _targets(net: Network, targets: Any, joint: bool) -> list[tuple[int, ...]]:
+def targets_of(tables: Tables, targets: Any, joint: bool) -> list[tuple[int, ...]]:
     """What is asked for, by position; one entry a marginal or joint distribution."""
-    index = net.tables.index
+    index = tables.index
     if targets is None:
         if joint:
             fault = ModelError("joint=True needs targets", hint='name them: targets=("a", "b")')
             raise_all([fault], QUESTION)
-        return [(i,) for i in range(len(net.tables.names))]
+        return [(i,) for i in range(len(tables.names))]
     given: list[Any] = [targets] if isinstance(targets, str) else list(targets)
     groups: list[tuple[Any, ...]] = (
         [tuple(given)] if joint else [t if isinstance(t, tuple) else (t,) for t in given]
     )
-    faults = [no_node(net.tables, n) for group in groups for n in group if n not in index]
+    faults = [no_node(tables, n) for group in groups for n in group if n not in index]
     faults += [
         ModelError(f"{group!r} names a node twice", node=str(group[0]))
         for group in groups
@@ -220,4 +220,4 @@ def _single(net: Network, evidence: Evidence, margins: bool) -> tuple[Floats, Fl
     return np.array(numbers)[:, None], np.zeros(1)
 
 
-__all__ = ["log_probabilities", "network", "probability", "query"]
+__all__ = ["log_probabilities", "network", "probability", "query", "targets_of"]

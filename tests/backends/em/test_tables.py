@@ -314,3 +314,122 @@ def test_pseudocounts_by_node_and_one_case():
     single = dm.read('model m\nplate s = "a", "b"\nobserved x in s ~ Table([0.5, 0.5])')
     with pytest.raises(dm.FitError, match="one case estimates no tables"):
         single.fit({"x": "a"})
+
+
+def test_priors_by_name_by_rows_and_by_kind():
+    """Modes in closed form: (n + a - 1) / sum of these; BDeu spreads its cases over the cells of a table."""
+    g = dm.read('model m\nplate s = "a", "b"\nx in s ~ Table()\ny in s ~ Table(x)')
+    data = {"x": ["a"] * 3 + ["b"], "y": ["a", "b", "b", "b"]}
+
+    def table(**options):
+        return g.fit(data, **options).estimates.set_index("name").estimate
+
+    found = table(prior={"x": [2, 4], "y": {"a": [3, 1], "b": 2}})
+    assert found["x[a]"] == pytest.approx((3 + 1) / (4 + 4))
+    assert found["y[a, a]"] == pytest.approx((1 + 2) / (3 + 2))
+    assert found["y[b, b]"] == pytest.approx((1 + 1) / (1 + 2))
+    found = table(prior="bdeu", equivalent_sample_size=6)
+    assert found["x[a]"] == pytest.approx((3 + 3) / (4 + 6))
+    assert found["y[a, a]"] == pytest.approx((1 + 1.5) / (3 + 3))
+    assert table(prior="k2").equals(table(pseudocount=1))
+    assert table(prior=2).equals(table(pseudocount=1))
+    assert table(prior={"y": "bdeu"})["x[a]"] == pytest.approx(3 / 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prior": 0.5}, "prior of 'x' is 0.5 (give a number from 1; below it a Dirichlet law has no mode)"),
+        ({"prior": "flat"}, "prior of 'x' is 'flat' (give \"bdeu\", \"k2\" or Dirichlet parameters)"),
+        ({"prior": {"y": {"a": 2}}}, "prior of 'y' has no row for b (give all of them)"),
+        ({"prior": {"y": {"a": 2, "c": 2}}}, "prior of 'y' has a row 'c' (its rows are by x)"),
+        (
+            {"prior": {"y": [2, 2]}},
+            "prior of 'y' is a list, and its table has a row for each combination of x",
+        ),
+        ({"prior": {"x": [2, 2, 2]}}, "prior of 'x' has 3 numbers in a row of 2"),
+        ({"prior": {"w": 2}}, "prior names 'w', which has no Table (there are x, y)"),
+        ({"prior": 2, "pseudocount": 1}, "prior and pseudocount are both given"),
+    ],
+)
+def test_bad_priors_say_what_is_wrong(options, message):
+    g = dm.read('model m\nplate s = "a", "b"\nx in s ~ Table()\ny in s ~ Table(x)')
+    with pytest.raises(dm.ModelErrors) as caught:
+        g.fit({"x": ["a", "b"], "y": ["a", "b"]}, **options)
+    assert message in str(caught.value.exceptions[0])
+
+
+DIRICHLET = """model net
+plate row
+plate answer = "yes", "no"
+plate a2 as answer
+w[answer] ~ Dirichlet(2)
+p[answer, a2] ~ Dirichlet(3)
+observed smoke[row] in answer ~ Categorical(w)
+observed bronc[row] in answer ~ Categorical(p[smoke, a2])
+"""
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_a_dirichlet_node_is_the_same_prior(gaps: bool):
+    """The language's prior of a table against the option's, with and without empty cells."""
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({n: rng.choice(["yes", "no"], 60) for n in ("smoke", "bronc")}, dtype=object)
+    if gaps:
+        data.loc[::7, "smoke"] = None
+    named = dm.read(DIRICHLET).fit_quietly(data, method="em").estimates.estimate
+    g = dm.read(
+        'model n\nplate answer = "yes", "no"\nsmoke in answer ~ Table()\nbronc in answer ~ Table(smoke)'
+    )
+    tables = g.fit(data, prior={"smoke": 2, "bronc": 3}).estimates.estimate
+    assert named.to_numpy() == pytest.approx(tables.to_numpy(), abs=1e-6)
+
+
+def test_noisy_or_and_logistic_tables_from_cases():
+    """Tables by formulas from cases with gaps: the likelihood summed by hand over what is hidden."""
+    g = dm.read("""model flu
+plate row
+parameter leak, l1, l2, pc, pf in (0, 1)
+parameter b0, b1
+observed cold[row] ~ Bernoulli(pc)
+observed flu[row] ~ Bernoulli(pf)
+observed fever[row] ~ Bernoulli(1 - (1 - leak)*(1 - l1*cold)*(1 - l2*flu))
+observed home[row] ~ Bernoulli(expit(b0 + b1*fever))
+""")
+    rng = np.random.default_rng(8)
+    n = 1500
+    cold, flu = rng.random(n) < 0.3, rng.random(n) < 0.2
+    fever = rng.random(n) < 1 - 0.95 * (1 - 0.4 * cold) * (1 - 0.8 * flu)
+    home = rng.random(n) < 1 / (1 + np.exp(2 - 1.5 * fever))
+    data = np.array([cold, flu, fever, home], dtype=float).T
+    data[rng.random(data.shape) < 0.2] = np.nan
+    fit = g.fit(pd.DataFrame(data, columns=["cold", "flu", "fever", "home"]), starts=2)
+
+    def log_likelihood(v) -> float:
+        total = np.zeros(n)
+        for states in np.ndindex(2, 2, 2, 2):
+            c, f, e = states[:3]
+            pe = 1 - (1 - v["leak"]) * (1 - v["l1"] * c) * (1 - v["l2"] * f)
+            ph = 1 / (1 + np.exp(-v["b0"] - v["b1"] * e))
+            p = np.prod([q if s else 1 - q for q, s in zip((v["pc"], v["pf"], pe, ph), states, strict=True)])
+            total += p * np.all(np.isnan(data) | (data == np.array(states)), axis=1)
+        return float(np.log(total).sum())
+
+    at = dict(zip(fit.estimates["name"], fit.estimates["estimate"], strict=True))
+    assert fit.converged
+    assert fit.log_likelihood == pytest.approx(log_likelihood(at), abs=1e-8)
+    for name in at:  # a maximum: lower on both sides, by half the curvature that the standard error says
+        se = fit.estimates.set_index("name").se[name]
+        for step in (-1e-2 * se, 1e-2 * se):
+            assert log_likelihood({**at, name: at[name] + step}) < fit.log_likelihood
+    answer = fit.query({"home[0]": 1, "cold[0]": 0}, "flu[0]", sizes={"row": 1})["flu[0]"]
+    weights = [
+        (at["pf"] if f else 1 - at["pf"])
+        * sum(
+            (pe if e else 1 - pe) / (1 + np.exp(-at["b0"] - at["b1"] * e))
+            for e in (0, 1)
+            for pe in [1 - (1 - at["leak"]) * (1 - at["l2"] * f)]
+        )
+        for f in (0, 1)
+    ]
+    assert answer[1] == pytest.approx(weights[1] / sum(weights), abs=1e-10)

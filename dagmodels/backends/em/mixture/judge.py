@@ -70,6 +70,8 @@ def _against(facts: Facts, found: DiscreteLatents) -> Iterator[str]:
 
 
 def _how(found: DiscreteLatents) -> Iterator[str]:
+    if not found.groups:
+        yield "all states are seen, so that tables are shares of counts"
     for group in found.groups:
         named = ", ".join(f"'{n}'" for n in group.nodes)
         states = 1

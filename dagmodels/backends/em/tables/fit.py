@@ -12,6 +12,7 @@ from dagmodels.analysis.table_unit import TableUnit
 from dagmodels.backends.em.tables.expectation import Expectation
 from dagmodels.backends.em.tables.layout import layout
 from dagmodels.backends.em.tables.loop import solve
+from dagmodels.backends.em.tables.priors import added_counts
 from dagmodels.backends.em.tables.report import report
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from dagmodels.plugin import Plan
     from dagmodels.results.fit import Fit
 
-OPTIONS = ("fix", "starts", "pseudocount", "seed")
+OPTIONS = ("fix", "starts", "prior", "pseudocount", "equivalent_sample_size", "seed")
 STARTS = 5
 
 
@@ -33,14 +34,13 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     fix : names of nodes whose tables keep the numbers stated.
     starts : how many searches where something is hidden; the first begins with the numbers stated, mixed
         with two hundredths of the uniform distribution, so that no zero is for ever.
-    pseudocount : added to each cell of each estimated table: the mode under a Dirichlet(1 + pseudocount).
-        A dict {node: number} has one for each node named.
+    prior, pseudocount, equivalent_sample_size : see `priors.added_counts`.
     seed : of the random starts.
     """
     began = time.process_time()
     fixed, starts = _options(unit, options)
-    added = _pseudocounts(unit, options.get("pseudocount", 0.0))
     form = table_counts(problem, unit)
+    added = added_counts(unit, form.tables, options)
     _refuse_unstated(form.tables, fixed, unit)
     rows = layout(form, [n for n in unit.free if n not in fixed], added)
     expectation = Expectation(form)
@@ -49,24 +49,10 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     return report(problem, plan, form, rows, best, values, evaluations, began)
 
 
-def _pseudocounts(unit: TableUnit, given: Any) -> dict[str, float]:
-    """Counts that the prior adds to the cells of each node's table."""
-    named = dict(given) if isinstance(given, Mapping) else dict.fromkeys(unit.free, given)
-    faults: list[ModelError] = []
-    for name, added in named.items():
-        if name not in unit.free:
-            hint = f"there are {', '.join(unit.free)}"
-            faults.append(ModelError(f"pseudocount names '{name}', which has no Table", node=name, hint=hint))
-        elif isinstance(added, bool) or not isinstance(added, int | float) or not 0 <= added < float("inf"):
-            faults.append(ModelError(f"pseudocount is {added!r}", hint="give a number from 0"))
-    raise_all(faults[:1] if not isinstance(given, Mapping) else faults, "the options of the fit")
-    return {name: float(added) for name, added in named.items()}
-
-
 def _options(unit: TableUnit, options: Mapping[str, Any]) -> tuple[set[str], int]:
     faults: list[ModelError] = []
     unknown = [k for k in options if k not in OPTIONS]
-    faults += [ModelError(f"em has no option {k!r} for tables", hint=", ".join(OPTIONS[:3])) for k in unknown]
+    faults += [ModelError(f"em has no option {k!r} for tables", hint=", ".join(OPTIONS[:4])) for k in unknown]
     given = options.get("fix", ())
     fixed = {given} if isinstance(given, str) else set(given)
     faults += [

@@ -51,7 +51,7 @@ class Layout:
         return np.where(self.free, found, cells)
 
 
-def layout(form: TableCounts, free: Collection[str], added: Mapping[str, float]) -> Layout:
+def layout(form: TableCounts, free: Collection[str], added: Mapping[str, Floats]) -> Layout:
     """Of a form.
 
     free : nodes whose tables are estimated. added : counts that a prior adds to their cells.
@@ -72,7 +72,11 @@ def layout(form: TableCounts, free: Collection[str], added: Mapping[str, float])
         stated[a:b] = 1 / s if numbers is None else numbers.ravel()
     is_free = estimated[owner]
     start = np.where(is_free, (1 - SMOOTH) * stated + SMOOTH * uniform, stated)
-    prior = np.where(is_free, np.array([added.get(name, 0.0) for name in net.names])[owner], 0.0)
+    prior = np.zeros(form.cells)
+    for name, counts in added.items():
+        a, b = form.starts[net.index[name]], form.starts[net.index[name] + 1]
+        prior[a:b] = counts.ravel()
+    prior[~is_free] = 0.0
     return Layout(rows, firsts, nodes, is_free, is_free & touched[owner], prior, stated, start)
 
 
