@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from dagmodels.errors import FitError, FitWarning, ModelError, raise_all
+from dagmodels.errors import FitWarning, ModelError, raise_all
 from dagmodels.graph.builder import Builder
 
 if TYPE_CHECKING:
     import networkx
 
     from dagmodels.analysis.facts import Facts
-    from dagmodels.analysis.finding import Finding
     from dagmodels.analysis.identify.verdict import Identification
     from dagmodels.analysis.instruments import Equation
     from dagmodels.analysis.report import Report
@@ -110,12 +109,6 @@ def _redraw(problem: Problem) -> Callable[..., Any]:
     return Redraw(problem)
 
 
-def _by_moments(problem: Problem) -> tuple[Finding, ...]:
-    from dagmodels.forms.moment_identification import moment_findings
-
-    return moment_findings(problem)
-
-
 class Graph(Builder):
     """A model: build it with `plate`, `node`, ..., or get it from `read`; then ask, draw, fit, simulate.
 
@@ -175,24 +168,16 @@ class Graph(Builder):
         self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
     ) -> Fit:
         """As `fit`, for callers that print `converged` and `warnings` themselves."""
-        from dagmodels.dispatch.plan import make_plan
-        from dagmodels.dispatch.registry import backends
+        from dagmodels.dispatch.fitting import fit_known
+        from dagmodels.measurement.beside import Beside
 
         if options.get("reading") is not None:
             return self._read_as(options).fit_quietly(self.data_or_file(data), method, seed, check, **options)
         self._check_call(method, seed)
-        known = replace(self._facts(self.data_or_file(data), observed=True), options=options)
+        known = self._facts(self.data_or_file(data), observed=True)
         assert known.problem is not None
-        if check:
-            faults = [ModelError(f.message, node=f.nodes[0], hint=f.hint) for f in known.findings]
-            raise_all(faults, f"the identification of model '{self.name}'")
-        plan = make_plan(known, method, options)
-        if plan.backend is None:
-            raise FitError(str(plan))
-        found = backends()[plan.backend].fit(known.problem, plan, {"seed": seed, **options})
-        found = replace(found, warnings=(*found.warnings, *known.doubts))
-        sizes = {name: plate.size for name, plate in known.problem.plates.items()}
-        return replace(found, plate_sizes=found.plate_sizes or sizes, simulator=_redraw(known.problem))
+        found = fit_known(known, method, seed, check, options)
+        return replace(found, simulator=_redraw(known.problem), beside=Beside(known.problem))
 
     def check(self, data: Any = None) -> Report:
         """What is true of the model (and its data) and what is wrong with it, in sentences; print it."""
@@ -498,10 +483,10 @@ class Graph(Builder):
             return facts(self.dag)
         from dagmodels.bind.bind import bind
         from dagmodels.bind.cases import as_cases
+        from dagmodels.dispatch.fitting import known
 
         dag, data = as_cases(self.dag, data)
-        known = facts(bind(dag, data, require_observed=observed), self._told_apart(data))
-        return replace(known, by_moments=_by_moments)
+        return known(bind(dag, data, require_observed=observed), self._told_apart(data))
 
     def _told_apart(self, data: Any) -> bool:
         """Whether the data's columns are known to tell all coefficients apart."""

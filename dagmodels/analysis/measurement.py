@@ -89,6 +89,11 @@ def berkson(dag: Dag) -> tuple[Berkson, ...]:
     return tuple(found)
 
 
+def true_values(dag: Dag) -> frozenset[str]:
+    """Latents that stand for a covariate's true values, with classical or Berkson error."""
+    return frozenset(found.node for found in (*covariates_with_error(dag), *berkson(dag)))
+
+
 def _measured(dag: Dag, reach: Reach, node: Node) -> Measured | None:
     if not node.plates or node.role not in ("latent", "parameter") or node.values_in is not None:
         return None
@@ -153,4 +158,4 @@ def _stochastic_children(dag: Dag, name: str) -> tuple[str, ...]:
     return tuple(n for n, node in dag.nodes.items() if n in reached and node.kind == "stochastic")
 
 
-__all__ = ["Berkson", "Measured", "Reading", "berkson", "covariates_with_error", "measured"]
+__all__ = ["Berkson", "Measured", "Reading", "berkson", "covariates_with_error", "measured", "true_values"]

@@ -28,7 +28,9 @@ def starting_points(field: Field) -> Iterator[tuple[Floats, Floats]]:
     """Starts, each with the scale of every coordinate, in the order in which they should be tried.
 
     The user's values come first, then the package's own, then those with latents' scales and residual scales
-    times other factors, for the case that all before end nowhere.
+    times other factors, for the case that all before end nowhere; at last those with slopes on latents away
+    from zero, where a latent's mean that nothing but slopes tells (a covariate without a reading of slope
+    one) has no column.
     """
     stated = any(c.start is not None for c in field.coordinates)
     if stated:
@@ -47,6 +49,12 @@ def starting_points(field: Field) -> Iterator[tuple[Floats, Floats]]:
             elif c.kind in ("cholesky", "entry") or (c.kind == "identity" and c.use in ("scale", "variance")):
                 start[part] *= latent ** (2.0 if c.use == "variance" else 1.0)
         yield start, scale
+    start, scale = starting_point(field, stated=False)
+    slope = np.concatenate(
+        [np.full(c.length, c.kind == "identity" and not c.symmetric) for c in field.coordinates]
+    )
+    if (moved := slope & (start == 0.0)).any():
+        yield np.where(moved, scale, start), scale
 
 
 def starting_point(field: Field, *, stated: bool = True) -> tuple[Floats, Floats]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dagmodels.results.coefficients import CoefficientSpread
     from dagmodels.results.curves import Marginal, Marginals
     from dagmodels.results.draws.draws import Draws
+    from dagmodels.results.measurement.attenuation import Attenuation
     from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -74,6 +75,7 @@ class Fit:
     sampled : the draws behind `draws`, as arrays by node (`results.draws.Draws`); None for a point fit.
     moments : the form and the optimum of fits from moments; None for others. coordinate_covariance : sampling
         covariance of that form's coordinates.
+    beside : what fits other models to the same data: `attenuation`; `Graph.fit` adds it.
     plate_sizes : number of elements by plate of the data fitted, for pictures; `Graph.fit` adds them.
     """
 
@@ -105,10 +107,11 @@ class Fit:
     moments: MomentsSolution | None = field(default=None, repr=False)
     coordinate_covariance: Any = field(default=None, repr=False)
     plate_sizes: Mapping[str, int] = field(default_factory=dict, repr=False)
+    beside: Any = field(default=None, repr=False)
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
-        "covariance_matrix", "predictor", "again", "simulator", "targets", "marginals",
+        "covariance_matrix", "predictor", "again", "simulator", "beside", "targets", "marginals",
         "domains", "spread", "_estimates", "_latents", "moments", "coordinate_covariance",
     })  # fmt: skip
 
@@ -314,6 +317,24 @@ class Fit:
         if self.again is None:
             raise FitError(f"the '{self.backend}' backend has no closed forms of influence")
         return self.again.influence()
+
+    # -- covariates measured with error
+
+    def attenuation(self, readings: Mapping[str, Any] | None = None) -> Attenuation:
+        """What errors of covariates did: naive and corrected coefficients, reliability, loss of precision.
+
+        The naive fit takes the mean of the readings of each true value for the true value itself.
+
+        readings : by true value its readings, where the graph does not tell: `{"x": "w"}`.
+
+        Raises
+        ------
+        ModelErrors : nothing was measured with error, or the model does not say by what.
+        FitError : no backend fits the naive model.
+        """
+        if self.beside is None:
+            raise FitError(f"this fit of '{self.graph.name}' does not hold its data: fit it with Graph.fit")
+        return self.beside.attenuation(self, readings)
 
     def domains(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest and highest value that each estimate may have."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dagmodels.results.fit import Fit
 
 Floats = NDArray[np.float64]
+ROUGH_STEPS = 40  # before quadrature takes over, where Laplace's criterion does not settle
 OPTIONS = ("seed", "se", "quadrature", "posterior", "posterior_draws", "form")
 
 
@@ -96,21 +97,27 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     assigned = roles(problem.graph, problem)
     if request is not None:
         refuse_improper(problem.graph, assigned)
-    solution = solve(build_field(problem, assigned), began)
+    field = build_field(problem, assigned)
+    wanted = order if order is not None or request is not None else _own_order(problem, field)
+    solution = solve(field, began, rough=request is None and (wanted or 1) > 1)
     if request is not None:
         from dagmodels.backends.laplace.posterior_report import posterior_fit
 
         return posterior_fit(solution, plan, request, began)
-    if order is None:
-        from dagmodels.backends.laplace.quadrature import order_by_itself
+    if (wanted or 1) > 1:
+        from dagmodels.backends.laplace.quadrature import by_enough, by_quadrature
 
-        order = order_by_itself(problem.graph, solution.field)
-    if order > 1:
-        from dagmodels.backends.laplace.quadrature import by_quadrature
-
-        solution = by_quadrature(solution, order, began)
+        own = order is None
+        solution = by_enough(solution, began) if own else by_quadrature(solution, wanted or 1, began)
     joint = se == "joint" or (se is None and bool(mean_movers(problem.graph, assigned.outer)))
     return report(solution, plan, joint=joint)
+
+
+def _own_order(problem: Problem, field: Field) -> int:
+    """See `order_by_itself`."""
+    from dagmodels.backends.laplace.quadrature import order_by_itself
+
+    return order_by_itself(problem.graph, field)
 
 
 def _options(options: Mapping[str, Any]) -> tuple[str | None, int | None]:
@@ -131,10 +138,14 @@ def _options(options: Mapping[str, Any]) -> tuple[str | None, int | None]:
     return se, order
 
 
-def solve(field: Field, began: float | None = None, near: Solution | None = None) -> Solution:
+def solve(
+    field: Field, began: float | None = None, near: Solution | None = None, *, rough: bool = False
+) -> Solution:
     """Minimise minus twice the log marginal likelihood (and prior) of a field.
 
     near : the solution of a field of the same coordinates, from which the search begins.
+    rough : the end only begins another search (`by_quadrature`): where Laplace's criterion is not smooth
+        (the mode of a squared latent jumps), a few dozen steps must do.
     """
     began = time.process_time() if began is None else began
     evaluator = ModeEvaluator(field) if field.curved else Evaluator(field)
@@ -149,12 +160,12 @@ def solve(field: Field, began: float | None = None, near: Solution | None = None
             refused.append(evaluator.unidentified())
             continue
         model = near.optimum.hessian if near is not None and start is near.optimum.x else None
-        optimum = _search(field, f, start, model)
+        optimum = _search(field, f, start, model, rough)
         converged, message = verdict(field, f, optimum)
         if best is None or converged or (not best[2] and optimum.value < best[1].value):
             best = f, optimum, converged, message
         ended = collapsed(field, f, optimum) or run_off(field, optimum) or gone(field, optimum)
-        if converged or ended is not None:
+        if converged or ended is not None or (rough and optimum.message != CONVERGED):
             break
     if best is None:
         raise FitError(_impossible(field, evaluator, start) or _no_start(refused))
@@ -172,7 +183,9 @@ def _from(near: Solution, others: Iterator[tuple[Floats, Floats]]) -> Iterator[t
     yield from others
 
 
-def _search(field: Field, f: Objective, start: Floats, model: Floats | None = None) -> Optimum:
+def _search(
+    field: Field, f: Objective, start: Floats, model: Floats | None = None, rough: bool = False
+) -> Optimum:
     """The lowest optimum that is reached from a start; a model says that it is near the optimum already."""
     s = f.space
     if f.curvature is not None:
@@ -191,7 +204,10 @@ def _search(field: Field, f: Objective, start: Floats, model: Floats | None = No
             staged = None  # its coefficients suit no point of the whole criterion
         x, model = staged if staged is not None else (warm_start(field, f, start), None)
     x = np.clip(x, s.lower, s.upper)
-    optimum = minimise(f, x, s.scale, s.lower, s.upper, model=model)
+    limit = ROUGH_STEPS if rough else 200
+    optimum = minimise(f, x, s.scale, s.lower, s.upper, limit=limit, model=model)
+    if rough and optimum.message != CONVERGED:
+        return optimum
     optimum = replace(optimum, iterations=before + optimum.iterations)
     if field.curved and f.separated(optimum.x) is not None:
         return optimum  # no start will do: there is no maximum

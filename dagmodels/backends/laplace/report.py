@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.general import IDENTITY
-from dagmodels.analysis.measurement import covariates_with_error
+from dagmodels.analysis.measurement import true_values
 from dagmodels.backends.laplace.closed import conditional_law
 from dagmodels.backends.laplace.edges import ZERO, below_zero, negative_variances, set_edges
 from dagmodels.backends.laplace.fit import Solution
@@ -138,7 +138,7 @@ def is_coefficient(solution: Solution, name: str) -> bool:
     """
     field = solution.field
     dag = field.problem.graph
-    if any(m.node == name for m in covariates_with_error(dag)):
+    if name in true_values(dag):
         return False
     if name in field.roles.profiled:
         return True

@@ -1,0 +1,29 @@
+"""What a fit holds so that other models can be fitted to its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dagmodels.bind.problem import Problem
+
+if TYPE_CHECKING:
+    from dagmodels.measurement.mismeasured import Readings
+    from dagmodels.results.fit import Fit
+    from dagmodels.results.measurement.attenuation import Attenuation
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Beside:
+    """The data of a fit, and the verbs that need them. Light: nothing is imported before a verb is used."""
+
+    problem: Problem
+
+    def attenuation(self, fit: Fit, readings: Readings | None = None) -> Attenuation:
+        """See `Fit.attenuation`."""
+        from dagmodels.measurement.attenuation import attenuation
+
+        return attenuation(fit, self.problem, readings)
+
+
+__all__ = ["Beside"]
