@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dagmodels.api import Graph, read, write
     from dagmodels.dispatch.compare import compare_backends
+    from dagmodels.dispatch.design import design
     from dagmodels.dispatch.modes import mode_report
     from dagmodels.errors import (
         DagmodelsError,
@@ -66,6 +67,7 @@ _HOMES = {
     "cfa": "dagmodels.structural",
     "mode_report": "dagmodels.dispatch.modes",
     "compare_backends": "dagmodels.dispatch.compare",
+    "design": "dagmodels.dispatch.design",
     "get_cov": "dagmodels.structural",
     "growth": "dagmodels.structural",
     "invariance": "dagmodels.structural",
@@ -88,6 +90,7 @@ __all__ = [
     "check_rules",
     "compare_backends",
     "deming",
+    "design",
     "equal",
     "functions",
     "get_cov",
