@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dagmodels.graph.builder import First
     from dagmodels.graph.expression import equal, unequal
     from dagmodels.graph.functions import tree as functions
-    from dagmodels.measurement import deming, york
+    from dagmodels.measurement import deming, second_opinions, york
     from dagmodels.mixed import anova, glmer, lmer
     from dagmodels.results.draws.elpd import loo_compare
     from dagmodels.simulate.calibration import calibration
@@ -57,6 +57,7 @@ _HOMES = {
     "functions": "dagmodels.graph.functions:tree",
     "deming": "dagmodels.measurement",
     "york": "dagmodels.measurement",
+    "second_opinions": "dagmodels.measurement",
     "anova": "dagmodels.mixed",
     "loo_compare": "dagmodels.results.draws.elpd",
     "glmer": "dagmodels.mixed",
@@ -103,6 +104,7 @@ __all__ = [
     "mode_report",
     "read",
     "register_rule",
+    "second_opinions",
     "sem",
     "unequal",
     "write",

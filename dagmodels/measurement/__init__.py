@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagmodels.measurement.lines import deming, york
+    from dagmodels.measurement.opinions import second_opinions
 
-_HOMES = {"deming": "lines", "york": "lines"}
+_HOMES = {"deming": "lines", "york": "lines", "second_opinions": "opinions"}
 
-__all__ = ["deming", "york"]
+__all__ = ["deming", "second_opinions", "york"]
 
 
 def __getattr__(name: str) -> Any:

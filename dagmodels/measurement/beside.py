@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from dagmodels.measurement.mismeasured import Readings
     from dagmodels.results.fit import Fit
     from dagmodels.results.measurement.attenuation import Attenuation
+    from dagmodels.results.measurement.opinions import SecondOpinions
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,6 +25,19 @@ class Beside:
         from dagmodels.measurement.attenuation import attenuation
 
         return attenuation(fit, self.problem, readings)
+
+    def second_opinions(
+        self,
+        fit: Fit,
+        readings: Readings | None = None,
+        draws: int = 200,
+        replicates: int = 100,
+        seed: int = 1,
+    ) -> SecondOpinions:
+        """See `Fit.second_opinions`."""
+        from dagmodels.measurement.opinions import opinions_of
+
+        return opinions_of(fit, self.problem, readings, draws, replicates, seed)
 
 
 __all__ = ["Beside"]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dagmodels.results.curves import Marginal, Marginals
     from dagmodels.results.draws.draws import Draws
     from dagmodels.results.measurement.attenuation import Attenuation
+    from dagmodels.results.measurement.opinions import SecondOpinions
     from dagmodels.results.refitting import Again, Influence, Refitter, Target
 
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -332,9 +333,33 @@ class Fit:
         ModelErrors : nothing was measured with error, or the model does not say by what.
         FitError : no backend fits the naive model.
         """
+        return self._with_data().attenuation(self, readings)
+
+    def second_opinions(
+        self,
+        readings: Mapping[str, Any] | None = None,
+        draws: int = 200,
+        replicates: int = 100,
+        seed: int = 1,
+    ) -> SecondOpinions:
+        """Classical estimators of the coefficients of mismeasured covariates, from the same graph and data.
+
+        For Normal outcomes moments (eivreg), regression calibration and SIMEX; for Bernoulli and Poisson
+        outcomes with their canonical links the last two and the conditional score; the corrected score for
+        Poisson; MC-SIMEX for a misclassified binary covariate. `refusals` tells why one gave no answer.
+
+        Parameters
+        ----------
+        readings : as for `attenuation`.
+        draws : bootstrap resamples of regression calibration. replicates : data sets of SIMEX at each of four
+            amounts of added error. seed : of all random numbers.
+        """
+        return self._with_data().second_opinions(self, readings, draws, replicates, seed)
+
+    def _with_data(self) -> Any:
         if self.beside is None:
             raise FitError(f"this fit of '{self.graph.name}' does not hold its data: fit it with Graph.fit")
-        return self.beside.attenuation(self, readings)
+        return self.beside
 
     def domains(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest and highest value that each estimate may have."""
