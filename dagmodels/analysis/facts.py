@@ -23,6 +23,7 @@ from dagmodels.analysis.loops import loops
 from dagmodels.analysis.nesting import Nesting, nesting
 from dagmodels.analysis.reach import Reach
 from dagmodels.analysis.readings import told
+from dagmodels.analysis.replicates import apart, equal_replicates
 from dagmodels.analysis.separation import ancestors, stochastic_parents
 from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, Node
@@ -269,14 +270,19 @@ class Facts:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """All that is wrong, each once."""
-        scales = () if self.problem is None else known_scales(self.problem)
+        scales = () if self.problem is None else self._scales(self.problem)
         found = (would_identify(self.graph, f) for f in self.identification)
         return tuple(dict.fromkeys((*scales, *self.improper, *found)))
 
+    @staticmethod
+    def _scales(problem: Problem) -> tuple[Finding, ...]:
+        """Errors that data leave no size for."""
+        return (*known_scales(problem), *equal_replicates(problem))
+
     @cached_property
     def doubts(self) -> tuple[str, ...]:
-        """What a user must know of errors that are as large as what was observed, as sentences."""
-        return () if self.problem is None else doubts(self.problem)
+        """What a user must know of errors as large as what was observed, and of samples without overlap."""
+        return () if self.problem is None else (*doubts(self.problem), *apart(self.problem))
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:

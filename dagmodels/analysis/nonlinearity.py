@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dagmodels.analysis.general import IDENTITY, WORDS
-from dagmodels.analysis.laws import GAUSSIAN, families_of
+from dagmodels.analysis.laws import GAUSSIAN, families_of, location_argument
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import Dag, distribution_expressions
 from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
@@ -84,6 +84,29 @@ def _distribution_use(
         else:
             trees = tuple(distribution_expressions(Distribution(d.family, ((key, value),))))
         _mark(dag, trees, names, use, f"it stands in {key} of {d.family}", leaf)
+        if leaf is not None and key == location_argument(d) and isinstance(value, ex.Expression):
+            _products_inside(dag, value, names, use, leaf)
+
+
+def _products_inside(dag: Dag, tree: ex.Expression, names: set[str], use: Nonlinearity, leaf: str) -> None:
+    """Products of a candidate and a latent in a predictor: were both integrated by Laplace's method, their
+    joint mode would count, which is not where the candidate's own is. Latents may multiply one another."""
+    aside = Nonlinearity(general=use.general, must=use.must)
+    for monomial in _monomials(dag, _inside(dag, tree), names, aside, {}, leaf):
+        if len(monomial & use.must) < 2:
+            use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
+
+
+def _inside(dag: Dag, tree: ex.Expression) -> ex.Expression:
+    """What stands inside the link, deterministic nodes of one statement looked through."""
+    match tree:
+        case ex.Call(_, (argument,)):
+            return _inside(dag, argument)
+        case ex.Reference(name, _) if name in dag.nodes and dag.nodes[name].kind == "deterministic":
+            (first, *others) = dag.nodes[name].statements
+            return _inside(dag, first.expression) if isinstance(first, Deterministic) and not others else tree
+        case _:
+            return tree
 
 
 def _quoted(names: Iterable[str]) -> str:

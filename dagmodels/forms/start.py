@@ -50,9 +50,8 @@ def starting_points(field: Field) -> Iterator[tuple[Floats, Floats]]:
                 start[part] *= latent ** (2.0 if c.use == "variance" else 1.0)
         yield start, scale
     start, scale = starting_point(field, stated=False)
-    slope = np.concatenate(
-        [np.full(c.length, c.kind == "identity" and not c.symmetric) for c in field.coordinates]
-    )
+    parts = [~c.symmetric if c.kind == "identity" else np.zeros(c.length, bool) for c in field.coordinates]
+    slope = np.concatenate([np.zeros(0, bool), *parts])
     if (moved := slope & (start == 0.0)).any():
         yield np.where(moved, scale, start), scale
 

@@ -406,8 +406,13 @@ class Law:
             return
         entries = tree.items if isinstance(tree, ex.Vector) else (tree,)
         known_entries = [values.constant(e, self.constants) for e in entries]
-        for value in known_entries:
+        for entry, value in zip(entries, known_entries, strict=True):
             wrong = values.outside(value, domain) if value is not None else None
+            if wrong and value != value:
+                told, named = values.undefined(entry, self.constants)
+                hint = f"change {' or '.join(named)}" if named else f"write {usage(family)}"
+                self.fault(f"{key} of {family} {wrong}: {told}.", hint, family)
+                return
             if wrong:
                 shown = f"; it is {value:g}" if value == value else ""
                 self.fault(f"{key} of {family} {wrong}{shown}.", f"write {usage(family)}", family)

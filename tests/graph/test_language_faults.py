@@ -788,7 +788,15 @@ FAULTS = [
     ),
     (
         "x ~ Normal(0, 1/0)",
-        [("sigma of Normal has no finite value.", "x", 9, 5, "write Normal(mu, sigma), or tau= for sigma")],
+        [
+            (
+                "sigma of Normal has no finite value: `1/0` is not a finite number.",
+                "x",
+                9,
+                5,
+                "write Normal(mu, sigma), or tau= for sigma",
+            )
+        ],
     ),
     (
         "x ~ StudentT(0,0,1)",

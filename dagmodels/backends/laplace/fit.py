@@ -104,13 +104,16 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         from dagmodels.backends.laplace.posterior_report import posterior_fit
 
         return posterior_fit(solution, plan, request, began)
+    told = None
     if (wanted or 1) > 1:
-        from dagmodels.backends.laplace.quadrature import by_enough, by_quadrature
+        from dagmodels.backends.laplace.quadrature import by_enough, by_quadrature, unsettled
 
         own = order is None
         solution = by_enough(solution, began) if own else by_quadrature(solution, wanted or 1, began)
+        told = unsettled(solution) if own else None
     joint = se == "joint" or (se is None and bool(mean_movers(problem.graph, assigned.outer)))
-    return report(solution, plan, joint=joint)
+    found = report(solution, plan, joint=joint)
+    return found if told is None else replace(found, warnings=(*found.warnings, told))
 
 
 def _own_order(problem: Problem, field: Field) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -16,6 +17,9 @@ SHARES = (0.5, 1e-1, 1e-2, 1e-3)  # of a coordinate's typical size: how far from
 ZERO = 1e-4  # a scale below this share of its typical size is looked at as if it were zero
 MOST_IDLE = 3  # more coordinates without meaning than this are turned all together
 MOST_STARTS = 6
+RIDGE = 1e-7  # eigenvalue of the Hessian, its diagonal made one, that differences do not tell from zero
+FLAT = 1e-7  # change of the criterion along a ridge, as a share of it, that is none
+SHARE = 0.05  # of the largest move along a ridge, for a coordinate to be named
 LOWER = 1e-9  # by this share (of one at least) a value must be lower to count as such
 
 
@@ -28,10 +32,65 @@ def settled(f: Objective, optimum: Optimum) -> Optimum:
             start = _moved_inside(f, optimum)
         elif (off := _off_the_bound(f, optimum)) is not None:
             start = off
+        elif (beyond := _past_the_ridge(f, optimum)) is not None:
+            start = beyond
         else:
             break
         optimum = minimise(f, start, s.scale, s.lower, s.upper, curvature=f.curvature)
     return optimum
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Ridge:
+    """A direction in which the criterion neither rises nor bends.
+
+    direction : unit, in typical sizes of the coordinates. members : coordinates that matter in it.
+    """
+
+    direction: Floats
+    members: NDArray[np.int64]
+
+
+def ridge(f: Objective, optimum: Optimum) -> Ridge | None:
+    """The flattest direction among coordinates that have a meaning here, if the Hessian has none in it.
+
+    Elements of matrices' factors and coordinates that are idle beside a scale at zero are left out: they may
+    be redundant at an optimum.
+    """
+    s = f.space
+    at = np.flatnonzero(~(optimum.active | _idle(f, optimum) | s.symmetric | s.factor))
+    inner = optimum.hessian[np.ix_(at, at)] * np.outer(s.scale[at], s.scale[at])
+    if at.size < 2 or not np.isfinite(inner).all():
+        return None
+    sizes = np.sqrt(np.maximum(inner.diagonal(), 1e-300))
+    values, vectors = np.linalg.eigh(inner / np.outer(sizes, sizes))
+    if values[0] > RIDGE:
+        return None
+    direction = np.zeros(s.scale.size)
+    direction[at] = vectors[:, 0] / sizes
+    direction /= np.abs(direction).max()
+    return Ridge(direction, np.flatnonzero(np.abs(direction) > SHARE))
+
+
+def _past_the_ridge(f: Objective, optimum: Optimum) -> Floats | None:
+    """A point on a ridge from which the criterion falls, or a bound that holds here does not."""
+    found = ridge(f, optimum)
+    if found is None:
+        return None
+    s, x = f.space, optimum.x
+    held = optimum.active & (s.lower < s.upper)
+    for step in (1.0, -1.0, 4.0, -4.0, 16.0, -16.0):
+        y = np.clip(x + step * found.direction * s.scale, s.lower, s.upper)
+        value, slope = f(y)
+        if not np.isfinite(value):
+            continue
+        if value < optimum.value - LOWER * max(1.0, abs(optimum.value)):
+            return y
+        level = value < optimum.value + FLAT * max(1.0, abs(optimum.value))
+        inward = np.where(x <= s.lower, -slope, slope)
+        if level and (inward[held] * s.scale[held] > FLAT).any():
+            return y
+    return None
 
 
 def fresh_starts(field: Field, f: Objective, optimum: Optimum) -> list[Floats]:

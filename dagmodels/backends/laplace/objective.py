@@ -22,23 +22,26 @@ REMEMBERED = 8
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Space:
-    """Typical sizes, closed bounds, and whether the criterion takes either sign, by coordinate."""
+    """Typical sizes, closed bounds, whether the criterion takes either sign, and which coordinates are
+    elements of matrices' factors."""
 
     scale: Floats
     lower: Floats
     upper: Floats
     symmetric: NDArray[np.bool_]
+    factor: NDArray[np.bool_]
 
     @classmethod
     def of(cls, field: Field, scale: Floats) -> Space:
         """The coordinates of a field."""
         parts = field.coordinates
-        none = np.zeros(0)
+        none, nowhere = np.zeros(0), np.zeros(0, dtype=bool)
         return cls(
             scale,
-            np.concatenate([c.lower for c in parts]) if parts else none,
-            np.concatenate([c.upper for c in parts]) if parts else none,
-            np.concatenate([c.symmetric for c in parts]) if parts else np.zeros(0, bool),
+            np.concatenate([none, *(c.lower for c in parts)]),
+            np.concatenate([none, *(c.upper for c in parts)]),
+            np.concatenate([nowhere, *(c.symmetric for c in parts)]),
+            np.concatenate([nowhere, *(np.full(c.length, c.kind == "cholesky") for c in parts)]),
         )
 
     def on_edge(self, x: Floats) -> NDArray[np.bool_]:

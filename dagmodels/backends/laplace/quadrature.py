@@ -52,6 +52,26 @@ def by_enough(solution: Solution, began: float) -> Solution:
         order = orders[orders.index(order) + 1]
 
 
+def unsettled(solution: Solution) -> str | None:
+    """What to know where even the last order of the table does not agree with the one before."""
+    orders = ORDERS[dimensions(solution.field)]
+    used, x = solution.evaluator, solution.optimum.x
+    if not isinstance(used, QuadratureEvaluator) or used.order < orders[-1]:
+        return None
+    fewer = QuadratureEvaluator(solution.field, orders[-2])
+    fewer.begin_at(used)
+    gap = abs(fewer.criterion(x).total - used.criterion(x).total)
+    if gap < AGREE:
+        return None
+    dag, integrated = solution.field.problem.graph, solution.field.roles.integrated
+    named = ", ".join(f"'{n}'" for n in integrated if dag.nodes[n].plates)
+    return (
+        f"the integral over {named} is not settled: {orders[-2]} and {orders[-1]} nodes differ by {gap:.2g} "
+        "in the deviance, as where an outcome is nearly a step of a true value; method='gibbs' with priors "
+        "needs no nodes"
+    )
+
+
 def _enough(solution: Solution, orders: tuple[int, ...]) -> int:
     """The first of the orders with which the next one agrees at the solution's point."""
     before: tuple[int, float] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.laplace.inside import ridge
 from dagmodels.backends.laplace.objective import Objective
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
@@ -89,6 +90,12 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
         return False, (
             f"'{lost}' runs to infinity, where the criterion no longer depends on it; leave it out, or give "
             "it a prior"
+        )
+    if (level := ridge(f, optimum)) is not None:
+        named = labels(field)
+        return False, (
+            f"{', '.join(repr(named[i]) for i in level.members)} are not told apart here: the criterion "
+            "stays the same along a line of their values; fix one of them, give it a prior, or give more data"
         )
     if (flat := _flat(field, f, optimum)) is not None:
         return False, (

@@ -36,6 +36,18 @@ def constant(tree: object, constants: Mapping[str, float]) -> float | None:
     return math.nan if value is not None and not math.isfinite(value) else value
 
 
+def undefined(tree: object, constants: Mapping[str, float]) -> tuple[str, tuple[str, ...]]:
+    """The innermost part without a finite value, with the constants in it: text and their names."""
+    parts = ex.children(tree) if isinstance(tree, ex.Expression) else ()
+    for part in parts:
+        value = constant(part, constants)
+        if value is not None and math.isnan(value):
+            return undefined(part, constants)
+    named = tuple(dict.fromkeys(r.name for r in ex.references(tree) if r.name in constants))  # type: ignore[arg-type]
+    where = " and ".join(f"{n} = {constants[n]:g}" for n in named)
+    return f"`{tree}` is not a finite number" + (f" where {where}" if where else ""), named
+
+
 def _value(tree: object, constants: Mapping[str, float]) -> float | None:
     match tree:
         case ex.Number(value):
