@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +18,7 @@ from dagmodels.forms.flat import Flat
 from dagmodels.forms.leaves import Leaf, Values
 from dagmodels.forms.sites import Site
 from dagmodels.forms.slices import SliceClass
+from dagmodels.forms.state_uses import Layers, Use, layers
 from dagmodels.forms.states import Expanded, Latents
 from dagmodels.numerics.state_sums import best_paths, forward_backward, normalise
 
@@ -89,55 +88,13 @@ def _single(part: Part) -> bool:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Use:
-    """How a part enters the evidence of slices, or the tables of transitions.
-
-    part : its position. counts : sparse (slices, kinds), how many rows of each kind a slice has; None where
-        slice i has row i alone, 1 where all slices have the one row that there is.
-    states : for each state of a slice the state of the part.
-    """
-
-    part: int
-    counts: Any
-    states: Ints
-    turned: Any = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        sparse = self.counts is not None and not self.single
-        object.__setattr__(self, "turned", self.counts.T.tocsr() if sparse else None)
-
-    def gathered(self, density: Floats) -> Floats:
-        """The share of (slices, states)."""
-        plain = np.array_equal(self.states, np.arange(density.shape[1]))
-        wide = density if plain else density[:, self.states]
-        return wide if self.counts is None or self.single else self.counts @ wide
-
-    @property
-    def single(self) -> bool:
-        """Whether all slices have the one row that there is."""
-        return isinstance(self.counts, int)
-
-    def returned(self, posterior: Floats, count: int) -> Floats:
-        """Weights of the part's (kinds, states) from those of (slices, states)."""
-        wide = posterior
-        if self.single:
-            wide = posterior.sum(axis=0, keepdims=True)
-        elif self.counts is not None:
-            wide = self.turned @ posterior
-        if np.array_equal(self.states, np.arange(count)):
-            return wide
-        found = np.zeros((wide.shape[0], count))
-        np.add.at(found.T, self.states, wide.T)
-        return found
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class Sums:
     """One class of slices.
 
     slices : all of them. weights : how many slices each distinct one stands for. distinct : which one
         stands for each slice. uses : of evidence.
     moves : uses of the transitions' tables, () where slices stand alone. table : which leads to each slice.
+    layers : what all slices share, where that is summed first.
     """
 
     slices: SliceClass
@@ -146,6 +103,11 @@ class Sums:
     uses: tuple[Use, ...]
     moves: tuple[Use, ...] = ()
     table: Ints | None = None
+    layers: Layers | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = None if self.table is not None else layers(self.uses, self.slices.states)
+        object.__setattr__(self, "layers", found)
 
     @property
     def chained(self) -> bool:
@@ -199,19 +161,30 @@ class MixtureForm:
         nodes = self.flat.nodes
         return lambda name: w[nodes[name]]
 
-    def expected(self, y: Floats) -> Expected:
-        """The E-step at an unconstrained point."""
+    def expected(self, y: Floats, whole: bool = True) -> Expected:
+        """The E-step at an unconstrained point; whole : see `expected_of`."""
         w = self.workspace(y)
-        return self.expected_of(self.densities(w), float(w[self.flat.joint]))
+        return self.expected_of(self.densities(w), float(w[self.flat.joint]), whole)
 
-    def expected_of(self, densities: tuple[Floats, ...], others: float) -> Expected:
-        """The E-step from log densities of the parts and the sum of all other factors."""
+    def expected_of(self, densities: tuple[Floats, ...], others: float, whole: bool = True) -> Expected:
+        """The E-step from log densities of the parts and the sum of all other factors.
+
+        whole : the posterior of every state is asked for; else it is left out where layers are summed first.
+        """
         weights = [self._certain(p) for p in self.parts]
         total, posterior, log_sums = others, [], []
         for part, density, weight in zip(self.parts, densities, weights, strict=True):
             if part.known:
                 total += float(np.sum(weight * density))
         for sums in self.sums:
+            if sums.layers is not None:
+                part = sums.layers.summed(densities, sums.weights, whole)
+                total += float(sums.weights @ part.log_sums)
+                for p, more in part.weights:
+                    weights[p] = weights[p] + more
+                posterior.append(part.posterior)
+                log_sums.append(part.log_sums)
+                continue
             evidence = self.evidence(sums, densities)
             found = np.empty(len(evidence))
             if sums.chained:
@@ -261,7 +234,7 @@ class MixtureForm:
     def value_and_gradient(self, y: Floats) -> tuple[float, Floats]:
         """The observed log density (priors on their declared scale) and its exact gradient in y."""
         w = self.workspace(y)
-        found = self.expected_of(self.densities(w), float(w[self.flat.joint]))
+        found = self.expected_of(self.densities(w), float(w[self.flat.joint]), whole=False)
         return found.log_density, self._gradient(w, found.weights)
 
     def complete(self, y: Floats, weights: tuple[Floats, ...]) -> tuple[float, Floats]:

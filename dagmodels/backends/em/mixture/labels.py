@@ -21,7 +21,7 @@ def ordered(form: MixtureForm, y: Floats) -> tuple[Floats, tuple[str, ...]]:
     """
     told = []
     values = {n: np.array(v) for n, v in form.flat.constrain(y).items()}
-    at = form.expected(y).log_density
+    at = form.expected(y, whole=False).log_density
     for plate in _plates(form):
         name = _by(form, plate)
         if name is None or not _meaningless(form, values, plate, at):
@@ -45,7 +45,7 @@ def matched(form: MixtureForm, y: Floats, to: Mapping[str, Floats]) -> Floats:
     from scipy.optimize import linear_sum_assignment
 
     values = {n: np.array(v) for n, v in form.flat.constrain(y).items()}
-    at, moved = form.expected(y).log_density, False
+    at, moved = form.expected(y, whole=False).log_density, False
     for plate in _plates(form):
         size = form.flat.problem.plates[plate].size
         cost = np.zeros((size, size))
@@ -115,4 +115,4 @@ def _same(form: MixtureForm, values: dict[str, Floats], plate: str, order: Ints,
         y = form.flat.unconstrain(_permuted(form, values, plate, order))
     except FitError:  # an order that the model states
         return False
-    return bool(abs(form.expected(y).log_density - at) <= EQUAL * max(abs(at), 1.0))
+    return bool(abs(form.expected(y, whole=False).log_density - at) <= EQUAL * max(abs(at), 1.0))

@@ -53,7 +53,7 @@ class Steps:
             self.evaluations += 1
             while len(self._seen) >= KEPT:
                 del self._seen[next(iter(self._seen))]
-            self._seen[key] = self.form.expected(y)
+            self._seen[key] = self.form.expected(y, whole=False)
         return self._seen[key]
 
     def value(self, y: Floats) -> float:
