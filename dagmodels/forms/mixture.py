@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -258,6 +259,9 @@ class MixtureForm:
         densities = self.densities(self.workspace(y))
         found = []
         for sums in self.sums:
+            if sums.layers is not None:
+                found.append(sums.layers.best(densities)[sums.distinct])
+                continue
             evidence = self.evidence(sums, densities)
             if sums.chained:
                 assert sums.table is not None

@@ -45,7 +45,9 @@ class Use:
 
     def gathered(self, density: Floats) -> Floats:
         """The share of (slices, states)."""
-        own = density if self.counts is None or self.single else self.quick @ density
+        own = density
+        if self.counts is not None and not self.single:  # an impossible state times no row would be nan
+            own = (self.quick if np.isfinite(density).all() else self.counts) @ density
         return own if self._plain(density.shape[1]) else own[:, self.states]
 
     def _plain(self, count: int) -> bool:
@@ -84,7 +86,7 @@ class Use:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Summed:
-    """log_sums : of slices. weights : expected rows, by part. posterior : of all states, empty if not asked."""
+    """log_sums : of slices. weights : expected rows, by part. posterior : of all states, if asked."""
 
     log_sums: Floats
     weights: tuple[tuple[int, Floats], ...]
@@ -108,12 +110,8 @@ class Layers:
 
         weights : how many slices each stands for.
         """
-        common = np.zeros(self.group.size)
-        for use in self.shared:
-            common += use.gathered(densities[use.part])[0]
-        groups = int(self.group.max()) + 1
-        top = np.full(groups, -np.inf)
-        np.maximum.at(top, self.group, common)
+        common, top = self._common(densities)
+        groups = top.size
         with np.errstate(invalid="ignore"):
             inside = np.where(np.isfinite(common), np.exp(common - top[self.group]), 0.0)
         size = np.bincount(self.group, inside, groups)
@@ -130,6 +128,22 @@ class Layers:
         back += [(u.part, u.returned(every, densities[u.part].shape[1])) for u in self.shared]
         posterior = found[:, self.group] * inside if whole else np.zeros((0, self.group.size))
         return Summed(log_sums, tuple(back), posterior)
+
+    def best(self, densities: Sequence[Floats]) -> Ints:
+        """The most probable state of each slice."""
+        common, top = self._common(densities)
+        order = np.lexsort((-common, self.group))
+        first = order[np.searchsorted(self.group[order], np.arange(top.size))]
+        return first[(top + sum(use.gathered(densities[use.part]) for use in self.own)).argmax(axis=1)]
+
+    def _common(self, densities: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """Log density by state of what all slices share, and its largest by group."""
+        common = np.zeros(self.group.size)
+        for use in self.shared:
+            common += use.gathered(densities[use.part])[0]
+        top = np.full(int(self.group.max()) + 1, -np.inf)
+        np.maximum.at(top, self.group, common)
+        return common, top
 
 
 def layers(uses: Sequence[Use], states: int) -> Layers | None:

@@ -137,6 +137,13 @@ class MixtureFit(Fit):
             rows["path"].extend(levels[k] for k in found.best[node].tolist())
         return DataFrame(rows)
 
+    def log_likelihood_of(self, new: Any) -> float:
+        """The log density of other data with the estimated numbers, hidden states summed out.
+
+        new : data as given to `fit`, of units of their own.
+        """
+        return float(self.answers["log_likelihood"](new))
+
     def probabilities(self, node: str, new: Any = None) -> DataFrame:
         """Posterior probabilities of one latent: a row an element, a column a level."""
         from pandas import DataFrame

@@ -63,6 +63,19 @@ class Estimated:
             problem = bind(watched(graph), data, levels=self.problem, sizes=sizes)
         else:
             problem = bind(graph, None, sizes={**self._own(graph, sizes or {}), **(sizes or {})})
+        return self._checked(problem)
+
+    def afresh(self, data: Any) -> Problem:
+        """Other data by themselves, without the elements that were fitted.
+
+        Raises ModelErrors where numbers were estimated for elements that the data do not have alike.
+        """
+        graph = self.problem.graph
+        own = self._own(graph, {})
+        return self._checked(bind(graph, data, sizes=own))
+
+    def _checked(self, problem: Problem) -> Problem:
+        graph = problem.graph
         faults = [
             ModelError(
                 f"'{name}' was estimated for the {self.problem.plates[p].size} elements of '{p}' alone",
@@ -71,7 +84,7 @@ class Estimated:
             )
             for name in self.values
             for p in graph.nodes[name].plates
-            if problem.plates[p].size != self.problem.plates[p].size
+            if problem.plates[p].levels != self.problem.plates[p].levels
         ]
         raise_all(faults[:1], "a question to a fit")
         return problem

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from dagmodels.analysis.discrete_latents import discrete_latents
-from dagmodels.backends.em.mixture.loop import solve
+from dagmodels.backends.em.mixture.loop import LIMIT, solve
 from dagmodels.backends.em.mixture.report import report
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dagmodels.results.mixture_fit import MixtureFit
 
 STARTS = 8
-OPTIONS = ("seed", "starts", "executor")
+OPTIONS = ("seed", "starts", "steps", "executor")
 
 
 def counts_of(problem: Problem) -> dict[str, int]:
@@ -29,8 +29,8 @@ def counts_of(problem: Problem) -> dict[str, int]:
 
 
 def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
-    """Options: `starts` (how many, the best is reported), `seed` (of all random numbers), `executor` (of
-    `concurrent.futures`, for the starts).
+    """Options: `starts` (how many, the best is reported), `steps` (most of one start), `seed` (of all random
+    numbers), `executor` (of `concurrent.futures`, for the starts).
 
     Raises
     ------
@@ -39,24 +39,27 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
     from dagmodels.numerics import tape_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
-    starts, executor = _read(options)
+    starts, steps, executor = _read(options)
     began = time.process_time()
     form = build_mixture(problem, counts_of(problem))
-    solution, labels = solve(form, starts, int(options.get("seed", 1)), executor, began)
+    solution, labels = solve(form, starts, int(options.get("seed", 1)), executor, began, steps)
     return report(solution, plan, labels)
 
 
-def _read(options: Mapping[str, Any]) -> tuple[int, Executor | None]:
+def _read(options: Mapping[str, Any]) -> tuple[int, int, Executor | None]:
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise FitError(
-            f"em has no option {', '.join(map(repr, unknown))} for discrete latents; it has starts=, seed= "
-            "and executor="
+            f"em has no option {', '.join(map(repr, unknown))} for discrete latents; it has starts=, steps=, "
+            "seed= and executor="
         )
-    starts = options.get("starts", STARTS)
-    if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
-        raise FitError(f"starts={starts!r} is not a number of starts")
+    numbers: dict[str, int] = {}
+    for name, default in (("starts", STARTS), ("steps", LIMIT)):
+        value = options.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise FitError(f"{name}={value!r} is not a number of {name}")
+        numbers[name] = value
     executor = options.get("executor")
     if executor is not None and not callable(getattr(executor, "map", None)):
         raise FitError("executor= is not an executor of concurrent.futures")
-    return starts, executor
+    return numbers["starts"], numbers["steps"], executor

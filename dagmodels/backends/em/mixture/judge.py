@@ -50,7 +50,8 @@ def _against(facts: Facts, found: DiscreteLatents) -> Iterator[str]:
     named = ", ".join(f"'{n}'" for n in facts.unknown_tables)
     if named:
         yield f"{named}: tables of unknown numbers; write Categorical(p) with a parameter p"
-    own = {p for n in found.nodes for p in dag.nodes[n].plates}
+    # plates whose levels the model states are parts of it, such as hidden units; others are the data's
+    own = {p for n in found.nodes for p in dag.nodes[n].plates if dag.plate[dag.base(p)].levels is None}
     for name in _outer(facts, found):
         node = dag.nodes[name]
         if node.kind == "parameter":

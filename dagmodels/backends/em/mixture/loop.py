@@ -17,6 +17,7 @@ from dagmodels.backends.em.mixture.starts import start
 from dagmodels.backends.em.mixture.steps import Steps
 from dagmodels.errors import FitError
 from dagmodels.forms.mixture import MixtureForm
+from dagmodels.numerics.limited import limited
 from dagmodels.numerics.optimise import Optimum, certify, minimise
 from dagmodels.numerics.squarem import Rise, squarem
 
@@ -25,6 +26,7 @@ ROUGH = 1e-4  # gain of the log density in a cycle at which a start rests
 FINE = 1e-9  # the same for the best one, where no other steps follow
 DIGITS = 1e-13  # of the log density, below which no gain is seen
 LIMIT = 4000  # steps of one start
+SHORT = 60  # steps on the gradient of each of several starts, of which the best is carried on
 NEWTON = 120  # unknowns up to which the best one is carried on by Newton's or BFGS steps
 SAME = 0.02  # difference of log densities below which two starts reached the same optimum
 CLOSE = 1e-4  # Newton decrement of minus twice the log density that counts as converged
@@ -36,7 +38,7 @@ POLISH = 60  # steps of the last search
 class Ran:
     """Where one start ended: `y` None where a component was singular, whose name `why` is.
 
-    values : minus the log density after each cycle.
+    values : minus the log density after each cycle. ended : not by the limit of steps.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Ran:
     values: tuple[float, ...]
     steps: int
     why: str = ""
+    ended: bool = True
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -77,9 +80,16 @@ class Solution:
 
 
 def solve(
-    form: MixtureForm, starts: int, seed: int, executor: Executor | None, began: float
+    form: MixtureForm,
+    starts: int,
+    seed: int,
+    executor: Executor | None,
+    began: float,
+    limit: int = LIMIT,
 ) -> tuple[Solution, tuple[str, ...]]:
     """Maximise from several starts; also sentences on labels that mean nothing.
+
+    limit : most steps of one start.
 
     Raises
     ------
@@ -87,17 +97,18 @@ def solve(
         defect and never passed over.
     """
     steps = Steps.of(form)
-    run: Callable[[int], Ran] = lambda k: _run(steps.fresh(), k, seed, ROUGH)  # noqa: E731
+    first = min(SHORT, limit) if steps.by_gradient and starts > 1 else limit
+    run: Callable[[int], Ran] = lambda k: _run(steps.fresh(), k, seed, ROUGH, first)  # noqa: E731
     if executor is None:
         ran = [run(k) for k in range(starts)]
     else:
-        ran = list(executor.map(_job, [(form, k, seed) for k in range(starts)]))
+        ran = list(executor.map(_job, [(form, k, seed, first) for k in range(starts)]))
     good = sorted((r for r in ran if r.y is not None), key=lambda r: r.value)
     singular = tuple(dict.fromkeys(r.why for r in ran if r.y is None))
     if not good:
         raise FitError(_none(form, singular))
     while True:
-        best = _further(steps, good[0])
+        best = _further(steps, good[0], limit)
         assert best.y is not None
         y, labels = ordered(form, best.y)
         optimum, held = _polished(form, replace(best, y=y))
@@ -107,7 +118,7 @@ def solve(
         if not good:
             raise FitError(_none(form, singular))
     reached = sum(r.value <= 0.5 * optimum.value + SAME for r in good)
-    best = replace(best, steps=sum(r.steps for r in ran) + best.steps)
+    best = replace(best, steps=sum(r.steps for r in ran if r.number != best.number) + best.steps)
     solution = _solution(steps, best, optimum, held, began)
     solution = replace(solution, starts=starts, reached=max(reached, 1), singular=singular, seed=seed)
     return solution, labels
@@ -144,6 +155,8 @@ def _solution(steps: Steps, ran: Ran, optimum: Optimum, held: NDArray[np.bool_],
 
 
 def _why(optimum: Optimum) -> str:
+    if np.isnan(optimum.decrement):
+        return optimum.message
     if optimum.smallest <= -1e-7:
         return "the steps ended at a saddle: a symmetric start; ask for more starts (starts=)"
     return (
@@ -161,12 +174,12 @@ def _none(form: MixtureForm, singular: tuple[str, ...]) -> str:
     return "the log density is not finite at any start; state starting values, or check the data"
 
 
-def _job(arguments: tuple[MixtureForm, int, int]) -> Ran:
-    form, k, seed = arguments
-    return _run(Steps.of(form), k, seed, ROUGH)
+def _job(arguments: tuple[MixtureForm, int, int, int]) -> Ran:
+    form, k, seed, limit = arguments
+    return _run(Steps.of(form), k, seed, ROUGH, limit)
 
 
-def _run(steps: Steps, number: int, seed: int, tolerance: float) -> Ran:
+def _run(steps: Steps, number: int, seed: int, tolerance: float, limit: int) -> Ran:
     """One start."""
     with np.errstate(all="ignore"):
         try:
@@ -175,10 +188,13 @@ def _run(steps: Steps, number: int, seed: int, tolerance: float) -> Ran:
             return Ran(number, None, np.inf, (), 0, str(found))
         if not np.isfinite(steps.value(y)):
             return Ran(number, None, np.inf, (), 0, "")
-        return _from(steps, number, y, tolerance)
+        return _from(steps, number, y, tolerance, limit)
 
 
-def _from(steps: Steps, number: int, y: Floats, tolerance: float) -> Ran:
+def _from(steps: Steps, number: int, y: Floats, tolerance: float, limit: int = LIMIT) -> Ran:
+    if steps.by_gradient:
+        way = limited(steps.objective, y, lambda value: tolerance + DIGITS * abs(value), limit)
+        return Ran(number, way.x, way.values[-1], way.values, len(way.values) - 1, ended=way.ended)
     size = y.size
     last: list[float] = []
 
@@ -190,7 +206,7 @@ def _from(steps: Steps, number: int, y: Floats, tolerance: float) -> Ran:
 
     free = np.full(size, np.inf)
     try:
-        found = squarem(steps.step, steps.value, finished, lambda x: np.ones(size), y, -free, free, LIMIT)
+        found = squarem(steps.step, steps.value, finished, lambda x: np.ones(size), y, -free, free, limit)
     except Singular as shrunk:
         return Ran(number, None, np.inf, tuple(last), 0, str(shrunk))
     except Rise as rise:
@@ -202,12 +218,15 @@ def _from(steps: Steps, number: int, y: Floats, tolerance: float) -> Ran:
     return Ran(number, found.x, found.values[-1], found.values, found.steps)
 
 
-def _further(steps: Steps, ran: Ran) -> Ran:
+def _further(steps: Steps, ran: Ran, limit: int = LIMIT) -> Ran:
     """The best start's point carried on, by EM alone where there are too many unknowns for other steps."""
     assert ran.y is not None
     with np.errstate(all="ignore"):
-        if ran.y.size > NEWTON:
-            more = _from(steps, ran.number, ran.y, FINE)
+        if ran.y.size > NEWTON or steps.by_gradient:
+            if ran.steps >= limit:
+                return ran
+            more = _from(steps, ran.number, ran.y, FINE, limit - ran.steps)
+            more = replace(more, values=(*ran.values, *more.values), steps=ran.steps + more.steps)
             return more if more.y is not None else ran
     return ran
 
@@ -228,6 +247,14 @@ def _polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_]]:
     assert y is not None
     f = _criterion(form)
     free, size = np.full(y.size, np.inf), np.full(y.size, 0.1)
+    if (
+        not ran.ended and y.size > NEWTON
+    ):  # by far no optimum: a Hessian of so many unknowns would tell nothing
+        value, gradient = f(y)
+        unknown = np.full((y.size, y.size), np.nan)
+        none = np.zeros(y.size, dtype=bool)
+        told = f"the steps ended at their limit, {ran.steps}: ask for more (steps=)"
+        return Optimum(y, value, gradient, unknown, np.nan, none, np.nan, ran.steps, told), none
     with np.errstate(all="ignore"):
         if y.size <= NEWTON:
             found = minimise(f, y, np.ones(y.size), -free, free, limit=POLISH)

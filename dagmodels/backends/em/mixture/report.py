@@ -77,8 +77,24 @@ def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFi
         predictor=partial(predict, form, solution.y),
         again=MixtureAgain(solution, plan),
         find_states=partial(_states_of, form, solution.y, found),
-        answers=Estimated(problem, _values(form, solution.y)).answers,
+        answers=_answers(form, solution.y),
     )
+
+
+def _answers(form: MixtureForm, y: Floats) -> dict[str, Any]:
+    """What the fit is asked later."""
+    estimated = Estimated(form.flat.problem, _values(form, y))
+    return {**estimated.answers, "log_likelihood": partial(_of_others, form, y, estimated)}
+
+
+def _of_others(form: MixtureForm, y: Floats, estimated: Estimated, new: Any) -> float:
+    """The log likelihood of other data."""
+    from dagmodels.backends.em.mixture.fit import counts_of
+
+    problem = estimated.afresh(new)
+    other = build_mixture(problem, {**dict(form.latents.count), **counts_of(problem)})
+    at = other.flat.unconstrain(form.flat.constrain(y))
+    return other.expected(at, whole=False).log_density - _log_prior(other, at)
 
 
 def _log_prior(form: MixtureForm, y: Floats) -> float:

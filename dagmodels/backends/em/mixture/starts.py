@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 MOST_FEATURES = 200
 FIRST = 50  # steps on the gradient of the first maximisation
+AWAY = 0.3  # of the unconstrained numbers of a start at random, from the middle
 SOFT = 0.1  # share of a first guess that is spread over all states
 
 
@@ -61,6 +62,8 @@ def start(steps: Steps, number: int, seed: int) -> Floats:
             )
             return steps.maximised(y, nothing, FIRST)
     rng = np.random.default_rng((seed, number))
+    if any(sums.slices.states > sums.weights.size for sums in form.sums):
+        return y + AWAY * rng.standard_normal(y.size)  # too many states to guess from clusters
     guesses = [guess(form, sums, rng, number) for sums in form.sums]
     return steps.maximised(y, implied(form, guesses), FIRST)
 

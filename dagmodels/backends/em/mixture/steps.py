@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from dagmodels.backends.em.mixture.closed import Point, Rule, Singular, apply, closed_nodes, rules
 from dagmodels.errors import FitError
 from dagmodels.forms.mixture import Expected, MixtureForm
+from dagmodels.numerics.limited import limited
 from dagmodels.numerics.optimise import descend
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 INNER = 20  # steps on the gradient in one maximisation
+MANY = 120  # unknowns from which steps on the gradient have limited memory
 KEPT = 4  # points whose posterior is remembered
 
 
@@ -90,7 +92,25 @@ class Steps:
 
         if not np.isfinite(f(new[at])[0]):
             return new
+        if at.size > MANY:
+            new[at] = limited(f, new[at], lambda value: 1e-12 * abs(value), inner).x
+            return new
         free = np.full(at.size, np.inf)
         found = descend(f, new[at], np.ones(at.size), -free, free, limit=inner)
         new[at] = found.x
         return new
+
+    @property
+    def by_gradient(self) -> bool:
+        """Whether most unknowns have no closed form and are many: steps then follow the observed density.
+
+        Its gradient is that of the expected complete density (Fisher's identity), so that each step costs
+        one posterior, and the model of L-BFGS takes the place of an inner maximisation.
+        """
+        return self.form.flat.size > MANY and bool(self.rest.mean() > 0.5)
+
+    def objective(self, y: Floats) -> tuple[float, Floats]:
+        """Minus the observed log density and its gradient; infinite where there is none."""
+        self.evaluations += 1
+        value, gradient = self.form.value_and_gradient(y)
+        return (-value, -gradient) if np.isfinite(value) else (np.inf, np.zeros_like(y))
