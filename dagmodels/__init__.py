@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dagmodels.measurement import deming, second_opinions, york
     from dagmodels.mixed import anova, glmer, lmer
     from dagmodels.results.draws.elpd import loo_compare
+    from dagmodels.results.pooling import pool
     from dagmodels.simulate.calibration import calibration
     from dagmodels.simulate.check_rules import check_rules
     from dagmodels.structural import cfa, get_cov, growth, invariance, lavaan, sem
@@ -60,6 +61,7 @@ _HOMES = {
     "second_opinions": "dagmodels.measurement",
     "anova": "dagmodels.mixed",
     "loo_compare": "dagmodels.results.draws.elpd",
+    "pool": "dagmodels.results.pooling",
     "glmer": "dagmodels.mixed",
     "lmer": "dagmodels.mixed",
     "calibration": "dagmodels.simulate.calibration",
@@ -102,6 +104,7 @@ __all__ = [
     "lmer",
     "loo_compare",
     "mode_report",
+    "pool",
     "read",
     "register_rule",
     "second_opinions",

@@ -164,6 +164,7 @@ def _filled(field: Field) -> NDArray[np.bool_]:
 
 
 def _first_element(element: tuple[Ints, ...], constant: int) -> Ints:
-    """An element that each row depends on."""
+    """An element that each row depends on; the first for rows without any, which no node moves."""
     stacked = np.concatenate(element, axis=0)
-    return np.where(stacked == constant, constant + 1, stacked).min(axis=0)
+    first = np.where(stacked == constant, constant + 1, stacked).min(axis=0)
+    return np.where(first > constant, 0, first)

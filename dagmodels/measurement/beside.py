@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dagmodels.results.fit import Fit
     from dagmodels.results.measurement.attenuation import Attenuation
     from dagmodels.results.measurement.opinions import SecondOpinions
+    from dagmodels.simulate import Simulated
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,6 +39,12 @@ class Beside:
         from dagmodels.measurement.opinions import opinions_of
 
         return opinions_of(fit, self.problem, readings, draws, replicates, seed)
+
+    def impute(self, fit: Fit, m: int, seed: int) -> list[Simulated]:
+        """See `Fit.impute`."""
+        from dagmodels.dispatch.imputation import impute
+
+        return impute(fit, self.problem, m, seed)
 
 
 __all__ = ["Beside"]

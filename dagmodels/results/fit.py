@@ -319,6 +319,27 @@ class Fit:
             raise FitError(f"the '{self.backend}' backend has no closed forms of influence")
         return self.again.influence()
 
+    # -- what is missing
+
+    def impute(self, m: int = 20, seed: int = 1) -> list[Any]:
+        """Complete data sets: what is missing, drawn from the fitted model given what is not.
+
+        Each begins with a draw of the estimates from their sampling distribution (of draws: another draw of
+        the posterior), so that `dm.pool` of fits to them is valid where the model is, and values are missing
+        at random given what the model holds.
+
+        m : how many. seed : of all random numbers.
+
+        Returns
+        -------
+        Mappings of frames and arrays as `Graph.simulate` returns them: each is data for `fit`.
+
+        Raises
+        ------
+        FitError : nothing is missing, or estimates that are no numbers of the model's nodes.
+        """
+        return self._with_data().impute(self, m, seed)
+
     # -- covariates measured with error
 
     def attenuation(self, readings: Mapping[str, Any] | None = None) -> Attenuation:

@@ -58,11 +58,20 @@ def judge(facts: Facts) -> Verdict:
 def refusals(facts: Facts) -> Iterator[str]:
     """Why there is nothing to draw, or no way of drawing it."""
     yield from unknown_options(facts.options)
-    if not (facts.unknowns or facts.parameters):
+    if not (facts.unknowns or facts.parameters or _gaps(facts)):
         yield "nothing is unknown: there is nothing to draw"
     found = improper(facts.graph, facts.problem, parameters=True) if facts.parameters else facts.improper
     for finding in found:
         yield f"{finding.message} ({finding.hint})"
+
+
+def _gaps(facts: Facts) -> bool:
+    """Whether cells of observed nodes are missing: they are unknown too."""
+    p = facts.problem
+    return p is not None and any(
+        n.role == "observed" and n.name in p.observed and not p.observed[n.name].all()
+        for n in p.graph.nodes.values()
+    )
 
 
 def _without_gradient(facts: Facts) -> Iterator[str]:
