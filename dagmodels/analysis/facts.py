@@ -25,6 +25,7 @@ from dagmodels.analysis.reach import Reach
 from dagmodels.analysis.readings import told
 from dagmodels.analysis.replicates import apart, equal_replicates
 from dagmodels.analysis.separation import ancestors, stochastic_parents
+from dagmodels.analysis.unknown_laws import is_estimated, with_unknown_law
 from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, Node
 from dagmodels.graph.plate import Plate
@@ -204,6 +205,11 @@ class Facts:
         return tuple(dict.fromkeys(n for n, law in found if law is not None and laws.table_is_unknown(law)))
 
     @cached_property
+    def unknown_laws(self) -> tuple[str, ...]:
+        """Nodes whose distribution is itself estimated (`NPMLE`, `GModel`, `Unimodal`)."""
+        return self.structure.unknown_laws if self.problem is not None else with_unknown_law(self.graph)
+
+    @cached_property
     def unknown_numbers(self) -> tuple[str, ...]:
         """What keeps a discrete network from being known: parameters, unknown tables, continuous unknowns."""
         if self.problem is not None:
@@ -358,4 +364,6 @@ def _prior(node: Node) -> str | None:
     if node.role != "latent":
         return None
     found = [d for s in node.statements if (d := laws.distribution_of(s)) is not None]
+    if any(is_estimated(d) for d in found):
+        return "unknown law"
     return "flat" if any(laws.is_flat(d) for d in found) else "proper"

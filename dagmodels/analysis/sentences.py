@@ -93,7 +93,8 @@ def _laws(facts: Facts) -> Iterator[str]:
         yield f"Gaussian given their parents: {listed(facts.gaussian)}."
     if facts.discrete:
         yield f"Discrete: {listed(facts.discrete)}."
-    other = [n for n in facts.continuous if n not in facts.gaussian and n not in facts.flat]
+    known = (*facts.gaussian, *facts.flat, *facts.unknown_laws)
+    other = [n for n in facts.continuous if n not in known]
     if other:
         yield f"Continuous and not Gaussian: {listed(other)}."
 
@@ -107,7 +108,7 @@ def _unknowns(facts: Facts) -> Iterator[str]:
     part = tuple(n for n in facts.flat if n not in whole)
     if part:
         yield f"With a flat prior for some levels: {listed(part)}."
-    latent = tuple(n for n in facts.unknowns if n in facts.hierarchical)
+    latent = tuple(n for n in facts.unknowns if n in facts.hierarchical and n not in facts.unknown_laws)
     if latent:
         yield f"Latent, with a law given other unknowns: {listed(latent)}."
     prior = tuple(n for n in facts.proper if n not in facts.hierarchical)
@@ -115,6 +116,8 @@ def _unknowns(facts: Facts) -> Iterator[str]:
         yield f"With a proper prior: {listed(prior)}."
     if facts.unknown_tables:
         yield f"Tables without numbers: {listed(facts.unknown_tables)}."
+    if facts.unknown_laws:
+        yield f"Latent, with an unknown distribution: {listed(facts.unknown_laws)}."
     if not facts.unknowns and not facts.unknown_tables:
         yield "Nothing is unknown."
 

@@ -37,12 +37,13 @@ def known_discrete(facts: Facts) -> bool:
 
 def all_priors_proper(facts: Facts) -> bool:
     """Something is unknown and everything unknown has a proper prior."""
-    return bool(facts.unknowns) and not facts.parameters and not facts.flat and not facts.unknown_tables
+    estimated = facts.unknown_tables or facts.unknown_laws
+    return bool(facts.unknowns) and not facts.parameters and not facts.flat and not estimated
 
 
 def continuous_latents(facts: Facts) -> bool:
     """No latent node is discrete and no distribution is unknown (no latents at all included)."""
-    return not facts.discrete_latents and not facts.unknown_tables
+    return not facts.discrete_latents and not facts.unknown_tables and not facts.unknown_laws
 
 
 def discrete_latents(facts: Facts) -> bool:

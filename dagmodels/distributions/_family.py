@@ -102,6 +102,7 @@ class Family:
     mean, variance : `(f, *parameters)`; None where they do not exist in closed form.
     conjugacies : parameters whose latent can be integrated in closed form.
     conjugate_prior : the kernel that a latent of this family has; None for families without.
+    estimated : the law itself is what a fit finds (`_estimated`): it has no density and no draws before.
     """
 
     name: str
@@ -120,4 +121,5 @@ class Family:
     variance: Formula | None = None
     conjugacies: tuple[Conjugacy, ...] = ()
     conjugate_prior: ConjugatePrior | None = None
+    estimated: bool = False
     doc: str = ""

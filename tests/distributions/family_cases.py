@@ -16,7 +16,10 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
+from dagmodels.distributions import families
+
 N = 300
+DENSE = {n: m for n, m in families().items() if not m.estimated}  # families that have a density
 
 
 def decades(rng: Any, low: float = 1e-2, high: float = 1e2, n: int = N) -> Any:

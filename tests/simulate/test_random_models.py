@@ -19,6 +19,7 @@ from tests.strategies import SIZE, Maker
 MODELS = 250
 
 # what random expressions may come to: arguments outside their domains, and nothing else
+UNDRAWN = re.compile(r"Flat|NPMLE|GModel|Unimodal")  # laws without draws: values are given
 NUMBERS = re.compile(
     r"(is|was drawn as) (nan|-?inf|[-+.e0-9]+), (but must|beyond)|must be a finite number|cannot be drawn"
     r"|make no covariance matrix|must be symmetric|must hold probabilities|must increase"
@@ -39,7 +40,7 @@ def inputs(dag: Dag) -> dict[str, Any]:
         for statement in {share.statement for share in cells(problem, name)}:
             if isinstance(statement, Parameter):
                 values[name] = of_domain(statement.domain, shape)
-            elif isinstance(statement, Stochastic) and "Flat" in str(leaves(statement.distribution)):
+            elif isinstance(statement, Stochastic) and UNDRAWN.search(str(leaves(statement.distribution))):
                 kind = "ordered" if statement.distribution.family == "Ordered" else "none"
                 values[name] = of_domain(Domain(kind), shape)
     return {"sizes": sizes, "data": data, "values": values}

@@ -1,4 +1,5 @@
-"""The `em` backend: expectation and maximisation, over tables of networks, discrete latents, or moments.
+"""The `em` backend: expectation and maximisation, over tables of networks, discrete latents,
+unknown distributions, or moments.
 
 For the moments of exchangeable units it is a second route to the optimum that `laplace` finds by Newton's
 steps, with the same certificate.
@@ -24,10 +25,15 @@ class Em:
     name = "em"
 
     def judge(self, facts: Facts) -> Verdict:
-        """Whether the graph is a network of cases, has discrete latents, or is fitted from moments."""
+        """Whether a latent's distribution is unknown, the graph is a network of cases, has discrete latents,
+        or is fitted from moments."""
         from dagmodels.analysis.discrete_latents import all_discrete
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
 
+        if facts.unknown_laws:
+            from dagmodels.backends.em.mixing.judge import judge as judge_mixing
+
+            return judge_mixing(facts)
         network = table_unit(facts.graph)
         if isinstance(network, TableUnit):
             from dagmodels.backends.em.tables.judge import judge as judge_tables
@@ -49,7 +55,12 @@ class Em:
         """Maximise the likelihood by EM; see `tables.fit.fit`, `mixture.fit.fit` and `fit.fit`."""
         from dagmodels.analysis.discrete_latents import all_discrete, discrete_latents
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
+        from dagmodels.analysis.unknown_laws import with_unknown_law
 
+        if with_unknown_law(problem.graph):
+            from dagmodels.backends.em.mixing.fit import fit as fit_mixing
+
+            return fit_mixing(problem, plan, options)
         network = table_unit(problem.graph)
         if isinstance(network, TableUnit):
             from dagmodels.backends.em.tables.fit import fit as fit_tables

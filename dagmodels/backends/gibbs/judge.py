@@ -58,6 +58,9 @@ def judge(facts: Facts) -> Verdict:
 def refusals(facts: Facts) -> Iterator[str]:
     """Why there is nothing to draw, or no way of drawing it."""
     yield from unknown_options(facts.options)
+    if facts.unknown_laws:
+        told = "of unknown distribution, so no prior to draw from (em estimates it)"
+        yield f"{_listed(facts.unknown_laws)}: {told}"
     if not (facts.unknowns or facts.parameters or _gaps(facts)):
         yield "nothing is unknown: there is nothing to draw"
     found = improper(facts.graph, facts.problem, parameters=True) if facts.parameters else facts.improper

@@ -52,6 +52,10 @@ SQUARES = {
 def judge(facts: Facts) -> Verdict:
     """The verdict with reasons that name nodes."""
     dag, choice = facts.graph, facts.form
+    if facts.unknown_laws:
+        named = ", ".join(f"'{n}'" for n in facts.unknown_laws)
+        told = f"{named}: of unknown distribution, so no density to approximate (em estimates it)"
+        return Verdict("laplace", accepts=False, because=(told,))
     if choice.form == "moments":
         return moments_verdict(dag, choice.why, facts.options)
     found = roles(dag, facts.problem)

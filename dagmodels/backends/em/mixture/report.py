@@ -52,7 +52,7 @@ def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFi
         exact=True,
         converged=solution.converged,
         message=solution.message,
-        estimate_columns=_columns(form, unknowns, extra),
+        estimate_columns=columns(form, unknowns, extra),
         latent_columns=partial(_latents, found),
         log_likelihood=likelihood,
         n_parameters=form.flat.size,
@@ -155,7 +155,7 @@ def _covariance(solution: Solution) -> Floats:
     return full
 
 
-def _columns(form: MixtureForm, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
+def columns(form: MixtureForm, u: Unknowns, extra: dict[str, list[Any]]) -> dict[str, list[Any]]:
     se = root(np.diag(u.covariance))
     lower, upper = wald(u.value, se)
     order = by_node(form, u.nodes)

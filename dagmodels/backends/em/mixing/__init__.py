@@ -1,0 +1,1 @@
+"""Latents of unknown distribution: nonparametric, log-spline and unimodal mixing laws."""
