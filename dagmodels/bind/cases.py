@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dagmodels.data import files, frames
-from dagmodels.errors import ModelError
+from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.cases import is_single, on_cases
 from dagmodels.graph.dag import Dag
 
@@ -22,4 +22,23 @@ def as_cases(dag: Dag, data: Any) -> tuple[Dag, Any]:
         seen = [n for n in table.names if n in dag.nodes and not table.column(n).missing.all()]
     except ModelError:  # what is no table is told of by the binding
         return dag, data
-    return on_cases(dag, seen), table
+    if not seen:
+        raise_all([_nothing(dag, table)], f"the data for model '{dag.name}'")
+    empty = [n for n in table.names if n in dag.nodes and n not in seen]
+    return on_cases(dag, seen), table.without(empty) if empty else table
+
+
+def _nothing(dag: Dag, table: frames.Table) -> ModelError:
+    """Why a table holds no cases."""
+    nodes = [n for n, node in dag.nodes.items() if node.kind == "stochastic"]
+    some = ", ".join(nodes[:8]) + (", ..." if len(nodes) > 8 else "")
+    if not table.n:
+        return ModelError("the table has no rows", hint="each row is a case of the network")
+    if any(n in dag.nodes for n in table.names):
+        return ModelError(
+            "the columns of the network's nodes are all empty", hint="one of them needs an entry"
+        )
+    told = (
+        f"no column bears the name of a node (the columns are {', '.join(map(str, table.names)) or 'none'})"
+    )
+    return ModelError(told, hint=f"each row is a case of the network, whose nodes are {some}")

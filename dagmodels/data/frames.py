@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,11 @@ class Table:
         if name not in self._cache:
             self._cache[name] = self.read(name)
         return self._cache[name]
+
+    def without(self, names: Collection[str]) -> Table:
+        """The same table without some columns."""
+        kept = tuple(n for n in self.names if n not in names)
+        return Table(kept, self.n, self.read, self.source, self._cache)
 
     def named(self, source: str) -> Table:
         """The same table, called otherwise in messages."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.errors import ModelError, raise_all
+from dagmodels.errors import FitWarning, ModelError, raise_all
 from dagmodels.fits.network.asked import Asked
 from dagmodels.fits.network.conflict import impossible
 from dagmodels.fits.network.engine import LANES, Factor, Network, refuse_large
 from dagmodels.fits.network.evidence import QUESTION, Cases, Evidence, no_node, read
 from dagmodels.fits.network.mixed import has_continuous, question
-from dagmodels.fits.network.query import network
+from dagmodels.fits.network.query import network, told_of_rows
 from dagmodels.forms.gaussians import is_continuous
 from dagmodels.graph.dag import Dag
 from dagmodels.numerics.junction.tree import Cliques, cliques_of, tree_of
@@ -77,7 +78,7 @@ def _labelled(net: Network, codes: dict[int, int], nodes: Iterable[int]) -> dict
 
 
 def _of_cases(net: Network, cases: Cases) -> tuple[dict[str, NDArray[Any]], Floats]:
-    """Arrays by node, and the logarithm of each row; -inf where a row cannot be."""
+    """Arrays by node, and the logarithm of each row; None and -inf where a row cannot be."""
     states: list[NDArray[np.int64]] = []
     found: list[Floats] = []
     engine = net.engine(Evidence({}, {}))
@@ -86,9 +87,15 @@ def _of_cases(net: Network, cases: Cases) -> tuple[dict[str, NDArray[Any]], Floa
         found.append(engine.collected(cells, largest=True)[1])
         states.append(engine.traced(cells))
     codes = np.concatenate(states, axis=1) if states else np.zeros((len(net.tables.names), 0), dtype=np.int64)
+    logs = np.concatenate(found or [np.zeros(0)])
     labels = [np.array(s, dtype=object) for s in net.tables.states]
     named = {name: labels[i][codes[i]] for i, name in enumerate(net.tables.names)}
-    return named, np.concatenate(found or [np.zeros(0)])
+    lost = np.flatnonzero(logs == -np.inf)
+    if lost.size:
+        for array in named.values():
+            array[lost] = None
+        warnings.warn(told_of_rows(net, cases, lost, len(logs)), FitWarning, stacklevel=4)
+    return named, logs
 
 
 def _marginal(

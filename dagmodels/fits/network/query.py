@@ -153,17 +153,19 @@ def _of_cases(net: Network, cases: Cases, wanted: list[int]) -> dict[str, dict[A
     found = np.concatenate([m for m, _ in blocks], axis=1) if blocks else np.zeros((int(sizes[-1]), 0))
     lost = np.flatnonzero(logs == -np.inf)
     if lost.size:
-        row = _row(cases, int(lost[0]))
-        warnings.warn(
-            f"{lost.size} of {len(logs)} rows cannot be, and have no answer (NaN); the first is row "
-            f"{lost[0] + 1}: {told(net, row)}",
-            FitWarning,
-            stacklevel=4,
-        )
+        warnings.warn(told_of_rows(net, cases, lost, len(logs)), FitWarning, stacklevel=4)
     return {
         net.tables.names[i]: {label: found[sizes[i] + k] for k, label in enumerate(net.tables.states[i])}
         for i in wanted
     }
+
+
+def told_of_rows(net: Network, cases: Cases, lost: NDArray[np.int64], n: int) -> str:
+    """Which rows cannot be, and why the first of them."""
+    why = told(net, _row(cases, int(lost[0])))
+    return (
+        f"{lost.size} of {n} rows cannot be, and have no answer (NaN); the first is row {lost[0] + 1}: {why}"
+    )
 
 
 def _row(cases: Cases, row: int) -> Evidence:
@@ -220,4 +222,4 @@ def _single(net: Network, evidence: Evidence, margins: bool) -> tuple[Floats, Fl
     return np.array(numbers)[:, None], np.zeros(1)
 
 
-__all__ = ["log_probabilities", "network", "probability", "query", "targets_of"]
+__all__ = ["log_probabilities", "network", "probability", "query", "targets_of", "told_of_rows"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,15 @@ def _greedy(neighbours: Sequence[int], sizes: Sequence[int], last: int, rule: Ru
     weights = [math.log2(s) if s > 1 else 1e-3 for s in sizes]
     left = (1 << len(near)) - 1
     score = {i: rule(i, near, weights) for i in bits(left)}
+    late = {i: bool(last >> i & 1) for i in score}
+    waiting = [(late[i], score[i], i) for i in score]  # what was scored anew since stands there twice
+    heapify(waiting)
     order: list[int] = []
     cliques: list[int] = []
     while left:
-        allowed = left & ~last or left
-        node = min(bits(allowed), key=lambda i: (score[i], i))
+        _, scored, node = heappop(waiting)
+        if not left >> node & 1 or scored != score[node]:
+            continue
         around = near[node]
         order.append(node)
         cliques.append(around | 1 << node)
@@ -72,7 +77,10 @@ def _greedy(neighbours: Sequence[int], sizes: Sequence[int], last: int, rule: Ru
                 changed |= near[i]  # a new edge among neighbours of a third node lowers its fill
             near[i] = (near[i] | around) & ~(1 << i | 1 << node)
         for i in bits(changed & left):
-            score[i] = rule(i, near, weights)
+            new = rule(i, near, weights)
+            if new != score[i]:
+                score[i] = new
+                heappush(waiting, (late[i], new, i))
     return Elimination(tuple(order), tuple(cliques))
 
 

@@ -137,12 +137,24 @@ def estimates(solution: Solution) -> Unknowns:
     return Unknowns(names, nodes, what, number, covariance, places)
 
 
+def _silent(hessian: Floats) -> NDArray[np.bool_]:
+    """Unconstrained numbers that no density depends on, as transitions of chains of length one."""
+    return (hessian == 0.0).all(axis=1)
+
+
+def _untold(solution: Solution) -> list[str]:
+    """Nodes of which the data say nothing at all."""
+    silent = _silent(solution.optimum.hessian)
+    found = [s.node for s in solution.form.flat.stretches if silent[s.start : s.start + s.length].any()]
+    return list(dict.fromkeys(found))
+
+
 def _covariance(solution: Solution) -> Floats:
     """Twice the inverse Hessian of minus twice the log density; nan where nothing can be said."""
     hessian = solution.optimum.hessian
     k = len(hessian)
     full = np.full((k, k), np.nan)
-    free = np.flatnonzero(~solution.held)
+    free = np.flatnonzero(~solution.held & ~_silent(hessian))
     if free.size:
         inner = hessian[np.ix_(free, free)]
         scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
@@ -183,6 +195,8 @@ def _boundary(
 
 def _warnings(solution: Solution, boundary: tuple[str, ...], prior: bool) -> list[str]:
     found = [f"'{name}' is estimated on the boundary of its domain" for name in boundary]
+    for name in _untold(solution):
+        found.append(f"the data say nothing of some elements of '{name}', which stay where the search began")
     if solution.singular:
         named = ", ".join(f"'{n}'" for n in solution.singular if n)
         if named:

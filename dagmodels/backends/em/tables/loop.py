@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.em.tables.expectation import Expectation
-from dagmodels.backends.em.tables.information import EDGE, Information, information
+from dagmodels.backends.em.tables.information import EDGE, FLAT, Information, information
 from dagmodels.backends.em.tables.layout import Layout
 from dagmodels.errors import FitError
 from dagmodels.numerics.squarem import Rise, squarem
@@ -26,6 +26,7 @@ NEWTON = 30  # steps
 LEAST = 1e-12  # of an extrapolated cell: zero would stay zero
 CLOSE = 1e-4  # Newton decrement at which an optimum is certified
 POWER, DIFFERENCE = 25, 1e-3  # iterations for the rate of the steps, and the relative size of differences
+ASIDE = 0.05  # share of random tables in a start beside a point of symmetry
 BEST = 1e-4  # of the log posterior, within which two optima are one
 
 
@@ -192,6 +193,20 @@ def random_start(layout: Layout, rng: np.random.Generator) -> Floats:
     return np.where(layout.coupled, drawn, layout.start)
 
 
+def _off_ties(ascent: Ascent, optimum: Optimum, rng: np.random.Generator) -> Optimum:
+    """An optimum with flat directions may be a point of symmetry, which steps do not leave by themselves.
+
+    A start a little beside it leads away from there, or back where other tables just fit as well.
+    """
+    inside = optimum.information
+    if inside is None or not len(inside.matrix) or inside.smallest > FLAT:
+        return optimum
+    aside = (1 - ASIDE) * optimum.cells + ASIDE * random_start(ascent.layout, rng)
+    layout = ascent.layout
+    other = ascent.ended(layout.normal(np.where(layout.coupled, aside, optimum.cells)))
+    return other if other.value > optimum.value + BEST else optimum
+
+
 def solve(
     expectation: Expectation, layout: Layout, starts: int, rng: np.random.Generator
 ) -> tuple[Optimum, list[float], int]:
@@ -209,7 +224,7 @@ def solve(
         raise FitError(
             "em: some cases cannot be by the tables that are fixed; fix fewer of them, or check the data"
         )
-    found = [ascent.ended(layout.start)]
+    found = [_off_ties(ascent, ascent.ended(layout.start), rng)]
     if layout.coupled.any():
         tried = [ascent.accelerated(random_start(layout, rng), SHORT)[0] for _ in range(starts - 1)]
         tried.sort(key=lambda cells: -ascent.at(cells)[0])
