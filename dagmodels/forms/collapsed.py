@@ -8,9 +8,8 @@ Where nothing is outer every draw is independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,23 +27,10 @@ from dagmodels.forms.field import Field
 from dagmodels.forms.outer_mode import Modes, find_modes
 from dagmodels.forms.outer_points import PORTION, OuterPoints
 from dagmodels.forms.outer_scale import Scale
+from dagmodels.forms.visits import Choose, Visit, Visiting, asked_for, portioned
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-class Visit(NamedTuple):
-    """Points visited, one a row: log densities, what the field's workspace holds there (`OuterPoints.kept`),
-    and draws of the graph's elements."""
-
-    density: Floats
-    values: Floats
-    elements: Floats
-
-    def put(self, rows: Ints, other: Visit) -> None:
-        """Take these visits in place of those of some rows."""
-        for own, new in zip(self, other, strict=True):
-            own[rows] = new
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -134,47 +120,35 @@ class Collapsed:
         z = normals.standard_normal((len(y), self.points.width))
         return Visit(*self.points.visit(y, z))
 
-    def draws_of(
-        self,
-        count: int,
-        visit: Callable[[slice, np.random.Generator], Visit],
-        rng: np.random.Generator,
-        nodes: Collection[str] | None = None,
-    ) -> tuple[dict[str, Floats], Floats]:
-        """As `draws_and_densities`, at points that are found as they are visited.
+    def through(self, y: Floats, before: Floats, choose: Choose, normals: np.random.Generator) -> Visit:
+        """Draws at points chosen once their densities are known, see `Choose`: every point is visited once,
+        with what is integrated; those that are chosen again anew."""
+        at = self.visited(y, normals)
+        rows = choose(at.density)
+        again = np.flatnonzero(rows != np.arange(rows.size))
+        if again.size:
+            at.put(again, self.visited(np.vstack([y, before])[rows[again]], normals))
+        return at
 
-        visit : gives the visits of some rows, in their order, with the generator of normals: see `visited`.
-        """
-        unknown = [n for n in nodes or () if n not in self.drawn]
-        if unknown:
-            raise FitError(f"no draws of {', '.join(map(repr, unknown))}: {self._why_not(unknown)}")
-        wanted = [n for n in self.drawn if nodes is None or n in nodes]
-        rest = (
-            self.completion if nodes is None else completion(self.problem, self.field.roles.predicted, wanted)
-        )
+    def draws_of(
+        self, count: int, visit: Visiting, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]:
+        """As `draws_and_densities`, at points that are found as they are visited: see `visited`."""
+        wanted = asked_for(self.drawn, nodes, self.completion.refused)
+        predicted = self.field.roles.predicted
+        rest = self.completion if nodes is None else completion(self.problem, predicted, wanted)
         normals, conjugate, missing = rng.spawn(3)
-        found = {n: np.empty((count, self._size(n))) for n in wanted}
-        densities = np.empty(count)
         portion = max(1, PORTION // max(self.points.width + self.points.kept.size, 1))
-        for begin in range(0, count, portion):
-            part = slice(begin, min(begin + portion, count))
-            at = visit(part, normals)
-            densities[part] = at.density
-            own = self._completed(at, conjugate, missing, rest)
-            for name, values in found.items():
-                values[part] = own[name]
-        return {n: self._shaped(n, v) for n, v in found.items()}, densities
+        return portioned(
+            *(count, portion, {n: self.problem.shape(n) for n in wanted}),
+            lambda part: visit(part, normals),
+            lambda at: self._completed(at, conjugate, missing, rest),
+        )
 
     def _completed(
         self, at: Visit, conjugate: np.random.Generator, missing: np.random.Generator, rest: Completion
     ) -> dict[str, Floats]:
         """Flat draws of all unknowns and of what `rest` adds."""
-        outside = np.flatnonzero(~np.isfinite(at.density))
-        if outside.size:
-            raise FitError(
-                f"{outside.size} of {at.density.size} points have no posterior density: "
-                "nothing is drawn there"
-            )
         values, elements = at.values, at.elements
         found = self._outer(values)
         begin = sum(v.shape[1] for v in found.values())
@@ -204,10 +178,6 @@ class Collapsed:
 
     def _shaped(self, name: str, values: Floats) -> Floats:
         return values.reshape(len(values), *self.problem.shape(name))
-
-    def _why_not(self, names: list[str]) -> str:
-        told = [self.completion.refused.get(n, f"'{n}' is no unknown of the model") for n in names]
-        return "; ".join(dict.fromkeys(told))
 
 
 def collapsed(problem: Problem) -> Collapsed:

@@ -21,6 +21,7 @@ from dagmodels.forms.coordinates import free_places
 from dagmodels.forms.latent_signs import Turn, turns
 from dagmodels.forms.moments import Criterion, MomentsForm
 from dagmodels.forms.outer_scale import Scale
+from dagmodels.forms.visits import Choose, Visit, Visiting, asked_for
 from dagmodels.numerics.optimise import Optimum, minimise
 
 Floats = NDArray[np.float64]
@@ -170,16 +171,23 @@ class MomentsPosterior:
         self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
     ) -> tuple[dict[str, Floats], Floats]:
         """As `draws`, with the log density at each point."""
-        unknown = [n for n in nodes or () if n not in self.drawn]
-        if unknown:
-            told = [self.completion.refused.get(n, f"'{n}' is no unknown of the model") for n in unknown]
-            raise FitError(f"no draws of {', '.join(map(repr, unknown))}: {'; '.join(told)}")
-        wanted = [n for n in self.drawn if nodes is None or n in nodes]
+        return self.draws_of(len(y), lambda part, _: _visit(y[part]), rng, nodes)
+
+    def through(self, y: Floats, before: Floats, choose: Choose, normals: np.random.Generator) -> Visit:
+        """Points chosen once their densities are known, see `Choose`; `draws_of` draws what is integrated."""
+        rows = choose(self.log_densities(y))
+        return _visit(np.vstack([y, before])[rows])
+
+    def draws_of(
+        self, count: int, visit: Visiting, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]:
+        """As `draws_and_densities`, at points that are found as they are visited, all at once."""
+        wanted = asked_for(self.drawn, nodes, self.completion.refused)
         rest = self.completion if nodes is None else completion(self.problem, (), wanted)
         needed = {*wanted, *rest.rest.tape.inputs}
         hidden = [n for n in self.drawn if n in needed and n not in self.places and n not in rest.nodes]
-        found = {n: np.empty((len(y), self._size(n))) for n in (*self.places, *hidden)}
-        density, y = np.empty(len(y)), y.copy()
+        found = {n: np.empty((count, self._size(n))) for n in (*self.places, *hidden)}
+        density, y = np.empty(count), visit(slice(0, count), rng).values
         for turn in self.turned:
             turn.apply(y)
         with np.errstate(all="ignore"):
@@ -193,7 +201,7 @@ class MomentsPosterior:
                 if hidden:
                     self._hidden(at, found, hidden, k, rng)
         rest.complete(found, rng)
-        return {n: found[n].reshape(len(y), *self.problem.shape(n)) for n in wanted}, density
+        return {n: found[n].reshape(count, *self.problem.shape(n)) for n in wanted}, density
 
     def _values(self, at: Criterion, found: dict[str, Floats], k: int) -> None:
         """The outer nodes of one draw."""
@@ -223,6 +231,11 @@ class MomentsPosterior:
 
     def _size(self, name: str) -> int:
         return math.prod(self.problem.shape(name))
+
+
+def _visit(y: Floats) -> Visit:
+    """Points whose densities are found when what is integrated is drawn there."""
+    return Visit(np.full(len(y), np.nan), y.copy(), np.empty((len(y), 0)))
 
 
 def _given_units(

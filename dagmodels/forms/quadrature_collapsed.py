@@ -9,10 +9,8 @@ rejection from a normal law that bounds its log-concave density.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,52 +20,35 @@ from dagmodels.analysis.collapsible import Collapsible
 from dagmodels.analysis.roles import roles
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
-from dagmodels.forms.collapsed import Visit
 from dagmodels.forms.completion import Completion, completion
 from dagmodels.forms.outer_mode import Modes, modes_from
+from dagmodels.forms.quadrature_rule import Rule
+from dagmodels.forms.unit_copies import MOST, Copies, Start, copies, fitting
 from dagmodels.forms.units import NoUnits, Units, units
+from dagmodels.forms.visits import Choose, Visit, Visiting, all_inside, asked_for, portioned
+from dagmodels.numerics.sampling.independence import Proposal
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-ORDERS = (7, 11, 15, 23, 33, 49)  # nodes in each dimension that are tried
+ORDERS = (7, 9, 11, 13, 15, 19, 23, 33, 49)  # nodes in each dimension that are tried
 TOLERANCE = 1e-6  # of the log density
+CLOSE = 1e-3  # of the log density: a mode by a rule that is off by less is good enough for proposals
 MATTERS = 0.05  # of the density at the mode
 AWAY = (1.0, 2.0, 3.0)  # standard deviations from the mode at which the order is checked, and at the mode
+SPREAD, DEGREES = 32, 5.0  # and at so many points of a multivariate t about it
 ROUNDING = 1e-8  # by which a log density may exceed its bound
 PORTION = 1 << 20  # elements that are drawn at once
+TABLES = 1 << 22  # numbers of tangents that are kept at once
 ROUNDS = 10_000
-
-
-@lru_cache(maxsize=32)
-def _one_dimension(order: int) -> tuple[Floats, Floats]:
-    nodes, weights = np.polynomial.hermite_e.hermegauss(order)
-    return nodes, np.log(weights) - 0.5 * math.log(2.0 * math.pi)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Rule:
-    """Nodes (n, d) and log weights (n) of the mean over independent standard normals."""
-
-    order: int
-    nodes: Floats
-    log_weights: Floats
-
-    @classmethod
-    def of(cls, order: int, dimensions: int) -> Rule:
-        """The product rule."""
-        nodes, log_weights = _one_dimension(order)
-        grid = np.array(list(product(range(order), repeat=dimensions)), dtype=np.int64)
-        grid = grid.reshape(order**dimensions, dimensions)
-        return cls(order, np.ascontiguousarray(nodes[grid]), log_weights[grid].sum(axis=1))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class QuadratureCollapsed:
     """See the module; answers as `Collapsed` does.
 
-    names : of the coordinates of y. begin : elements of the distinct units where their modes are looked for
-    from. best : modes of y, None until they were found. workspace : of one thread.
+    names : of the coordinates of y. start : where the distinct units' modes are looked for. tapes : these
+    units on tapes of one copy and of more. best : modes of y, None until they were found.
     """
 
     problem: Problem
@@ -76,8 +57,8 @@ class QuadratureCollapsed:
     names: tuple[str, ...]
     completion: Completion
     rule: Rule
-    begin: Floats
-    workspace: Floats
+    start: Start
+    tapes: tuple[Copies, ...]
     best: Modes | None = None
 
     @property
@@ -87,7 +68,7 @@ class QuadratureCollapsed:
 
     def for_thread(self) -> QuadratureCollapsed:
         """The same with a workspace of its own."""
-        return replace(self, workspace=self.units.distinct.tape.initial.copy())
+        return replace(self, tapes=tuple(t.for_thread() for t in self.tapes))
 
     # -- the density ---------------------------------------------------------------------------------
 
@@ -96,25 +77,30 @@ class QuadratureCollapsed:
 
         Minus infinity and nan where y is not admissible.
         """
-        from dagmodels.numerics.unit_steps import value_and_gradient
-
-        gradient = np.empty(self.dimension)
-        value = value_and_gradient(*self._arguments(), np.ascontiguousarray(y), gradient)
-        return float(value), gradient
+        value, gradient = self.log_densities_and_gradients(y[None, :])
+        return float(value[0]), gradient[0]
 
     def log_densities(self, y: Floats) -> Floats:
         """Of many points, one a row, in one compiled call."""
-        from dagmodels.numerics.unit_steps import values
+        return self._values(y, sloped=False)[0]
 
-        found = np.empty(len(y))
-        values(*self._arguments(), np.ascontiguousarray(y), found)
-        return found
+    def log_densities_and_gradients(self, y: Floats) -> tuple[Floats, Floats]:
+        """The same with gradients, (points, outer)."""
+        return self._values(y, sloped=True)
 
-    def _arguments(self) -> tuple[Any, ...]:
-        f = self.units.distinct
-        places = (f.outer, f.place, f.entry, f.owner, f.times, f.weight)
-        rule = (self.begin, self.rule.nodes, self.rule.log_weights)
-        return (*f.tape.operations, self.workspace, *places, *rule)
+    def _values(self, y: Floats, sloped: bool) -> tuple[Floats, Floats]:
+        from dagmodels.numerics.unit_values import values
+
+        found, gradient = np.empty(len(y)), np.empty((len(y) if sloped else 0, self.dimension))
+        values(*self._arguments(len(y)), np.ascontiguousarray(y), found, sloped, gradient)
+        return found, gradient
+
+    def _arguments(self, points: int) -> tuple[Any, ...]:
+        own = next((t for t in self.tapes if t.count >= points), self.tapes[-1])
+        return (
+            *(*own.arguments, self.units.distinct.weight, *self.start),
+            *(self.rule.nodes, self.rule.log_weights),
+        )
 
     def _criterion(self, y: Floats) -> tuple[float, Floats]:
         value, gradient = self.log_density(y)
@@ -186,60 +172,63 @@ class QuadratureCollapsed:
         return self.draws_of(len(y), lambda part, normals: self.visited(y[part], normals), rng, nodes)
 
     def visited(self, y: Floats, normals: np.random.Generator) -> Visit:
-        """Points (one a row) with their densities, and draws of units of one element.
+        """Points (one a row) with their densities, and draws of all elements."""
+        return self.through(y, y[:0], lambda density: np.arange(density.size), normals)
 
-        These come from the visit itself, by rejection below the tangents at the nodes (`unit_draws`); larger
-        units are drawn once the points are settled, at more cost.
+    def through(self, y: Floats, before: Floats, choose: Choose, normals: np.random.Generator) -> Visit:
+        """Draws at points that are chosen once their densities are known, see `Choose`.
+
+        Tangents at the nodes of the quadrature serve draws of units of one element (`unit_draws`), at any
+        point; larger units are drawn at more cost.
         """
-        y = np.ascontiguousarray(y)
+        points = np.concatenate([y, before.reshape(-1, self.dimension)])
         if self.units.every.shape[1] > 1:
-            return Visit(self.log_densities(y), y.copy(), np.empty((len(y), 0)))
-        from dagmodels.numerics.unit_draws import draws
+            density = self.log_densities(points)
+            rows = choose(density[: len(y)])
+            all_inside(density[rows])
+            elements = self.elements(points[rows], normals)
+            return Visit(density[rows], points[rows], elements.reshape(len(y), -1))
+        from dagmodels.numerics.unit_draws import draws, hulls
 
-        found, density = np.empty((len(y), len(self.units.kind))), np.empty(len(y))
-        draws(*self._arguments(), self.units.kind, normals, y, found, density)
-        return Visit(np.where(np.isnan(density), -np.inf, density), y.copy(), found)
+        kind = self.units.kind
+        density = np.empty(len(points))
+        table = np.empty((len(points), len(self.units.distinct.place), 5, self.rule.order + 1))
+        hulls(*self._arguments(len(points)), points, density, table)
+        density[np.isnan(density)] = -np.inf
+        rows = choose(density[: len(y)])
+        rows = np.where(rows < 0, len(points) - 1, rows)
+        all_inside(density[rows])
+        found = np.empty((len(y), len(kind)))
+        draws(*self.tapes[-1].arguments, points, table, rows, kind, normals, found)
+        return Visit(density[rows], points[rows], found)
 
     def draws_of(
-        self,
-        count: int,
-        visit: Callable[[slice, np.random.Generator], Visit],
-        rng: np.random.Generator,
-        nodes: Collection[str] | None = None,
+        self, count: int, visit: Visiting, rng: np.random.Generator, nodes: Collection[str] | None = None
     ) -> tuple[dict[str, Floats], Floats]:
-        """As `draws_and_densities`, at points found as they are visited; see `Collapsed.draws_of`."""
-        unknown = [n for n in nodes or () if n not in self.drawn]
-        if unknown:
-            told = [self.completion.refused.get(n, f"'{n}' is no unknown of the model") for n in unknown]
-            raise FitError(f"no draws of {', '.join(map(repr, unknown))}: {'; '.join(dict.fromkeys(told))}")
-        wanted = [n for n in self.drawn if nodes is None or n in nodes]
+        """As `draws_and_densities`, at points that are found as they are visited."""
+        wanted = asked_for(self.drawn, nodes, self.completion.refused)
         predicted = roles(self.problem.graph, self.problem).predicted
         rest = self.completion if nodes is None else completion(self.problem, predicted, wanted)
         elements, missing = rng.spawn(2)
         flat, own = self.units.flat, self.units.elements
-        portion = max(1, PORTION // max(flat.size, 1))
-        shapes = {n: self.problem.shape(n) for n in wanted}
-        drawn = {n: np.empty((count, math.prod(s))) for n, s in shapes.items()}
-        densities = np.empty(count)
-        for begin in range(0, count, portion):
-            part = slice(begin, min(begin + portion, count))
-            at = visit(part, elements)
-            densities[part] = at.density
-            self._all_inside(at.density)
+
+        def complete(at: Visit) -> Mapping[str, Floats]:
             whole = np.zeros((len(at.values), flat.size))
             whole[:, self.units.outer] = at.values
-            of_units = at.elements[:, :, None] if own.shape[1] == 1 else self.elements(at.values, elements)
-            whole[:, own[own >= 0]] = of_units[:, own >= 0]
+            whole[:, own[own >= 0]] = at.elements[:, (own >= 0).reshape(-1)]
             found = {n: v.reshape(len(whole), -1) for n, v in flat.constrain(whole).items()}
             rest.complete(found, missing)
-            for name, values in drawn.items():
-                values[part] = found[name]
-        return {n: v.reshape(count, *shapes[n]) for n, v in drawn.items()}, densities
+            return found
+
+        tables = len(self.units.distinct.place) * 5 * (self.rule.order + 1) if own.shape[1] == 1 else 0
+        portion = max(1, min(PORTION // max(flat.size, 1), TABLES // max(tables, 1)))
+        shapes = {n: self.problem.shape(n) for n in wanted}
+        return portioned(count, portion, shapes, lambda part: visit(part, elements), complete)
 
     def elements(self, y: Floats, rng: np.random.Generator) -> Floats:
         """Exact draws of all units' elements, (points, units, d): rejection from normal laws that bound them.
 
-        Right for units of any size; those of one element have a tighter bound (`visited`).
+        Right for units of any size; those of one element have a tighter bound (`through`).
 
         A unit's log density is a quadratic q (its prior) and concave terms l, of which the tangent at the
         mode lies above: h <= T, T the quadratic with q's curvature that touches h at the mode
@@ -269,24 +258,15 @@ class QuadratureCollapsed:
 
     def tangents(self, y: Floats) -> tuple[Floats, Floats, Floats]:
         """Centres, roots and heights of the laws that bound every distinct unit's density at each point."""
-        from dagmodels.numerics.unit_steps import tangents
+        from dagmodels.numerics.unit_tangents import tangents
 
         f = self.units.distinct
         n, d = f.shape
         centre, root, top = np.empty((len(y), n, d)), np.empty((len(y), n, d, d)), np.empty((len(y), n))
-        places = (f.outer, f.place, f.entry, f.owner, f.times, f.weight, self.begin)
         seeds = np.where(f.quadratic, f.times, 0.0)
-        points = np.ascontiguousarray(y)
-        tangents(*f.tape.operations, self.workspace, *places, seeds, points, centre, root, top)
-        self._all_inside(top.sum(axis=1))
+        tangents(*self.tapes[0].arguments, *self.start, seeds, np.ascontiguousarray(y), centre, root, top)
+        all_inside(top.sum(axis=1))
         return centre, root, top
-
-    def _all_inside(self, density: Floats) -> None:
-        outside = int((~np.isfinite(density)).sum())
-        if outside:
-            raise FitError(
-                f"{outside} of {len(density)} points have no posterior density: nothing is drawn there"
-            )
 
 
 def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
@@ -302,51 +282,79 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
     names = tuple(labels[i] for i in found.outer.tolist())
     rest = completion(problem, roles(problem.graph, problem).predicted)
     d = found.distinct.shape[1]
+    one = found.distinct.one_copy()
+    counts = sorted({min(k, fitting(one)) for k in (1, 1 + found.outer.size, MOST)})
+    start = Start.unknown(found.distinct.shape, found.outer.size)
     made = QuadratureCollapsed(
-        problem,
-        found,
-        verdict(found, None),
-        names,
-        rest,
-        Rule.of(ORDERS[0], d),
-        np.zeros(found.distinct.shape),
-        found.distinct.tape.initial.copy(),
+        *(problem, found, verdict(found, None), names, rest, Rule.of(ORDERS[0], d), start),
+        tuple(copies(one, k) for k in counts),
     )
-    error, modes = math.inf, None
+    modes = made.modes()
+    made = replace(made, start=_moved(made, modes))
+    y = _around(modes)
+    error, first = math.inf, 0.0
     for order in ORDERS:
         made = replace(made, rule=Rule.of(order, d))
-        modes = made.modes() if modes is None else made.polished(modes)
-        y = _around(modes)
         error = _error(made, y, d)
+        first = max(first, error if order == ORDERS[0] else 0.0)
         if error < TOLERANCE:
-            begin = made.tangents(modes.best.x[None, :])[0][0]
-            return replace(
-                made, best=modes, begin=np.ascontiguousarray(begin), verdict=verdict(found, order, error)
-            )
+            modes = modes if first < CLOSE else made.polished(modes)
+            return replace(made, best=modes, verdict=verdict(found, order, error))
     raise FitError(
         f"quadrature with {ORDERS[-1]} nodes in each dimension is off by {error:.2g} in the log density"
     )
 
 
+def _moved(made: QuadratureCollapsed, modes: Modes) -> Start:
+    """Units' modes at the mode of y, and how they move with y: differences over half a standard deviation."""
+    from dagmodels.numerics.unit_steps import modes as modes_of_units
+
+    base, shape = modes.best.x, made.units.distinct.shape
+    sd = _deviations(modes)
+    y = np.concatenate([base[None, :], base + np.diag(0.5 * sd), base - np.diag(0.5 * sd)])
+    found, roots = np.empty((len(y), *shape)), np.empty((len(y), *shape, shape[1]))
+    modes_of_units(*made.tapes[-1].arguments, *made.start, y, found, roots)
+    lean = np.moveaxis((found[1 : 1 + sd.size] - found[1 + sd.size :]) / sd[:, None, None], 0, 2)
+    spread = np.sqrt((roots[0] ** 2).sum(axis=2))
+    known = np.isfinite(lean).all() and np.isfinite(found[0]).all()
+    lean = lean if known else np.zeros_like(lean)
+    return Start(
+        base, np.nan_to_num(found[0]), np.ascontiguousarray(lean), np.where(spread > 0.0, spread, 1.0)
+    )
+
+
+def _deviations(modes: Modes) -> Floats:
+    return np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian)))
+
+
 def _around(modes: Modes) -> Floats:
-    """The mode, and points some standard deviations from it along each coordinate."""
+    """Where the order is judged: the mode, points some standard deviations from it along each coordinate,
+    and points of a multivariate t, which lie where the density may and few coordinates are as at the mode."""
     centre = modes.best.x
     if not centre.size:
         return centre[None, :]
-    sd = np.diag(np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian))))
-    return np.concatenate([centre[None, :], *(centre + way * a * sd for a in AWAY for way in (-1.0, 1.0))])
+    sd = np.diag(_deviations(modes))
+    along = [centre + way * a * sd for a in AWAY for way in (-1.0, 1.0)]
+    spread = Proposal.at_mode(centre, 0.5 * modes.best.hessian, DEGREES).drawn(
+        np.random.default_rng(1), SPREAD
+    )
+    return np.concatenate([centre[None, :], *along, spread])
 
 
 def _error(made: QuadratureCollapsed, y: Floats, d: int) -> float:
     """The largest change of the log density when there are about twice as many nodes.
 
     y : the mode first. Where the density is less than `MATTERS` of that there, changes count less in
-    proportion: they are as much less of the whole.
+    proportion: they are as much less of the whole. Points without a density say nothing, but the mode does.
     """
     finer = replace(made, rule=Rule.of(2 * made.rule.order + 1, d))
     value, better = made.log_densities(y), finer.log_densities(y)
+    if not np.isfinite(value[0] + better[0]):
+        return math.inf
+    known = np.isfinite(value) & np.isfinite(better)
+    value, better = value[known], better[known]
     change = np.abs(value - better) * np.exp(np.minimum(0.0, better - better[0] - math.log(MATTERS)))
-    return float(change.max()) if np.isfinite(change).all() else math.inf
+    return float(change.max())
 
 
 def verdict(found: Units, order: int | None, error: float = 0.0) -> Collapsible:

@@ -26,6 +26,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.flat import Flat
 from dagmodels.forms.lower import NotLowered
+from dagmodels.forms.unit_copies import Copies, one_copy
 from dagmodels.numerics.curvature import AFFINE, CONCAVE, curvature
 from dagmodels.numerics.dependence import components
 from dagmodels.numerics.pruning import compact
@@ -68,13 +69,13 @@ class Factored:
         from dagmodels.numerics.unit_steps import densities
 
         found = np.empty(elements.shape[:2])
-        densities(
-            *self.tape.operations,
-            self.tape.initial.copy(),
-            *(self.outer, self.place, self.entry, self.owner, self.times),
-            *(np.ascontiguousarray(points), np.ascontiguousarray(elements), found),
-        )
+        own = self.one_copy()
+        densities(*own.arguments, np.ascontiguousarray(points), np.ascontiguousarray(elements), found)
         return found
+
+    def one_copy(self) -> Copies:
+        """As kernels take it."""
+        return one_copy(self.tape, self.outer, self.place, self.entry, self.owner, self.times)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -228,10 +229,8 @@ def _kinds(every: Factored) -> Ints:
 
 
 def _distinct(every: Factored, kind: Ints) -> Factored:
-    """One unit of each kind, on a tape that holds no others."""
+    """One unit of each kind, on a tape that holds no others, and of choices by data what is chosen."""
     _, first, counts = np.unique(kind, return_index=True, return_counts=True)
-    if first.size == kind.size:
-        return every
     new = np.full(kind.size, -1, dtype=np.int64)
     new[first] = kind[first]
     kept = (every.owner < 0) | (new[every.owner] >= 0)

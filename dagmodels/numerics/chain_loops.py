@@ -1,4 +1,4 @@
-"""Loops over chains of draws: normal scores of ranks, and effective sizes by as many lags as they need.
+"""Loops over chains of draws: normal scores of ranks, effective sizes by as many lags as they need, R-hat.
 
 Chains that mix well need few lags of the autocovariance, and sums of products give these sooner than a
 transform.
@@ -6,11 +6,28 @@ transform.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
 
+_inline = numba.njit(error_model="numpy")
+BLOCK = 32
 FAST = {"fastmath": {"reassoc", "contract"}}
+
+
+@_inline
+def _scores(order, ordered, table, scores):
+    """Normal scores of the ranks of one row; equal values share their average rank."""
+    start, size = 0, order.size
+    while start < size:
+        end = start + 1
+        while end < size and ordered[end] == ordered[start]:
+            end += 1
+        score = table[start + end - 1]  # first + last of the group, counted from 0
+        for i in range(start, end):
+            scores[order[i]] = score
+        start = end
 
 
 @kernel("void(f8[:, ::1], i8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1])")
@@ -21,17 +38,39 @@ def scores_by_order(x, order, table, scores, ordered):
     """
     k, size = x.shape
     for q in range(k):
-        start = 0
         for i in range(size):
             ordered[q, i] = x[q, order[q, i]]
-        while start < size:
-            end = start + 1
-            while end < size and ordered[q, end] == ordered[q, start]:
-                end += 1
-            score = table[start + end - 1]  # first + last of the group, counted from 0
-            for i in range(start, end):
-                scores[q, order[q, i]] = score
-            start = end
+        _scores(order[q], ordered[q], table, scores[q])
+
+
+@_inline
+def _folded(order, ordered, distance, turn):
+    """Sorted distances from the median, and whose they are.
+
+    order, ordered : of all draws. Distances fall up to the median and grow from there: two sorted sequences,
+    merged without branches.
+    """
+    size = order.size
+    middle = (ordered[size // 2 - 1] + ordered[size // 2]) / 2
+    low, high, i = size // 2 - 1, size // 2, 0
+    while low >= 0 and high < size:
+        first = np.int64(middle - ordered[low] <= ordered[high] - middle)
+        place = high + first * (low - high)
+        distance[i], turn[i] = abs(ordered[place] - middle), order[place]
+        low, high, i = low - first, high + 1 - first, i + 1
+    while i < size:
+        place = low if low >= 0 else high
+        distance[i], turn[i] = abs(ordered[place] - middle), order[place]
+        low, high, i = low - 1, high + 1, i + 1
+
+
+@_inline
+def _still(x):
+    """Whether all numbers are one."""
+    i = 1
+    while i < x.size and x[i] == x[0]:
+        i += 1
+    return i >= x.size
 
 
 @kernel("f8(f8[:, ::1], i8)", **FAST)
@@ -51,19 +90,20 @@ def _size(x, limit, centred):
     m, n = x.shape
     total = m * n
     first = x[0, 0]  # taken off, so that values far from zero keep their digits
-    level, between, low, high = 0.0, 0.0, first, first
+    level, between, still = 0.0, 0.0, True
     means = np.empty(m)
+    for c in range(m):
+        still = still and x[c, 0] == first and _still(x[c])
+    if still:
+        return float(total)
     for c in range(m):
         s = 0.0
         for i in range(n):
             s += x[c, i] - first
-            low, high = min(low, x[c, i]), max(high, x[c, i])
         means[c] = s / n
         level += means[c] / m
         for i in range(n):
             centred[c, i] = x[c, i] - first - means[c]
-    if low == high:
-        return float(total)
     for c in range(m):
         between += (means[c] - level) ** 2
     within = _lag(centred, 0) * (n / (n - 1.0))
@@ -96,25 +136,67 @@ def effective_sizes(x, limit, spare, found):
         found[q] = _size(x[q], limit, spare[0])
 
 
-@kernel("void(f8[:, :, ::1], f8[::1])", **FAST)
-def ratios(x, found):
-    """Square root of the marginal over the within-chain variance, see `chains.diagnose`. found : filled."""
-    k, m, n = x.shape
+@kernel("f8(f8[:, ::1])", **FAST)
+def _ratio(x):
+    """Square root of the marginal over the within-chain variance, see `chains.diagnose`."""
+    m, n = x.shape
     means = np.empty(m)
+    within, level, between, still = 0.0, 0.0, 0.0, True
+    for c in range(m):
+        s = 0.0
+        for i in range(n):
+            s += x[c, i]
+        means[c] = x[c, 0] if _still(x[c]) else s / n
+        level += means[c] / m
+        s = 0.0
+        for i in range(n):
+            s += (x[c, i] - means[c]) ** 2
+        within += s / ((n - 1.0) * m)
+    for c in range(m):
+        between += (means[c] - level) ** 2 * n / (m - 1.0)
+        still = still and means[c] == means[0]
+    return np.sqrt(((0.0 if still else between) / within + n - 1.0) / n)
+
+
+@kernel(
+    "void(f8[:, :, ::1], i8[:, ::1], f8[::1], f8[:, ::1], i8, f8[:, ::1], f8[:, :, ::1], f8[:, ::1], f8[::1])"
+)
+def summarised(x, order, table, tails, limit, ordered, scores, sizes, rhat):
+    """What split chains tell, from one sort of each quantity.
+
+    x : (quantities, chains, draws). order : of each row of all draws. table : see `scores_by_order`.
+    tails : either tail's bounds, (2, quantities). limit : most lags. ordered : sorted rows. Filled: scores;
+    sizes (4, quantities), the effective sizes of scores, of values and of lying below either bound, -1
+    where so many lags were not enough, nan of values that are not finite; rhat, of either kind of rank.
+    """
+    k, m, n = x.shape
+    spare, other = np.empty((m, n)), np.empty((m, n))
+    distance, turn = np.empty(m * n), np.empty(m * n, np.int64)
     for q in range(k):
-        within, level, between, still = 0.0, 0.0, 0.0, True
-        for c in range(m):
-            s, low, high = 0.0, x[q, c, 0], x[q, c, 0]
-            for i in range(n):
-                s += x[q, c, i]
-                low, high = min(low, x[q, c, i]), max(high, x[q, c, i])
-            means[c] = low if low == high else s / n
-            level += means[c] / m
-            s = 0.0
-            for i in range(n):
-                s += (x[q, c, i] - means[c]) ** 2
-            within += s / ((n - 1.0) * m)
-        for c in range(m):
-            between += (means[c] - level) ** 2 * n / (m - 1.0)
-            still = still and means[c] == means[0]
-        found[q] = np.sqrt(((0.0 if still else between) / within + n - 1.0) / n)
+        flat, own, by, mine = x[q].reshape(m * n), scores[q].reshape(m * n), order[q], ordered[q]
+        _scores(by, mine, table, own)
+        sizes[0, q] = _size(scores[q], limit, spare)
+        finite = abs(mine[0]) < np.inf and abs(mine[m * n - 1]) < np.inf
+        sizes[1, q] = _size(x[q], limit, spare) if finite else np.nan
+        for t in range(2):
+            bound, below = tails[t, q], other.reshape(m * n)
+            for i in range(m * n):
+                below[i] = 1.0 if flat[i] <= bound else 0.0
+            sizes[2 + t, q] = _size(other, limit, spare)
+        bulk = _ratio(scores[q])
+        _folded(by, mine, distance, turn)
+        _scores(turn, distance, table, other.reshape(m * n))
+        tail = _ratio(other)
+        known = mine[m * n - 1] == mine[m * n - 1] and distance[0] == distance[0] and bulk == bulk
+        rhat[q] = max(bulk, tail) if known else np.nan
+
+
+@kernel("void(f8[:, ::1], f8[:, ::1])")
+def transposed(x, found):
+    """found = x', by blocks that fit into the cache."""
+    n, k = x.shape
+    for i in range(0, n, BLOCK):
+        for j in range(0, k, BLOCK):
+            for q in range(j, min(j + BLOCK, k)):
+                for r in range(i, min(i + BLOCK, n)):
+                    found[q, r] = x[r, q]

@@ -1,13 +1,17 @@
-"""The part of a tape that some entries of its registers need, entry by entry."""
+"""The part of a tape that some entries of its registers need, entry by entry.
+
+Of choices whose conditions are data only the branch chosen is kept, entry by entry too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.numerics.tape import NAMES, Tape, operands
+from dagmodels.numerics.tape import CODES, NAMES, Tape, operands
 
 Ints = NDArray[np.int64]
 BLOCKS = ("cholesky", "inverse", "logdet", "matmul", "softmax", "root")
@@ -27,7 +31,8 @@ class Slice:
 
 def sliced(tape: Tape, read: Ints) -> Slice:
     """The operations and entries that the places `read` of the workspace need; registers keep numbers."""
-    keep = _kept(tape, read)
+    choices = _choices(tape)
+    keep = _kept(tape, read, choices)
     code, out, a, b, c, aux, start, length, ptr, idx = tape.operations
     places = np.cumsum(keep) - 1
     places[~keep] = -1
@@ -40,11 +45,37 @@ def sliced(tape: Tape, read: Ints) -> Slice:
             begin[r] = places[start[r] + int(np.argmax(own))]
             within[r] = np.cumsum(own) - 1
     indices: list[Ints] = []
-    kept: list[tuple[int, int]] = []  # operation and its new aux
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    end = int(keep.sum())
+    further: list[tuple[int, int]] = []  # start and length of registers that are new
+
+    def indexed(name: str, target: int, source: int, index: Ints) -> None:
+        indices.append(index)
+        rows.append((CODES[name], target, source, source, source, len(indices) - 1))
+
+    def chosen(op: int, own: NDArray[np.bool_]) -> None:
+        """The entries of either branch that are chosen, put into their places."""
+        nonlocal end
+        o, n = int(out[op]), own.size
+        for r, where in ((int(b[op]), choices[op]), (int(c[op]), ~choices[op])):
+            at = np.flatnonzero(own & where)
+            if not at.size:
+                continue
+            source = r
+            if length[r] == n and n > 1 and size[r] != at.size:
+                further.append((end, at.size))
+                source = start.size + len(further) - 1
+                end += at.size
+                indexed("gather", source, r, within[r][at])
+            indexed("put", o, source, within[o][at])
+
     for op in range(code.size):
         o, x, name = int(out[op]), int(a[op]), NAMES[int(code[op])]
         own = keep[start[o] : start[o] + length[o]]
         if not own.any():
+            continue
+        if op in choices:
+            chosen(op, own)
             continue
         number = int(aux[op])
         if name in ("gather", "segment_sum", "put"):
@@ -60,20 +91,35 @@ def sliced(tape: Tape, read: Ints) -> Slice:
                 index = within[o][index[own[index]]]
             number = len(indices)
             indices.append(index)
-        kept.append((op, number))
-    at = np.array([op for op, _ in kept], dtype=np.int64)
-    numbers = np.array([number for _, number in kept], dtype=np.int64)
+        rows.append((int(code[op]), o, x, int(b[op]), int(c[op]), number))
+    columns = tuple(np.ascontiguousarray(x) for x in np.array(rows, dtype=np.int64).reshape(-1, 6).T)
     ends = np.concatenate([[0], np.cumsum([i.size for i in indices])]).astype(np.int64)
-    operations = (code[at], out[at], a[at], b[at], c[at], numbers, begin, size, ends)
+    table = np.array(further, dtype=np.int64).reshape(-1, 2)
+    operations = (*columns, np.concatenate([begin, table[:, 0]]), np.concatenate([size, table[:, 1]]), ends)
+    initial = np.concatenate([tape.initial[keep], np.zeros(int(table[:, 1].sum()))])
     index = np.concatenate([np.zeros(0, np.int64), *indices])
     inputs = {}
     for name, (s, n) in tape.inputs.items():
         own = keep[s : s + n]
         inputs[name] = (int(places[s + int(np.argmax(own))]) if own.any() else 0, int(own.sum()))
-    return Slice(Tape(tape.initial[keep], inputs, (*operations, index)), places)
+    return Slice(Tape(initial, inputs, (*operations, index)), places)
 
 
-def _kept(tape: Tape, read: Ints) -> NDArray[np.bool_]:
+def _choices(tape: Tape) -> dict[int, NDArray[np.bool_]]:
+    """Operations that choose by data, with what they choose, entry by entry."""
+    code, out, a, *_, start, length, _, _ = tape.operations
+    data = np.ones(tape.initial.size, dtype=bool)
+    for first, size in [*tape.inputs.values(), *((int(start[r]), int(length[r])) for r in out)]:
+        data[first : first + size] = False
+    found = {}
+    for op in np.flatnonzero(code == CODES["if_else"]).tolist():
+        at = slice(int(start[a[op]]), int(start[a[op]] + length[a[op]]))
+        if data[at].all():
+            found[op] = np.broadcast_to(tape.initial[at] != 0.0, int(length[out[op]]))
+    return found
+
+
+def _kept(tape: Tape, read: Ints, choices: Mapping[int, NDArray[np.bool_]]) -> NDArray[np.bool_]:
     """Places that are needed: passes backward until none is added, as equal lengths must stay equal."""
     code, out, a, b, c, aux, start, length, ptr, idx = tape.operations
     keep = np.zeros(tape.initial.size, dtype=bool)
@@ -92,7 +138,14 @@ def _kept(tape: Tape, read: Ints) -> NDArray[np.bool_]:
                 continue
             index = idx[ptr[aux[op]] : ptr[aux[op] + 1]]
             first = part(read_from[0])
-            if name == "gather":
+            if op in choices:
+                for r, where in zip(read_from[1:], (choices[op], ~choices[op]), strict=True):
+                    x = part(r)
+                    if x.size == own.size:
+                        x |= own & where
+                    else:
+                        x |= (own & where).any()
+            elif name == "gather":
                 first[index[own] if first.size > 1 else 0] = True
             elif name == "segment_sum":
                 first |= own[index]

@@ -1,8 +1,10 @@
-"""Kernels of integrals over small independent units of a tape; see `forms/units`.
+"""Modes of small independent units of a tape, for many points at once; see `forms/units`.
 
-A unit has d elements at `place[g]` of the workspace (-1: fewer) and log density entries: places `entry`,
-whose units are `owner` (-1: of none), each counted `times`. All units move at once: one run of the tape
-serves a node of every unit's quadrature.
+The tape has several copies (`tiling`), each at a point of the outer unknowns, with all units there. Unit g
+of copy k has number k n + g among size = copies * n: its d elements lie at `place[k n + g]` of the
+workspace (-1: fewer). Log densities lie at `entry`, each counted `times`; `owner` has their units, -1 - k
+where they belong to no unit of copy k. The first `fixed` operations, and the first `still` places, hang on
+the outer unknowns alone.
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ from dagmodels.numerics.tape_kernels import forward, reverse
 _inline = numba.njit(error_model="numpy")
 forward, reverse = linked(forward), linked(reverse)
 
-_TAPE = ", ".join(["i8[::1]"] * 10)
-_UNITS = "i8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[::1], f8[:, ::1]"
-_NODES = "f8[:, ::1], f8[::1]"
-CLOSE = 1e-2  # Newton decrement after which one more step suffices for the nodes
+TAPE = ", ".join(["i8[::1]"] * 10) + ", i8, i8, f8[::1]"
+UNITS = "i8[:, ::1], i8[:, ::1], i8[::1], i8[::1], f8[::1]"
+START = "f8[::1], f8[:, ::1], f8[:, :, ::1], f8[:, ::1]"
+CLOSE = 0.02  # Newton decrement after which one more step suffices for the nodes
 STEP = 1e-4  # of a standard deviation: differences of gradients
 MOST = 60  # Newton steps
 
 
 @_inline
-def _write(w, place, u):
+def write(w, place, u):
     for g in range(place.shape[0]):
         for j in range(place.shape[1]):
             if place[g, j] >= 0:
@@ -36,33 +38,61 @@ def _write(w, place, u):
 
 
 @_inline
-def _summed(w, entry, owner, times, own):
-    """own = log density by unit; returns that of the entries of no unit."""
+def write_point(w, outer, points, first):
+    """Each copy at a point, from the first one on; copies that are left over at the last."""
+    for k in range(outer.shape[0]):
+        row = min(first + k, points.shape[0] - 1)
+        for j in range(outer.shape[1]):
+            w[outer[k, j]] = points[row, j]
+
+
+@_inline
+def run(code, out, a, b, c, aux, start, length, ptr, idx, fixed, w):
+    """Forward, but for what hangs on the outer unknowns alone."""
+    forward(
+        *(code[fixed:], out[fixed:], a[fixed:], b[fixed:], c[fixed:], aux[fixed:]),
+        *(start, length, ptr, idx, w),
+    )
+
+
+@_inline
+def back(code, out, a, b, c, aux, start, length, ptr, idx, fixed, w, bar):
+    """Backward, so far."""
+    reverse(
+        *(code[fixed:], out[fixed:], a[fixed:], b[fixed:], c[fixed:], aux[fixed:]),
+        *(start, length, ptr, idx, w, bar),
+    )
+
+
+@_inline
+def summed(w, entry, owner, times, own, rest):
+    """own, rest = log densities by unit, and by copy of the entries of no unit."""
     own[:] = 0.0
-    rest = 0.0
+    rest[:] = 0.0
     for i in range(entry.size):
         if owner[i] >= 0:
             own[owner[i]] += times[i] * w[entry[i]]
         else:
-            rest += times[i] * w[entry[i]]
-    return rest
+            rest[-1 - owner[i]] += times[i] * w[entry[i]]
 
 
 @_inline
-def _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, slope):
+def slopes(
+    code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, bar, place, entry, owner, times, slope
+):
     """slope = gradient of each unit's log density in its elements, where the tape was run."""
-    bar[:] = 0.0
+    bar[still:] = 0.0
     for i in range(entry.size):
         if owner[i] >= 0:
             bar[entry[i]] += times[i]
-    reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
+    back(code, out, a, b, c, aux, start, length, ptr, idx, fixed, w, bar)
     for g in range(place.shape[0]):
         for j in range(place.shape[1]):
             slope[g, j] = bar[place[g, j]] if place[g, j] >= 0 else 0.0
 
 
 @_inline
-def _root(h, d, L, A, mend=True):
+def root_of(h, d, L, A, mend=True):
     """L: L L' = inverse of minus h, made definite where it is not, or False; A gets the Cholesky factor."""
     top = 0.0
     for j in range(d):
@@ -104,293 +134,191 @@ def _root(h, d, L, A, mend=True):
     return True
 
 
-@kernel(
-    f"b1({_TAPE}, f8[::1], f8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[:, :, ::1],"
-    " f8[::1])"
-)
-def settle(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own):
-    """Mode u and root L of the inverse curvature of every unit, own its log density near there; the tape is
-    at a point of the outer unknowns. False where there is no density. L comes with a guess of the scales."""
-    n, d = place.shape
-    slope, beyond, step = np.empty((n, d)), np.empty((n, d)), np.empty((n, d))
-    h, small = np.zeros((n, d, d)), np.empty((n, d))
-    value, tried, A = np.empty(n), np.empty((n, d)), np.zeros((d, d))
-    share = np.empty(n)
-    _write(w, place, u)
-    forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-    rest = _summed(w, entry, owner, times, value)
-    if not math.isfinite(rest):
-        return False
-    for g in range(n):
-        if not math.isfinite(value[g]):
-            return False
+@_inline
+def _newton(L, slope, step):
+    """step = L L' slope; the decrement."""
+    decrement = 0.0
+    for i in range(step.size):
+        acc = 0.0
+        for q in range(step.size):
+            for r in range(step.size):
+                acc += L[i, q] * L[r, q] * slope[r]
+        step[i] = acc
+        decrement += acc * slope[i]
+    return decrement
+
+
+@_inline
+def _known(value, rest, alive):
+    """alive = whether a copy has a density."""
+    n = value.size // alive.size
+    for k in range(alive.size):
+        alive[k] = math.isfinite(rest[k])
+        for g in range(k * n, (k + 1) * n):
+            alive[k] = alive[k] and math.isfinite(value[g])
+
+
+@_inline
+def begun(w, outer, place, base, begin, lean, spread, u, L, plain, alive):
+    """Where Newton's steps begin: the modes at the point `base`, moved linearly (begin + lean (y - base));
+    `plain`: as they are, of copies that are not alive. L gets scales, diagonal."""
+    n, d = begin.shape
+    for k in range(outer.shape[0]):
+        if plain and alive[k]:
+            continue
+        for g in range(n):
+            for i in range(d):
+                u[k * n + g, i] = begin[g, i]
+                if not plain:
+                    for j in range(outer.shape[1]):
+                        u[k * n + g, i] += lean[g, i, j] * (w[outer[k, j]] - base[j])
+                for j in range(d):
+                    L[k * n + g, i, j] = spread[g, i] if i == j else 0.0
+
+
+@kernel(f"void({TAPE}, f8[::1], {UNITS}, {START}, f8, f8[:, ::1], f8[:, :, ::1], f8[::1], f8[::1], b1[::1])")
+def settle(
+    code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, bar, outer, place, entry, owner, times,
+    base, begin, lean, spread, close, u, L, own, rest, alive,
+):  # fmt: skip
+    """Mode u and root L of the inverse curvature of every unit, own its log density near there; the outer
+    unknowns are in the workspace. Copies without a density are not alive.
+
+    close : the Newton decrement of all units after which a last step is taken.
+    """
+    size, d = place.shape
+    copies, n = alive.size, size // alive.size
+    slope, beyond, step = np.empty((size, d)), np.empty((size, d)), np.empty((size, d))
+    h, bends, small = np.zeros((d, d)), np.zeros((size, d, d)), np.empty((size, d))
+    value, tried, A = np.empty(size), np.empty((size, d)), np.zeros((d, d))
+    share, now, done = np.empty(size), np.empty(size), np.zeros(size, np.bool_)
+    for attempt in range(2):
+        begun(w, outer, place, base, begin, lean, spread, u, L, attempt == 1, alive)
+        write(w, place, u)
+        forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
+        summed(w, entry, owner, times, value, rest)
+        _known(value, rest, alive)
+        if alive.all():
+            break
+    if not alive.all():  # others must not suffer: such copies stand at a point that has a density
+        for k in range(copies):
+            if not alive[k]:
+                for j in range(base.size):
+                    w[outer[k, j]] = base[j]
+        forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
     for _ in range(MOST):
-        _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, slope)
+        slopes(
+            code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, bar, place, entry, owner,
+            times, slope,
+        )  # fmt: skip
         for j in range(d):
-            for g in range(n):
+            for g in range(size):
                 acc = 0.0
                 for q in range(d):
                     acc += L[g, j, q] ** 2
                 small[g, j] = STEP * math.sqrt(acc)
                 tried[g, :] = u[g, :]
                 tried[g, j] += small[g, j]
-            _write(w, place, tried)
-            forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-            _slopes(
-                code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, beyond
-            )
-            for g in range(n):
+            write(w, place, tried)
+            run(code, out, a, b, c, aux, start, length, ptr, idx, fixed, w)
+            slopes(
+                code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, bar, place, entry, owner,
+                times, beyond,
+            )  # fmt: skip
+            for g in range(size):
                 for i in range(d):
-                    h[g, i, j] = (beyond[g, i] - slope[g, i]) / small[g, j]
-        decrement = 0.0
-        for g in range(n):
-            for j in range(d):
-                if place[g, j] < 0:
-                    h[g, j, :] = 0.0
-                    h[g, :, j] = 0.0
-                    h[g, j, j] = -1.0
-            if not _root(h[g], d, L[g], A):
-                return False
-            own_decrement = 0.0
-            for i in range(d):
-                acc = 0.0
-                for q in range(d):
-                    for r in range(d):
-                        acc += L[g, i, q] * L[g, r, q] * slope[g, r]
-                step[g, i] = acc
-                own_decrement += acc * slope[g, i]
-            if not math.isfinite(own_decrement):
-                return False
-            decrement = max(decrement, own_decrement)
-        if decrement < CLOSE:
-            u += step
-            own[:] = value
-            return True
-        share[:] = 1.0
-        for _ in range(40):
-            for g in range(n):
+                    bends[g, i, j] = (beyond[g, i] - slope[g, i]) / small[g, j]
+        open_ = 0
+        for g in range(size):
+            share[g] = 0.0
+            done[g] = done[g] or not alive[g // n]
+            if done[g]:
+                continue
+            if d == 1 and bends[g, 0, 0] < 0.0:
+                good = True
+                L[g, 0, 0] = 1.0 / math.sqrt(-bends[g, 0, 0])
+                step[g, 0] = -slope[g, 0] / bends[g, 0, 0]
+                decrement = step[g, 0] * slope[g, 0]
+            else:
+                h[:] = bends[g]
                 for j in range(d):
-                    tried[g, j] = u[g, j] + share[g] * step[g, j]
-            _write(w, place, tried)
-            forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-            _summed(w, entry, owner, times, own)
+                    if place[g, j] < 0:
+                        h[j, :] = 0.0
+                        h[:, j] = 0.0
+                        h[j, j] = -1.0
+                good = root_of(h, d, L[g], A)
+                decrement = _newton(L[g], slope[g], step[g])
+            if not (good and math.isfinite(decrement)):
+                alive[g // n] = False
+            elif decrement < close:  # the last step; whatever others need, this unit stays where it is then
+                u[g] += step[g]
+                own[g] = value[g]
+                done[g] = True
+            else:
+                share[g] = 1.0
+                open_ += 1
+        if open_ == 0:
+            return
+        for _ in range(40):
+            for g in range(size):
+                for j in range(d):
+                    tried[g, j] = u[g, j] + (share[g] * step[g, j] if share[g] > 0.0 else 0.0)
+            write(w, place, tried)
+            run(code, out, a, b, c, aux, start, length, ptr, idx, fixed, w)
+            summed(w, entry, owner, times, now, rest)
             worse = False
-            for g in range(n):
-                if share[g] > 0.0 and not own[g] >= value[g] - 1e-10 * (1.0 + abs(value[g])):
+            for g in range(size):
+                if share[g] > 0.0 and not now[g] >= value[g] - 1e-10 * (1.0 + abs(value[g])):
                     share[g] *= 0.5
                     worse = True
             if not worse:
                 break
-        u[:] = tried
-        value[:] = own
-    return False
+        for g in range(size):
+            if share[g] > 0.0:
+                u[g] = tried[g]
+                value[g] = now[g]
+    for g in range(size):
+        if not done[g]:
+            alive[g // n] = False
 
 
-_settle = linked(settle)
+settled = linked(settle)
 
 
-@_inline
-def _guess(L):
-    for g in range(L.shape[0]):
-        for i in range(L.shape[1]):
-            for j in range(L.shape[1]):
-                L[g, i, j] = 1.0 if i == j else 0.0
-
-
-@_inline
-def _moved(u, L, z, there):
-    for g in range(u.shape[0]):
-        for i in range(u.shape[1]):
-            acc = u[g, i]
-            for q in range(u.shape[1]):
-                acc += L[g, i, q] * z[q]
-            there[g, i] = acc
-
-
-@_inline
-def _volume(L, place, g):
-    """log |L| + (d/2) log 2 pi over the elements that the unit has."""
-    total = 0.0
-    for j in range(place.shape[1]):
-        if place[g, j] >= 0:
-            total += math.log(abs(L[g, j, j])) + 0.9189385332046727
-    return total
-
-
-@_inline
-def _integrated(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, bar, outer, place, entry, owner, times, weight,
-    begin, nodes, log_weights, y, u, L, own, share,
+@kernel(f"void({TAPE}, {UNITS}, {START}, f8[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1])")
+def modes(
+    code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, outer, place, entry, owner, times,
+    base, begin, lean, spread, points, found, roots,
 ):  # fmt: skip
-    """Log density of y with every unit integrated; share = the part of each node, by node and unit."""
-    n = place.shape[0]
-    for k in range(outer.size):
-        w[outer[k]] = y[k]
-    u[:] = begin
-    if not _settle(
-        code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own
-    ):
-        return -np.inf
-    there = np.empty(u.shape)
-    rest = 0.0
-    for k in range(log_weights.size):
-        _moved(u, L, nodes[k], there)
-        _write(w, place, there)
-        forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-        rest = _summed(w, entry, owner, times, own)
-        for g in range(n):
-            square = 0.0
-            for j in range(place.shape[1]):
-                if place[g, j] >= 0:
-                    square += nodes[k, j] ** 2
-            share[k, g] = own[g] + log_weights[k] + 0.5 * square
-    total = rest
-    for g in range(n):
-        top = -np.inf
-        for k in range(log_weights.size):
-            top = max(top, share[k, g])
-        mean = 0.0
-        for k in range(log_weights.size):
-            share[k, g] = math.exp(share[k, g] - top)
-            mean += share[k, g]
-        for k in range(log_weights.size):
-            share[k, g] /= mean
-        total += weight[g] * (top + math.log(mean) + _volume(L, place, g))
-    return total if total == total else -np.inf
-
-
-@kernel(f"void({_TAPE}, f8[::1], {_UNITS}, {_NODES}, f8[:, ::1], f8[::1])")
-def values(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, weight, begin,
-    nodes, log_weights, points, found,
-):  # fmt: skip
-    """found = log densities at points of the outer unknowns, one a row."""
-    n, d = place.shape
-    bar, u, own = np.empty(w.size), np.empty((n, d)), np.empty(n)
-    L, share = np.empty((n, d, d)), np.empty((log_weights.size, n))
-    for i in range(points.shape[0]):
-        _guess(L)
-        found[i] = _integrated(
-            code, out, a, b, c, aux, start, length, ptr, idx, w, bar, outer, place, entry, owner, times,
-            weight, begin, nodes, log_weights, points[i], u, L, own, share,
+    """found = modes of all units at points, one a row: (points, n, d), to more digits than nodes need; nan
+    where there are none. roots : of their inverse curvatures."""
+    size, d = place.shape
+    copies = outer.shape[0]
+    n = size // copies
+    bar, u, own, rest = np.zeros(w.size), np.empty((size, d)), np.empty(size), np.empty(copies)
+    L, alive = np.empty((size, d, d)), np.empty(copies, np.bool_)
+    for i in range(0, points.shape[0], copies):
+        write_point(w, outer, points, i)
+        settled(
+            code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, bar, outer, place, entry,
+            owner, times, base, begin, lean, spread, 1e-6, u, L, own, rest, alive,
         )  # fmt: skip
+        for k in range(min(copies, points.shape[0] - i)):
+            found[i + k] = u[k * n : (k + 1) * n]
+            if not alive[k]:
+                found[i + k] = np.nan
+            roots[i + k] = L[k * n : (k + 1) * n]
 
 
-@kernel(f"f8({_TAPE}, f8[::1], {_UNITS}, {_NODES}, f8[::1], f8[::1])")
-def value_and_gradient(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, weight, begin,
-    nodes, log_weights, y, gradient,
-):  # fmt: skip
-    """Log density and its gradient: by Fisher's identity the mean of the joint one over the units' nodes.
-
-    (Nodes move with y as well, which an exact integral does not notice.)
-    """
-    n, d = place.shape
-    bar, u, own = np.empty(w.size), np.empty((n, d)), np.empty(n)
-    L, share = np.empty((n, d, d)), np.empty((log_weights.size, n))
-    _guess(L)
-    total = _integrated(
-        code, out, a, b, c, aux, start, length, ptr, idx, w, bar, outer, place, entry, owner, times,
-        weight, begin, nodes, log_weights, y, u, L, own, share,
-    )  # fmt: skip
-    gradient[:] = 0.0 if math.isfinite(total) else np.nan
-    if not math.isfinite(total):
-        return -np.inf
-    there = np.empty((n, d))
-    for k in range(log_weights.size):
-        _moved(u, L, nodes[k], there)
-        _write(w, place, there)
-        forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-        bar[:] = 0.0
-        for i in range(entry.size):
-            if owner[i] >= 0:
-                bar[entry[i]] += times[i] * weight[owner[i]] * share[k, owner[i]]
-            elif k == 0:
-                bar[entry[i]] += times[i]
-        reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, bar)
-        for j in range(outer.size):
-            gradient[j] += bar[outer[j]]
-    return total
-
-
-@kernel(f"void({_TAPE}, f8[::1], {_UNITS}, f8[::1], f8[:, ::1], f8[:, :, ::1], f8[:, :, :, ::1], f8[:, ::1])")
-def tangents(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, weight, begin,
-    quadratic, points, centre, root, top,
-):  # fmt: skip
-    """For each point and unit the normal law that bounds the unit's density, times exp(top): its centre, a
-    root of its covariance, and top; nan where there is no density or no such law.
-
-    With log density h = q + l, q the quadratic entries (weights `quadratic`, others 0) of curvature -Q, and l
-    concave: l lies below its tangent at any m, so h(u) <= T(u) = h(m) + g'(u - m) - (u - m)'Q(u - m)/2 with
-    g the gradient of h at m, for all u. T is largest at m + Q^-1 g, where it is h(m) + g'Q^-1 g/2. Here m is
-    the mode, as far as Newton's steps went; Q is had from differences of gradients, exact for quadratics.
-    """
-    n, d = place.shape
-    bar, own, moved, slope = np.empty(w.size), np.empty(n), np.empty((n, d)), np.empty((n, d))
-    low, high, Q, A = np.empty((n, d)), np.empty((n, d)), np.empty((n, d, d)), np.zeros((d, d))
-    scale = np.empty((n, d))
-    for i in range(points.shape[0]):
-        u, L = centre[i], root[i]
-        _guess(L)
-        u[:] = begin
-        for k in range(outer.size):
-            w[outer[k]] = points[i, k]
-        if not _settle(
-            code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, u, L, own
-        ):
-            top[i] = np.nan
-            continue
-        _write(w, place, u)
-        forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-        _summed(w, entry, owner, times, own)
-        _slopes(code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, times, slope)
-        for g in range(n):
-            for j in range(d):
-                scale[g, j] = max(abs(L[g, j, j]), 1e-8 * abs(u[g, j]))
-        for j in range(d):
-            for side in (-1.0, 1.0):
-                moved[:] = u
-                for g in range(n):
-                    moved[g, j] += side * scale[g, j]
-                _write(w, place, moved)
-                forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-                beyond = low if side < 0.0 else high
-                _slopes(
-                    code, out, a, b, c, aux, start, length, ptr, idx, w, bar, place, entry, owner, quadratic,
-                    beyond,
-                )  # fmt: skip
-            for g in range(n):
-                for q in range(d):
-                    Q[g, q, j] = (high[g, q] - low[g, q]) / (2.0 * scale[g, j])
-        for g in range(n):
-            for j in range(d):
-                if place[g, j] < 0:
-                    Q[g, j, :] = 0.0
-                    Q[g, :, j] = 0.0
-                    Q[g, j, j] = -1.0
-            top[i, g] = own[g] if _root(Q[g], d, L[g], A, False) else np.nan
-            for q in range(d):
-                acc = 0.0
-                for r in range(d):
-                    acc += L[g, r, q] * slope[g, r]
-                top[i, g] += 0.5 * acc * acc
-                for r in range(d):
-                    u[g, r] += L[g, r, q] * acc
-
-
-@kernel(
-    f"void({_TAPE}, f8[::1], i8[::1], i8[:, ::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], f8[:, :, ::1],"
-    " f8[:, ::1])"
-)
+@kernel(f"void({TAPE}, {UNITS}, f8[:, ::1], f8[:, :, ::1], f8[:, ::1])")
 def densities(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, outer, place, entry, owner, times, points, elements,
-    found,
+    code, out, a, b, c, aux, start, length, ptr, idx, fixed, still, w, outer, place, entry, owner, times,
+    points, elements, found,
 ):  # fmt: skip
-    """found = log density by point and unit, at given elements of all units."""
+    """found = log density by point and unit, at given elements of all units; a tape of one copy."""
+    rest = np.empty(1)
     for i in range(points.shape[0]):
-        for k in range(outer.size):
-            w[outer[k]] = points[i, k]
-        _write(w, place, elements[i])
+        write_point(w, outer, points, i)
+        write(w, place, elements[i])
         forward(code, out, a, b, c, aux, start, length, ptr, idx, w)
-        _summed(w, entry, owner, times, found[i])
+        summed(w, entry, owner, times, found[i], rest)

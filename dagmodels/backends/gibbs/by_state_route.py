@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.discrete_latents import discrete_latents
-from dagmodels.backends.gibbs.collapsed_route import CHEAP, Independent, collapsed_route
+from dagmodels.backends.gibbs.collapsed_route import Independent, Unchained, collapsed_route
 from dagmodels.backends.gibbs.few_states import problems
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
@@ -26,23 +26,14 @@ from dagmodels.forms.lower import NotLowered
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class ByState:
-    """Independent draws: a joint state of the discrete unknowns, then all else from its own posterior.
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class ByState(Unchained):
+    """A joint state of the discrete unknowns, then all else from its own posterior.
 
     routes : of the states that have one, with their log evidence and the discrete nodes' values.
     """
 
     routes: tuple[tuple[Independent, float, Mapping[str, Floats]], ...]
-    nodes: Collection[str] | None
-    method: str
-    because: tuple[str, ...]
-    warmup: int = 0
-    unit: int = CHEAP
-    independent: bool = True
-
-    def begin(self, rng: np.random.Generator, chain: int) -> Any:
-        return None
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
         logs = np.array([evidence for _, evidence, _ in self.routes])
@@ -91,7 +82,7 @@ def by_state_route(problem: Problem, seed: int, nodes: Collection[str] | None) -
         f"{logs.max() + math.log(share.sum()):.6g}"
     )
     method = f"states of {names} by their evidence, then {best.method} in each"
-    return ByState(tuple(routes), nodes, method, (why, *best.because))
+    return ByState(routes=tuple(routes), nodes=nodes, method=method, because=(why, *best.because))
 
 
 __all__ = ["ByState", "by_state_route"]

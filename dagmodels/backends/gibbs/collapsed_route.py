@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +14,10 @@ from dagmodels.backends.gibbs.reasons import impossible
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
-from dagmodels.forms.collapsed import Visit, collapsed
+from dagmodels.forms.collapsed import collapsed
 from dagmodels.forms.outer_mode import Modes
 from dagmodels.forms.quadrature_collapsed import quadrature_collapsed
+from dagmodels.forms.visits import Choose, Visit, Visiting
 from dagmodels.numerics.sampling import grid, independence, nuts, ridge
 from dagmodels.numerics.sampling.adaptation import StepSize
 from dagmodels.numerics.sampling.lines import Lines
@@ -33,8 +34,23 @@ MISSED = 3.0  # log weight of another mode above which proposals hardly come the
 CHEAP, DEAR = 167, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
-class Posterior(Protocol):
-    """A density of few outer unknowns, and exact draws of the rest: `Collapsed`, `QuadratureCollapsed`."""
+class Drawn(Protocol):
+    """A density of outer unknowns, and exact draws of the rest."""
+
+    def for_thread(self) -> Drawn: ...
+    def log_density(self, y: Floats) -> tuple[float, Floats]: ...
+    def log_densities(self, y: Floats) -> Floats: ...
+    def draws_and_densities(
+        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]: ...
+    def through(self, y: Floats, before: Floats, choose: Choose, normals: np.random.Generator) -> Visit: ...
+    def draws_of(
+        self, count: int, visit: Visiting, rng: np.random.Generator, nodes: Collection[str] | None = None
+    ) -> tuple[dict[str, Floats], Floats]: ...
+
+
+class Posterior(Drawn, Protocol):
+    """Of few unknowns, with its mode: `Collapsed`, `QuadratureCollapsed`."""
 
     @property
     def problem(self) -> Problem: ...
@@ -45,35 +61,17 @@ class Posterior(Protocol):
     @property
     def dimension(self) -> int: ...
     def for_thread(self) -> Posterior: ...
-    def log_density(self, y: Floats) -> tuple[float, Floats]: ...
-    def log_densities(self, y: Floats) -> Floats: ...
     def modes(self) -> Modes: ...
-    def draws(
-        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
-    ) -> dict[str, Floats]: ...
-    def draws_and_densities(
-        self, y: Floats, rng: np.random.Generator, nodes: Collection[str] | None = None
-    ) -> tuple[dict[str, Floats], Floats]: ...
-    def visited(self, y: Floats, normals: np.random.Generator) -> Visit: ...
-    def draws_of(
-        self,
-        count: int,
-        visit: Callable[[slice, np.random.Generator], Visit],
-        rng: np.random.Generator,
-        nodes: Collection[str] | None = None,
-    ) -> tuple[dict[str, Floats], Floats]: ...
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Independent:
-    """Draws of y that do not hang on one another: none is needed, or they come from a grid.
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Unchained:
+    """Draws that do not hang on one another.
 
-    table : None where nothing is outer.
+    nodes : whose draws are kept, None for all. method, because : in words.
     """
 
-    posterior: Posterior
     nodes: Collection[str] | None
-    table: grid.Grid | None
     method: str
     because: tuple[str, ...]
     warmup: int = 0
@@ -81,11 +79,24 @@ class Independent:
     independent: bool = True
 
     def begin(self, rng: np.random.Generator, chain: int) -> Any:
+        """No state."""
         return None
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Independent(Unchained):
+    """Draws of y from a grid.
+
+    table : None where nothing is outer.
+    """
+
+    posterior: Posterior
+    table: grid.Grid | None
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
         y = np.empty((count, 0)) if self.table is None else self.table.drawn(rng, count)
-        return None, completed(self.posterior, y, rng, self.nodes, {})
+        values, density = self.posterior.for_thread().draws_and_densities(y, rng, self.nodes)
+        return None, Part(values, {"lp": density})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -95,7 +106,7 @@ class Proposed:
     trials : proposals by which they were, from which chains start. A state is a point and its log weight.
     """
 
-    posterior: Posterior
+    posterior: Drawn
     nodes: Collection[str] | None
     proposal: independence.Proposals
     trials: independence.Weighted
@@ -114,19 +125,18 @@ class Proposed:
         moved = np.empty(count)
 
         def visit(part: slice, normals: np.random.Generator) -> Visit:
-            """Every proposal is visited once, with what is integrated; where the chain stays that is new."""
-            nonlocal state
-            points, at = y[part], own.visited(y[part], normals)
-            weight = at.density - log_proposed[part]
-            chosen = independence.chain(weight, rng, state[1])
-            stays = np.flatnonzero(chosen != np.arange(chosen.size))
-            if stays.size:
-                at.put(stays, own.visited(np.vstack([points, state[0]])[chosen[stays]], normals))
-            moved[part] = 1.0
-            moved[part.start + stays] = 0.0
-            if chosen[-1] >= 0:
-                state = points[chosen[-1]].copy(), float(weight[chosen[-1]])
-            return at
+            """Every proposal is visited once; what is integrated is new for every draw, also of a stay."""
+
+            def choose(density: Floats) -> NDArray[np.int64]:
+                nonlocal state
+                weight = density - log_proposed[part]
+                chosen = independence.chain(weight, rng, state[1])
+                moved[part] = chosen == np.arange(chosen.size)
+                if chosen[-1] >= 0:
+                    state = y[part][chosen[-1]].copy(), float(weight[chosen[-1]])
+                return chosen
+
+            return own.through(y[part], state[0], choose, normals)
 
         values, density = own.draws_of(count, visit, rng, self.nodes)
         return state, Part(values, {"accepted": moved, "lp": density})
@@ -145,7 +155,7 @@ class Warm:
 class Trajectories:
     """The no-U-turn sampler on the collapsed density, its metric begun at the curvature of the mode."""
 
-    posterior: Posterior
+    posterior: Drawn
     nodes: Collection[str] | None
     mode: Floats
     covariance: Floats
@@ -168,8 +178,8 @@ class Trajectories:
         sampler = nuts.sampler(self.posterior.for_thread().log_density, self.mode.size)
         point, y, known, step = sampler.draws(sampler.at(state.y), state.step, state.metric, rng, count)
         told = {**trajectory_statistics(known), "lp": known.log_density}
-        part = Part(self.posterior.for_thread().draws(y, rng, self.nodes), told)
-        return Warm(point.y, step, state.metric), part
+        values, _ = self.posterior.for_thread().draws_and_densities(y, rng, self.nodes)
+        return Warm(point.y, step, state.metric), Part(values, told)
 
 
 def trajectory_statistics(known: nuts.Transitions) -> dict[str, NDArray[Any]]:
@@ -181,18 +191,6 @@ def trajectory_statistics(known: nuts.Transitions) -> dict[str, NDArray[Any]]:
         "n_steps": known.gradients,
         "energy": known.energy,
     }
-
-
-def completed(
-    posterior: Posterior,
-    y: Floats,
-    rng: np.random.Generator,
-    nodes: Collection[str] | None,
-    statistics: Mapping[str, NDArray[Any]],
-) -> Part:
-    """Everything else at these points of the outer unknowns; the visit that draws it gives their density."""
-    values, density = posterior.for_thread().draws_and_densities(y, rng, nodes)
-    return Part(values, {**statistics, "lp": density})
 
 
 def collapsed_route(problem: Problem, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:
@@ -231,7 +229,8 @@ def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[s
     if d == 0:
         _somewhere(posterior, np.empty((1, 0)))
         why = "nothing is left to sample: every draw is exact and independent"
-        return Independent(posterior, nodes, None, "independent draws in closed form", (*told, why))
+        how = "independent draws in closed form"
+        return Independent(posterior=posterior, nodes=nodes, table=None, method=how, because=(*told, why))
     modes = _modes(posterior)
     centre, hessian = modes.best.x, 0.5 * modes.best.hessian
     left = ", ".join(posterior.names)
@@ -246,8 +245,9 @@ def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[s
                 against = f"; a grid of {table.points} points is off by {table.error:.1g}"
         if not against:
             why = f"{left}: independent draws from a grid of {table.points} points, off by {table.error:.1g}"
+            how = f"independent draws from a grid over {left}"
             return Independent(
-                posterior, nodes, table, f"independent draws from a grid over {left}", (*told, why)
+                posterior=posterior, nodes=nodes, table=table, method=how, because=(*told, why)
             )
     found, why = proposals(posterior, modes, stream(seed, 0, 2**32 - 1))
     if found is not None:

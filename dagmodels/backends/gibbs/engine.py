@@ -6,7 +6,7 @@ gives beyond the draws asked for is kept, so that a chain which goes on later is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from typing import Any
@@ -135,14 +135,17 @@ def advanced(
     return tuple(found.values())
 
 
-def stacked(chains: Sequence[Chain], draws: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-    """Values and statistics of so many first draws of all chains: (chains, draws, ...)."""
+def stacked(
+    chains: Sequence[Chain], draws: int, nodes: Collection[str] | None = None
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Values (of some nodes, or of all) and statistics of so many first draws of all chains: (chains, draws,
+    ...)."""
 
-    def joined(of: Callable[[Part], Arrays]) -> dict[str, NDArray[Any]]:
-        names = of(chains[0].parts[0])
+    def joined(of: Callable[[Part], Arrays], wanted: Collection[str] | None) -> dict[str, NDArray[Any]]:
+        names = [n for n in of(chains[0].parts[0]) if wanted is None or n in wanted]
         return {n: np.stack([_first([of(p)[n] for p in c.parts], draws) for c in chains]) for n in names}
 
-    return joined(lambda p: p.values), joined(lambda p: p.statistics)
+    return joined(lambda p: p.values, nodes), joined(lambda p: p.statistics, None)
 
 
 def _first(arrays: list[NDArray[Any]], count: int) -> NDArray[Any]:

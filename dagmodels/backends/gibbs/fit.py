@@ -65,7 +65,7 @@ def carried_on(
     with place as checkpoint, crew(recipe, route, asked.executor) as submit:
         rounds = Rounds.of(recipe, route, asked, submit, checkpoint, before, keep)
         ended = rounds.run(chains if checkpoint is None else checkpoint.chains)
-        sampled = rounds.drawn(ended.chains, ended.draws)
+        sampled, found = ended.known or (rounds.drawn(ended.chains, ended.draws), None)
     seconds = spent + time.process_time() - began
     rest = tuple(c.after_all(ended.draws, stored=keep is not None) for c in ended.chains)
     return draws_fit(
@@ -76,6 +76,7 @@ def carried_on(
         independent=getattr(route, "independent", False),
         diagnostics={"seconds": seconds, "stopped": ended.because},
         warnings=ended.warnings,
+        found=found,
         plan=_told(plan, route),
         further=Further(recipe, rest, plan, seconds, asked.store),
     )

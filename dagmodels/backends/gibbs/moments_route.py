@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dagmodels.analysis.unit import Unit
-from dagmodels.backends.gibbs.collapsed_route import STICKY, Trajectories
-from dagmodels.backends.gibbs.route import Part
+from dagmodels.backends.gibbs.collapsed_route import STICKY, Proposed, Trajectories
 from dagmodels.bind.problem import Problem
 from dagmodels.fits.moments.start import starting_point
 from dagmodels.forms.build_moments import build_moments
 from dagmodels.forms.moments_posterior import MomentsPosterior
 from dagmodels.numerics.sampling import independence
 from dagmodels.numerics.sampling.streams import stream
-
-UNIT = 200  # draws of a unit of work
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Proposed:
-    """Independence proposals from mode and curvature, their weights checked by `trials`, from which chains
-    start. A state is a point and its log weight."""
-
-    posterior: MomentsPosterior
-    nodes: Collection[str] | None
-    proposal: independence.Proposal
-    trials: independence.Weighted
-    method: str
-    because: tuple[str, ...]
-    warmup: int = 0
-    unit: int = UNIT
-
-    def begin(self, rng: np.random.Generator, chain: int) -> Any:
-        return independence.first(self.trials, rng)
-
-    def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
-        own = self.posterior
-        proposals = independence.weighted(own.log_densities, self.proposal, rng, count)
-        y, state, _ = independence.draws(proposals, rng, state)
-        moved = (np.diff(y, axis=0, prepend=np.nan) != 0.0).any(axis=1).astype(np.float64)
-        values, density = own.draws_and_densities(y, rng, self.nodes)
-        return state, Part(values, {"accepted": moved, "lp": density})
 
 
 def moments_route(

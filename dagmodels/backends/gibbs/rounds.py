@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,18 +17,23 @@ from dagmodels.backends.gibbs.route import Route
 from dagmodels.backends.gibbs.stopping import Stop, read_stop
 from dagmodels.errors import FitError
 from dagmodels.results.draws.draws import Draws
-from dagmodels.results.draws.stored import diagnosed
+from dagmodels.results.draws.stored import Told, diagnosed, diagnosed_if
+
+Known = tuple[Draws, Told]
+FEW = 16  # elements of a small node
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Ended:
     """chains : at the end, with at least so many `draws` of this run. because : why it ended.
-    warnings : what a reader must know, such as a goal that was not reached."""
+    warnings : what a reader must know, such as a goal that was not reached. known : all draws with their
+    diagnosis, where the stop rule asked for it."""
 
     chains: tuple[Chain, ...]
     draws: int
     because: str
     warnings: tuple[str, ...] = ()
+    known: Known | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,11 +90,25 @@ class Rounds:
                 if goal == limit or math.isinf(self.stop.seconds):
                     return Ended(found, draws, f"{self.made + draws:,} draws of each chain")
                 continue
-            missed = self._missed(found, draws)
-            if not missed:
-                return Ended(found, draws, " and ".join(map(str, self.stop.goals)))
+            goals = " and ".join(map(str, self.stop.goals))
             if goal == limit:
-                return self._missing(found, draws, missed, f"most={self.most:,} draws of each chain")
+                return self._ended(found, draws, goals, f"most={self.most:,} draws of each chain")
+            if (known := self._known(found, draws)) is not None:
+                return Ended(found, draws, goals, known=known)
+
+    def _known(self, chains: Sequence[Chain], draws: int) -> Known | None:
+        """The draws, if all goals are reached; those of small nodes, which are slow, are looked at first."""
+        few = [n for n, v in chains[0].parts[-1].values.items() if v[0].size <= FEW]
+        if few and self.keeper is None:
+            before = None if self.before is None else self.before.monitored(few)
+            if not self._reached(diagnosed(drawn(self.recipe, self.route, chains, draws, before, few))):
+                return None
+        every = self.drawn(chains, draws)
+        told = diagnosed_if(every, self._reached)
+        return None if told is None else (every, told)
+
+    def _reached(self, told: Told) -> bool:
+        return not self.stop.missed(*told)
 
     def _round(self, chains: Sequence[Chain], goal: int) -> tuple[Chain, ...]:
         seed, thin = self.recipe.seed, self.recipe.thin
@@ -120,21 +139,20 @@ class Rounds:
         self.reporter.look(sofar, self.made + done, self.made + goal, len(chains))
         return done == 0 or self.reporter.seconds < self.stop.seconds
 
-    def _missed(self, chains: Sequence[Chain], draws: int) -> tuple[str, ...]:
-        return self.stop.missed(*diagnosed(self.drawn(chains, draws)))
-
     def _out_of_time(self, chains: tuple[Chain, ...], draws: int) -> Ended:
         because = f"seconds < {self.stop.seconds:g}"
         if not self.stop.goals:
             return Ended(chains, draws, because)
-        missed = self._missed(chains, draws)
-        return self._missing(chains, draws, missed, because)
+        return self._ended(chains, draws, because, because)
 
-    def _missing(self, chains: tuple[Chain, ...], draws: int, missed: tuple[str, ...], because: str) -> Ended:
-        if not missed:
-            return Ended(chains, draws, because)
-        told = f"the run ended by {because}, before {' and '.join(missed)}; go on by fit.extend(n, until=...)"
-        return Ended(chains, draws, because, (told,))
+    def _ended(self, chains: tuple[Chain, ...], draws: int, reached: str, otherwise: str) -> Ended:
+        """With the reason for either case: whether the goals are reached by now."""
+        every = self.drawn(chains, draws)
+        known = every, diagnosed(every)
+        if not (missed := self.stop.missed(*known[1])):
+            return Ended(chains, draws, reached, known=known)
+        told = f"the run ended by {otherwise}, before {' and '.join(missed)}"
+        return Ended(chains, draws, otherwise, (f"{told}; go on by fit.extend(n, until=...)",), known)
 
 
 def kept(chains: Sequence[Chain], most: int) -> int:
@@ -142,9 +160,16 @@ def kept(chains: Sequence[Chain], most: int) -> int:
     return min(most, min(c.kept for c in chains))
 
 
-def drawn(recipe: Recipe, route: Route, chains: Sequence[Chain], draws: int, before: Draws | None) -> Draws:
-    """So many draws of the chains, after those before."""
-    values, statistics = stacked(chains, draws)
+def drawn(
+    recipe: Recipe,
+    route: Route,
+    chains: Sequence[Chain],
+    draws: int,
+    before: Draws | None,
+    nodes: Collection[str] | None = None,
+) -> Draws:
+    """So many draws of the chains, after those before; of some nodes, or of all."""
+    values, statistics = stacked(chains, draws, nodes)
     options = {"seed": recipe.seed, "warmup": route.warmup, "thin": recipe.thin}
     found = Draws.of(recipe.problem, values, statistics=statistics, **options)
     return found if before is None else before.then(found)

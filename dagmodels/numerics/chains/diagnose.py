@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dagmodels.numerics.chain_loops import ratios
-from dagmodels.numerics.chains.effective import effective
-from dagmodels.numerics.chains.ranks import normal_scores, quantile, split
+from dagmodels.numerics.chain_loops import summarised, transposed
+from dagmodels.numerics.chains.effective import by_transform, effective, most_lags
+from dagmodels.numerics.chains.ranks import normal_scores, quantile, score_table, split
 
 Floats = NDArray[np.float64]
 
@@ -65,37 +65,38 @@ def _diagnose(x: Floats, probabilities: Sequence[float]) -> Diagnosis:
         ordered, nothing = np.sort(flat, axis=1), np.full(k, np.nan)
         ends = np.stack([quantile(ordered, p) for p in probabilities])
         return Diagnosis(mean, sd, ends, nothing, nothing, nothing, nothing)
-    halves = split(x)
-    scores, part = normal_scores(halves)
-    ordered = np.sort(flat, axis=1) if n % 2 else part
-    low, high = (halves <= quantile(ordered, p)[:, None, None] for p in TAILS)
-    sizes = np.stack([effective(part) for part in (scores, halves, low, high)])
-    broken = np.isnan(ordered[:, -1])
-    sizes[:, broken] = np.nan
+    ordered = np.sort(flat, axis=1) if n % 2 else None
+    ordered, sizes, ratio = _summary(split(x), ordered)
+    sizes[:, np.isnan(ordered[:, -1])] = np.nan
     ends = np.stack([quantile(ordered, p) for p in probabilities])
     tail = np.minimum(sizes[2], sizes[3])
-    return Diagnosis(mean, sd, ends, sd / np.sqrt(sizes[1]), sizes[0], tail, _rhat(halves, scores, part))
+    return Diagnosis(mean, sd, ends, sd / np.sqrt(sizes[1]), sizes[0], tail, ratio)
+
+
+def _summary(halves: Floats, every: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    """Sorted draws, effective sizes (bulk, mean, either tail; by quantity), and R-hat.
+
+    halves : of the chains. every : all draws sorted, where the halves leave some out.
+    """
+    k, m, n = halves.shape
+    halves = np.ascontiguousarray(halves)
+    flat = halves.reshape(k, m * n)
+    order = np.argsort(flat, axis=1)
+    ordered = np.take_along_axis(flat, order, axis=1)
+    every = ordered if every is None else every
+    tails = np.stack([quantile(every, p) for p in TAILS])
+    scores, sizes, ratio = np.empty_like(halves), np.empty((4, k)), np.empty(k)
+    summarised(halves, order, score_table(m * n), tails, most_lags(n), ordered, scores, sizes, ratio)
+    for which, q in np.argwhere(sizes < 0.0).tolist():  # chains that mix slowly
+        values = scores[q] if which == 0 else halves[q] if which == 1 else halves[q] <= tails[which - 2, q]
+        sizes[which, q] = by_transform(np.asarray(values, dtype=np.float64)[None])[0]
+    return every, sizes, ratio
 
 
 def rhat(x: ArrayLike) -> Floats:
     """Rank-normalised split R-hat: the larger one of bulk and of tail (folded draws). Above 1.01 the chains
     have not mixed. Infinite where chains stand still at different places."""
-    return _each(x, lambda t: _rhat(h := split(t), *normal_scores(h)))
-
-
-def _rhat(halves: Floats, scores: Floats, ordered: Floats) -> Floats:
-    half = ordered.shape[1] // 2  # an even number of draws: each chain was split in two
-    with np.errstate(invalid="ignore"):
-        middle = (ordered[:, half - 1] + ordered[:, half]) / 2
-        folded, _ = normal_scores(np.abs(halves - middle[:, None, None]))
-    return np.maximum(_ratio(scores), _ratio(folded))
-
-
-def _ratio(x: Floats) -> Floats:
-    """sqrt of the marginal over the within-chain variance (Gelman and Rubin 1992; equations 1 to 4)."""
-    found = np.empty(len(x))
-    ratios(x, found)
-    return found
+    return _each(x, lambda t: _summary(split(t))[2])
 
 
 def ess_bulk(x: ArrayLike) -> Floats:
@@ -205,7 +206,10 @@ def _table(x: ArrayLike) -> tuple[Floats, tuple[int, ...]]:
     if values.ndim < 2:
         raise ValueError(f"draws need axes (chains, draws, ...), but there are {values.ndim}")
     m, n, *rest = values.shape
-    return np.ascontiguousarray(values.reshape(m, n, -1).transpose(2, 0, 1)), tuple(rest)
+    flat = np.ascontiguousarray(values).reshape(m * n, -1)
+    found = np.empty(flat.shape[::-1])
+    transposed(flat, found)
+    return found.reshape(-1, m, n), tuple(rest)
 
 
 def _each(x: ArrayLike, of: Callable[[Floats], Floats]) -> Floats:

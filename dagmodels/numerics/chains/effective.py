@@ -34,14 +34,19 @@ def effective(x: NDArray[np.generic]) -> Floats:
     k, m, n = values.shape
     found = np.empty(k)
     finite = np.isfinite(values.sum(axis=(1, 2)))
-    effective_sizes(values, LAGS * n.bit_length(), np.empty((1, m, n)), found)
+    effective_sizes(values, most_lags(n), np.empty((1, m, n)), found)
     found[~finite] = np.nan
     for q in np.flatnonzero(found < 0):
-        found[q] = _by_transform(values[q : q + 1])[0]
+        found[q] = by_transform(values[q : q + 1])[0]
     return found
 
 
-def _by_transform(values: Floats) -> Floats:
+def most_lags(draws: int) -> int:
+    """Up to which sums are taken."""
+    return LAGS * draws.bit_length()
+
+
+def by_transform(values: Floats) -> Floats:
     """Of chains that mix slowly: all lags at once."""
     m, n = values.shape[1:]
     total = m * n

@@ -32,13 +32,13 @@ def normal_scores(x: Floats) -> tuple[Floats, Floats]:
     """
     flat = np.ascontiguousarray(x.reshape(x.shape[0], -1))
     scores, ordered = np.empty_like(flat), np.empty_like(flat)
-    scores_by_order(flat, np.argsort(flat, axis=1), _scores(flat.shape[1]), scores, ordered)
+    scores_by_order(flat, np.argsort(flat, axis=1), score_table(flat.shape[1]), scores, ordered)
     scores[np.isnan(ordered[:, -1])] = np.nan
     return scores.reshape(x.shape), ordered
 
 
 @lru_cache(maxsize=32)
-def _scores(size: int) -> Floats:
+def score_table(size: int) -> Floats:
     """Normal scores of the ranks 1, 1.5, 2, ..., size; shared, and never changed."""
     rank = 1.0 + 0.5 * np.arange(2 * size - 1)
     return ndtri((rank - 0.375) / (size + 0.25))

@@ -20,6 +20,7 @@ from dagmodels.results.fit import Columns, Fit
 if TYPE_CHECKING:
     from dagmodels.numerics.chains.diagnose import Diagnosis
     from dagmodels.results.draws.elpd import Elpd
+    from dagmodels.results.draws.stored import Told
 
 Floats = NDArray[np.float64]
 
@@ -188,6 +189,7 @@ def draws_fit(
     independent: bool = False,
     diagnostics: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
+    found: Told | None = None,
     **others: Any,
 ) -> DrawsFit:
     """The fit of a backend's draws: table, verdict, figures.
@@ -198,13 +200,14 @@ def draws_fit(
     method : how they were made, as a sentence. blamed : divergences by node, where known.
     independent : they are no chains, and neither R-hat nor effective sizes decide.
     diagnostics : the backend's own: "seconds", ...
+    found : what `diagnosed` says of the draws, where that is known.
     others : fields of the fit: plan, pointwise, n_observations, ...
     """
     from dagmodels.results.draws.stored import diagnosed
     from dagmodels.results.draws.verdict import judge
 
-    names, found = diagnosed(draws)
-    told = judge(graph, draws, names, found, blamed, independent=independent)
+    names, diagnosis = diagnosed(draws) if found is None else found
+    told = judge(graph, draws, names, diagnosis, blamed, independent=independent)
     if "n_observations" not in others:
         data = draws.groups.get("observed_data", {})
         others["n_observations"] = sum(int(np.isfinite(v).sum()) for v in data.values())
@@ -215,8 +218,8 @@ def draws_fit(
         exact=False,
         converged=told.holds,
         message="; ".join(told.sentences) or _certificate(independent),
-        estimate_columns=_columns(names, found),
-        latent_columns=_latents(graph, names, found),
+        estimate_columns=_columns(names, diagnosis),
+        latent_columns=_latents(graph, names, diagnosis),
         log_likelihood=None,
         diagnostics={**told.figures, **(diagnostics or {})},
         warnings=warnings,

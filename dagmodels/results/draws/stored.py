@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 LEAD = ("chain", "draw")
 MOST = 64e6  # bytes of a block of columns
+LOOKED_AT = 64  # quantities that are diagnosed before the rest
 
 
 def tree_name(node: str) -> str:
@@ -94,17 +95,41 @@ def column_blocks(draws: Draws, most: float = MOST) -> Iterator[tuple[list[str],
             yield own, np.asarray(table, dtype=np.float64)
 
 
-def diagnosed(draws: Draws, probabilities: Sequence[float] = (0.025, 0.975)) -> tuple[list[str], Diagnosis]:
+Told = tuple[list[str], "Diagnosis"]
+
+
+def diagnosed(draws: Draws, probabilities: Sequence[float] = (0.025, 0.975)) -> Told:
     """Names of all quantities and what `diagnose` says of them; of draws on the disk block by block."""
-    from dagmodels.numerics.chains.diagnose import Diagnosis, diagnose
+    from dagmodels.numerics.chains.diagnose import diagnose
 
     if draws.place is None:
         names, table = draws.table(indicators=True)
         return names, diagnose(table, probabilities)
-    every: list[str] = []
-    parts: list[Diagnosis] = []
-    for names, table in column_blocks(draws):
-        every += names
-        parts.append(diagnose(table, probabilities))
-    joined = [np.concatenate([getattr(p, f.name) for p in parts], axis=-1) for f in fields(Diagnosis)]
-    return every, Diagnosis(*joined)
+    return _joined([(names, diagnose(table, probabilities)) for names, table in column_blocks(draws)])
+
+
+def diagnosed_if(draws: Draws, enough: Callable[[Told], bool]) -> Told | None:
+    """As `diagnosed`, or None as soon as some quantities are not `enough`.
+
+    Nodes of few elements come first: what all the others hang on moves slowest.
+    """
+    from dagmodels.numerics.chains.diagnose import diagnose
+
+    found: dict[str, list[Told]] = {n: [] for n in draws.values}
+    for node in sorted(found, key=lambda n: math.prod(draws.values[n].shape[2:])):
+        for names, table in column_blocks(replace(draws, values={node: draws.values[node]})):
+            for first in range(0, len(names), LOOKED_AT):
+                part = slice(first, first + LOOKED_AT)
+                told = names[part], diagnose(table[:, :, part])
+                if not enough(told):
+                    return None
+                found[node].append(told)
+    return _joined([told for parts in found.values() for told in parts])
+
+
+def _joined(parts: list[Told]) -> Told:
+    from dagmodels.numerics.chains.diagnose import Diagnosis
+
+    every = [found for _, found in parts]
+    joined = [np.concatenate([getattr(p, f.name) for p in every], axis=-1) for f in fields(Diagnosis)]
+    return [n for names, _ in parts for n in names], Diagnosis(*joined)

@@ -8,7 +8,7 @@ from arviz_stats.base import array_stats
 from scipy.stats import norm, rankdata
 
 from dagmodels.numerics.chains import diagnose as d
-from dagmodels.numerics.chains.effective import _by_transform, effective
+from dagmodels.numerics.chains.effective import by_transform, effective
 from tests.numerics.chains.made import autoregressive
 
 SHAPES = [(4, 1000, 3), (4, 1001, 3), (1, 100, 2), (1, 7, 2), (2, 5, 3), (3, 4, 2), (8, 57, 2, 3), (2, 5000)]
@@ -129,7 +129,7 @@ def test_monte_carlo_errors_are_the_spread_of_estimates():
 def test_sums_of_products_and_the_transform_give_the_same_sizes():
     for phi in (-0.9, 0.0, 0.9):
         x = np.moveaxis(autoregressive((3, 900, 5), phi, 2), 2, 0)
-        np.testing.assert_allclose(effective(x), _by_transform(np.ascontiguousarray(x)), rtol=1e-11)
+        np.testing.assert_allclose(effective(x), by_transform(np.ascontiguousarray(x)), rtol=1e-11)
 
 
 def test_what_never_changes_is_known_without_error():
