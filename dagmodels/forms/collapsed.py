@@ -73,6 +73,11 @@ class Collapsed:
         """Of many points, one a row, in one compiled call."""
         return self.points.densities(y)
 
+    def log_densities_and_gradients(self, y: Floats) -> tuple[Floats, Floats]:
+        """The same with gradients, (points, outer)."""
+        found = [self.points.density(row) for row in y]
+        return np.array([value for value, _ in found]), np.array([gradient for _, gradient in found])
+
     def modes(self) -> Modes:
         """The mode in y with its Hessian (of minus twice the log density), from scratch; see `find_modes`."""
         self.points.density(np.zeros(self.dimension))

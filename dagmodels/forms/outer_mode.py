@@ -13,7 +13,7 @@ from dagmodels.errors import FitError
 from dagmodels.forms.field import Field
 from dagmodels.forms.outer_scale import ABOVE, PLAIN, Scale
 from dagmodels.forms.start import starting_points
-from dagmodels.numerics.optimise import Objective, Optimum, minimise
+from dagmodels.numerics.optimise import Curvature, Objective, Optimum, minimise
 
 Floats = NDArray[np.float64]
 CERTIFIED = 1e-3  # Newton decrement of what counts as a mode
@@ -41,13 +41,21 @@ def find_modes(f: Objective, field: Field, scale: Scale, names: tuple[str, ...])
     return modes_from(f, _starts(f, field, scale), names)
 
 
-def modes_from(f: Objective, starts: Iterable[tuple[Floats, Floats]], names: tuple[str, ...]) -> Modes:
-    """The same from starts with the size of every coordinate; several that end at one mode end the search."""
+def modes_from(
+    f: Objective,
+    starts: Iterable[tuple[Floats, Floats]],
+    names: tuple[str, ...],
+    curvature: Curvature | None = None,
+) -> Modes:
+    """The same from starts with the size of every coordinate; several that end at one mode end the search.
+
+    curvature : Hessians that cost less than as many gradients, where there are such.
+    """
     free = np.full(len(names), np.inf)
     found: list[tuple[Optimum, int]] = []  # with the number of starts that ended there
     failed: list[Optimum] = []
     for start, size in starts:
-        optimum = minimise(f, start, size, -free, free)
+        optimum = minimise(f, start, size, -free, free, curvature=curvature)
         if not _is_mode(optimum):
             failed.append(optimum)
             continue

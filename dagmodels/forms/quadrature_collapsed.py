@@ -36,6 +36,7 @@ TOLERANCE = 1e-6  # of the log density
 CLOSE = 1e-3  # of the log density: a mode by a rule that is off by less is good enough for proposals
 MATTERS = 0.05  # of the density at the mode
 AWAY = (1.0, 2.0, 3.0)  # standard deviations from the mode at which the order is checked, and at the mode
+STEP = 1e-4  # differences of gradients
 SPREAD, DEGREES = 32, 5.0  # and at so many points of a multivariate t about it
 ROUNDING = 1e-8  # by which a log density may exceed its bound
 PORTION = 1 << 20  # elements that are drawn at once
@@ -110,34 +111,33 @@ class QuadratureCollapsed:
         """The mode in y with its Hessian (of minus twice the log density), from scratch."""
         if self.best is not None:
             return self.best
-        return modes_from(self._criterion, self._starts(), self.names)
+        return modes_from(self._criterion, self._starts(), self.names, self._curvature)
 
     def polished(self, modes: Modes) -> Modes:
         """The same mode with this rule, from where another rule has it."""
         size = np.sqrt(np.diagonal(np.linalg.inv(0.5 * modes.best.hessian)))
-        best = modes_from(self._criterion, [(modes.best.x, size)], self.names).best
+        best = modes_from(self._criterion, [(modes.best.x, size)], self.names, self._curvature).best
         return Modes(best, modes.others)
 
+    def _curvature(self, y: Floats) -> Floats | None:
+        """Hessian of the criterion by one-sided differences, in one call; None where it is not finite."""
+        found, gradient = self.log_densities_and_gradients(np.vstack([y, y + STEP * np.eye(y.size)]))
+        if not np.isfinite(found).all():
+            return None
+        hessian = -2.0 * (gradient[1:] - gradient[0]) / STEP
+        return 0.5 * (hessian + hessian.T)
+
     def _starts(self) -> Iterator[tuple[Floats, Floats]]:
-        """Points where the density is finite, each with the size of every coordinate."""
+        """Points where the density is finite, each with the size of every coordinate: one over the root of
+        half the curvature, 1 where it does not curve upward."""
         rng = np.random.default_rng(1)
         for k in range(40):
             y = rng.uniform(-2.0, 2.0, self.dimension) if k else np.zeros(self.dimension)
-            value, gradient = self._criterion(y)
-            if math.isfinite(value):
-                yield y, self._sizes(y, gradient)
-
-    def _sizes(self, y: Floats, gradient: Floats) -> Floats:
-        """One over the root of half the curvature in each coordinate, 1 where it does not curve upward."""
-        found = np.ones(y.size)
-        for i in range(y.size):
-            step = 1e-4
-            there = y.copy()
-            there[i] += step
-            curvature = 0.5 * (self._criterion(there)[1][i] - gradient[i]) / step
-            if math.isfinite(curvature) and curvature > 0.0:
-                found[i] = min(max(curvature**-0.5, 1e-8), 1e4)
-        return found
+            if math.isfinite(self._criterion(y)[0]):
+                curved = self._curvature(y)
+                curvature = np.ones(y.size) if curved is None else 0.5 * np.diagonal(curved)
+                size = np.clip(np.where(curvature > 0.0, curvature, 1.0) ** -0.5, 1e-8, 1e4)
+                yield y, np.where(curvature > 0.0, size, 1.0)
 
     # -- draws ---------------------------------------------------------------------------------------
 

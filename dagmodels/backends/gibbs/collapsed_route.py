@@ -61,6 +61,7 @@ class Posterior(Drawn, Protocol):
     @property
     def dimension(self) -> int: ...
     def for_thread(self) -> Posterior: ...
+    def log_densities_and_gradients(self, y: Floats) -> tuple[Floats, Floats]: ...
     def modes(self) -> Modes: ...
 
 
@@ -280,7 +281,7 @@ def proposals(posterior: Posterior, modes: Modes, rng: np.random.Generator) -> t
             against.append(_heavy(plain))
     try:
         axis = ridge.least_normal(posterior.log_densities, centre, np.linalg.inv(hessian))
-        along = ridge.followed(posterior.for_thread().log_density, centre, hessian, axis)
+        along = ridge.followed(posterior.log_densities_and_gradients, centre, hessian, axis)
     except FitError as error:
         against.append(str(error))
     else:

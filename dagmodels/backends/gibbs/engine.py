@@ -143,10 +143,18 @@ def stacked(
 
     def joined(of: Callable[[Part], Arrays], wanted: Collection[str] | None) -> dict[str, NDArray[Any]]:
         names = [n for n in of(chains[0].parts[0]) if wanted is None or n in wanted]
-        return {n: np.stack([_first([of(p)[n] for p in c.parts], draws) for c in chains]) for n in names}
+        return {n: _stacked([[of(p)[n] for p in c.parts] for c in chains], draws) for n in names}
 
     return joined(lambda p: p.values, nodes), joined(lambda p: p.statistics, None)
 
 
-def _first(arrays: list[NDArray[Any]], count: int) -> NDArray[Any]:
-    return (arrays[0] if len(arrays) == 1 else np.concatenate(arrays))[:count]
+def _stacked(parts: Sequence[Sequence[NDArray[Any]]], count: int) -> NDArray[Any]:
+    """So many first rows of the parts of each chain, copied once."""
+    like = parts[0][0]
+    found = np.empty((len(parts), count, *like.shape[1:]), like.dtype)
+    for own, chain in zip(found, parts, strict=True):
+        at = 0
+        for part in chain:
+            own[at : at + len(part)] = part[: count - at]
+            at += min(len(part), count - at)
+    return found

@@ -194,8 +194,10 @@ def _squares(t: Floats) -> Floats:
 
 
 def _deviation(t: Floats) -> Floats:
+    if t[0].size == 1:
+        return np.full(len(t), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = t.std(axis=(1, 2), ddof=1) if t[0].size > 1 else np.full(len(t), np.nan)
+        found = t.std(axis=(1, 2), ddof=1)
     found[t.max(axis=(1, 2)) == t.min(axis=(1, 2))] = 0.0
     return found
 

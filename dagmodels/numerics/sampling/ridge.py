@@ -20,7 +20,7 @@ from dagmodels.errors import FitError
 from dagmodels.numerics.sampling.independence import DEGREES, Densities
 
 Floats = NDArray[np.float64]
-Criterion = Callable[[Floats], tuple[float, Floats]]  # log density and its gradient
+Criterion = Callable[[Floats], tuple[Floats, Floats]]  # log densities and gradients of points, one a row
 
 STEP = 0.5  # standard deviations between values of the coordinate
 FALL = 14.0  # of the log marginal density, at which its range ends
@@ -128,7 +128,7 @@ def least_normal(densities: Densities, mode: Floats, covariance: Floats) -> int:
 def followed(f: Criterion, mode: Floats, hessian: Floats, axis: int) -> Ridge:
     """The ridge from the mode along a coordinate, both ways.
 
-    f : log density with gradient. hessian : of minus the log density at the mode.
+    f : log densities with gradients. hessian : of minus the log density at the mode.
 
     Raises `FitError` where a conditional mode is not found, or the ridge does not fall off.
     """
@@ -165,33 +165,32 @@ def _side(f: Criterion, first: Knot, rest: NDArray[np.int64], axis: int, step: f
 def _settled(f: Criterion, y: Floats, rest: NDArray[np.int64], hessian: Floats, whole: bool = True) -> Knot:
     """Newton's steps of the other coordinates to their mode; `hessian` tells their scales."""
     scale = 1.0 / np.sqrt(np.diagonal(hessian)[rest] if whole else np.diagonal(hessian))
-    value, gradient = f(y)
+    beside = np.zeros((1 + rest.size, y.size))
+    beside[1 + np.arange(rest.size), rest] = 1e-4 * scale
+    found, gradients = f(y + beside)
     for _ in range(30):
-        if not math.isfinite(value):
+        if not np.isfinite(found).all():
             break
-        curved = np.empty((rest.size, rest.size))
-        for j, i in enumerate(rest):
-            there = y.copy()
-            there[i] += 1e-4 * scale[j]
-            curved[j] = (gradient[rest] - f(there)[1][rest]) / (1e-4 * scale[j])
+        value, gradient = float(found[0]), gradients[0, rest]
+        curved = (gradient - gradients[1:, rest]) / (1e-4 * scale)[:, None]
         curved = 0.5 * (curved + curved.T)
         try:
             root = np.linalg.cholesky(curved)
         except np.linalg.LinAlgError:
             break
-        step = np.linalg.solve(curved, gradient[rest])
-        decrement = float(step @ gradient[rest])
+        step = np.linalg.solve(curved, gradient)
+        decrement = float(step @ gradient)
         if decrement < NEAR:
             return y, value + 0.5 * decrement - float(np.log(np.diagonal(root)).sum()), curved
-        share, moved = 1.0, y
+        share = 1.0
         for _ in range(20):
             moved = y.copy()
             moved[rest] += share * step
-            new, slope = f(moved)
-            if new >= value:
+            found, gradients = f(moved + beside)
+            if found[0] >= value:
                 break
             share *= 0.5
         else:
             break
-        y, value, gradient = moved, new, slope
+        y = moved
     raise FitError(f"no mode of the other unknowns was found where another is held at {y.tolist()}")

@@ -154,6 +154,8 @@ class Draws:
             parts.append(flat)
         if not parts:
             return [], np.empty((self.chains, self.draws, 0))
+        if len(parts) == 1:
+            return names, np.asarray(parts[0], dtype=np.float64)
         return names, np.concatenate(parts, axis=2, dtype=np.float64)
 
     def _chosen(self, nodes: Iterable[str] | None) -> dict[str, NDArray[np.bool_]]:

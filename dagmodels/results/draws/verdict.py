@@ -13,7 +13,7 @@ from dagmodels.analysis.laws import is_discrete
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.expression import Expression, references
 from dagmodels.graph.statement import Deterministic, Distribution, Stochastic
-from dagmodels.numerics.chains.diagnose import Diagnosis, bfmi
+from dagmodels.numerics.chains.diagnose import LEAST, Diagnosis, bfmi
 from dagmodels.results.draws.draws import Draws
 from dagmodels.results.draws.stored import column_blocks
 
@@ -55,18 +55,21 @@ def judge(
     """
     moving = found.sd > 0
     sentences: list[str] = []
-    broken = np.isnan(found.mean) | np.isnan(found.sd)
+    single = draws.chains * draws.draws == 1  # of which there is no sd
+    broken = np.isnan(found.mean) | (np.isnan(found.sd) & (not single))
     if broken.any():
         told = _named(names, broken, None)
         sentences.append(
             f"draws of {told} are not numbers; give proper priors, or initial values inside the domains"
         )
-    stuck = _stuck(graph, names, moving | broken)
+    stuck = [] if draws.draws < LEAST else _stuck(graph, names, moving | broken)
     if stuck:
         sentences.append(
             f"{_list(stuck)} never moved; give other initial values, or simplify what it updates with"
         )
-    if not independent:
+    if single:
+        sentences.append(f"one draw tells no spread and no error; draw at least {10 * ESS_A_CHAIN} a chain")
+    elif not independent:
         sentences += _mixing(draws, names, found, moving)
     sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
     sentences += _divergences(graph, draws, blamed or {})
@@ -75,8 +78,9 @@ def judge(
 
 
 def _mixing(draws: Draws, names: Sequence[str], found: Diagnosis, moving: NDArray[np.bool_]) -> list[str]:
-    if draws.draws < 4:
-        return [f"{draws.draws} draws a chain are too few to judge; draw at least {10 * ESS_A_CHAIN} a chain"]
+    if draws.draws < LEAST:
+        told = "1 draw a chain is" if draws.draws == 1 else f"{draws.draws} draws a chain are"
+        return [f"{told} too few to judge; draw at least {10 * ESS_A_CHAIN} a chain"]
     sentences: list[str] = []
     apart = moving & ~(found.rhat < RHAT)
     need = ESS_A_CHAIN * draws.chains

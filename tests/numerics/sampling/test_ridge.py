@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -28,12 +30,22 @@ def arm(y: Floats) -> tuple[float, Floats]:
     return float(value), np.concatenate([[first], -tau * y[1:]])
 
 
+def many(one: Callable[[Floats], tuple[float, Floats]]) -> ridge.Criterion:
+    """Of points, one a row."""
+
+    def found(y: Floats) -> tuple[Floats, Floats]:
+        values, gradients = zip(*map(one, y), strict=True)
+        return np.array(values), np.array(gradients)
+
+    return found
+
+
 def of_arm() -> ridge.Ridge:
-    return ridge.followed(arm, np.array([np.log(1.5), 0.0, 0.0]), np.diag([1.5, 1.5, 1.5]), 0)
+    return ridge.followed(many(arm), np.array([np.log(1.5), 0.0, 0.0]), np.diag([1.5, 1.5, 1.5]), 0)
 
 
 def test_a_normal_density_has_its_own_marginal_and_conditionals() -> None:
-    found = ridge.followed(normal, MEAN.copy(), np.linalg.inv(COVARIANCE), 1)
+    found = ridge.followed(many(normal), MEAN.copy(), np.linalg.inv(COVARIANCE), 1)
     t = found.knots
     np.testing.assert_allclose(
         np.diff(found.height), np.diff(stats.norm.logpdf(t, -2.0, np.sqrt(2.0))), atol=1e-6
@@ -91,4 +103,4 @@ def test_a_ridge_without_end_is_told() -> None:
         return float(-0.5 * y[1] ** 2), np.array([0.0, -y[1]])
 
     with pytest.raises(FitError, match="does not fall off"):
-        ridge.followed(endless, np.zeros(2), np.eye(2), 0)
+        ridge.followed(many(endless), np.zeros(2), np.eye(2), 0)

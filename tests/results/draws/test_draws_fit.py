@@ -108,6 +108,23 @@ def test_discrete_nodes_have_one_row_a_level():
 # -- the verdict
 
 
+@pytest.mark.parametrize("independent", [True, False])
+def test_one_draw_is_told_to_be_one(independent):
+    few = made.draws()
+    one = replace(few, values={n: v[:1, :1] for n, v in few.values.items()}, statistics={}, groups={})
+    fit = fitted(one, independent=independent)
+    assert not fit.converged
+    assert fit.message == "one draw tells no spread and no error; draw at least 1000 a chain"
+    assert np.isnan(fit.estimates["sd"]).all()
+
+
+def test_few_draws_of_several_chains_are_too_few_to_judge():
+    few = made.draws()
+    still = {n: np.repeat(v[:, :1], 2, axis=1) for n, v in few.values.items()}
+    fit = fitted(replace(few, values=still, statistics={}, groups={}))
+    assert fit.message == "2 draws a chain are too few to judge; draw at least 1000 a chain"
+
+
 def test_chains_apart():
     draws = changed(mu=made.draws()["mu"] + 20 * np.arange(4)[:, None])
     fit = fitted(draws)
