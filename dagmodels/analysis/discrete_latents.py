@@ -86,9 +86,12 @@ def discrete_latents(dag: Dag, problem: Problem | None = None) -> DiscreteLatent
 
 
 def all_discrete(dag: Dag) -> bool:
-    """Whether everything observed has states or counts, some of it in a plate of states."""
+    """Whether everything observed has states or counts, some of it in a plate of states, and no latent of the
+    plates that data bring is continuous."""
     observed = [n for n in dag.nodes.values() if n.observed]
-    return any(n.values_in is not None for n in observed) and all(map(_is_discrete, observed))
+    brought = {p for n in observed for p in n.plates if dag.plate[p].levels is None}
+    inside = [n for n in dag.nodes.values() if n.role == "latent" and brought & {*n.plates}]
+    return any(n.values_in is not None for n in observed) and all(map(_is_discrete, (*observed, *inside)))
 
 
 def _found(dag: Dag, problem: Problem | None) -> DiscreteLatents:

@@ -17,10 +17,10 @@ from dagmodels.numerics.tape import Recorder
 from tests.numerics.tapes import folded, reverse, run
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "distributions"))
-from family_cases import CASES
+from family_cases import CASES, DENSE
 
 UNIVARIATE = sorted(
-    n for n, f in families().items() if f.event == 0 and all(p.shape == 0 for p in f.parameters)
+    n for n in DENSE if family(n).event == 0 and all(p.shape == 0 for p in family(n).parameters)
 )
 MATRICES = ("LKJCorr", "Wishart", "InverseWishart")
 LACKING = frozenset(
