@@ -43,6 +43,11 @@ class Em:
             from dagmodels.backends.em.tables.judge import judge_single
 
             return judge_single(facts)
+        from dagmodels.backends.em.linear.judge import is_linear
+        from dagmodels.backends.em.linear.judge import judge as judge_linear
+
+        if is_linear(facts.graph, facts.problem):
+            return judge_linear(facts)
         if facts.discrete_latents or facts.unknown_tables or all_discrete(facts.graph):
             from dagmodels.backends.em.mixture.judge import judge as judge_mixture
 
@@ -52,7 +57,7 @@ class Em:
         return judge(facts)
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
-        """Maximise the likelihood by EM; see `tables.fit.fit`, `mixture.fit.fit` and `fit.fit`."""
+        """Maximise the likelihood by EM; see the `fit` of `tables`, `mixture` and `linear`, and `fit.fit`."""
         from dagmodels.analysis.discrete_latents import all_discrete, discrete_latents
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
         from dagmodels.analysis.unknown_laws import with_unknown_law
@@ -69,6 +74,12 @@ class Em:
         if isinstance(network, NoTableUnit) and network.is_single:
             told = "one case estimates no tables: give columns, one row a case; `query` asks about one case"
             raise FitError(f"em: {told}")
+        from dagmodels.backends.em.linear.judge import is_linear
+
+        if is_linear(problem.graph, problem):
+            from dagmodels.backends.em.linear.fit import fit as fit_linear
+
+            return fit_linear(problem, plan, options)
         if discrete_latents(problem.graph, problem).nodes or all_discrete(problem.graph):
             from dagmodels.backends.em.mixture.fit import fit as fit_mixture
 

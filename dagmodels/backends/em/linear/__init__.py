@@ -1,0 +1,1 @@
+"""Conditional linear-Gaussian networks from cases with gaps, and mixtures with continuous latents, by EM."""
