@@ -181,7 +181,7 @@ class QuadratureCollapsed:
         Tangents at the nodes of the quadrature serve draws of units of one element (`unit_draws`), at any
         point; larger units are drawn at more cost.
         """
-        points = np.concatenate([y, before.reshape(len(before), self.dimension)])
+        points = np.concatenate([y, before.reshape(-1, self.dimension)]) if self.dimension else y
         if self.units.every.shape[1] > 1:
             density = self.log_densities(points)
             rows = choose(density[: len(y)])
