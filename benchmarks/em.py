@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import dagmodels as dm
+from benchmarks import deconvolution
 from benchmarks.common import Row, median_cpu
 
 VECTORS = """model vectors
@@ -69,6 +70,7 @@ def rows() -> Iterator[Row]:
         "Gaussian mixture, 10^5 x 8, 10 components, an iteration", seconds, 0.095, peer="scikit-learn 0.095 s"
     )
     yield from (_chain(rng), _classes())
+    yield from deconvolution.rows()
 
 
 def _chain(rng: np.random.Generator) -> Row:

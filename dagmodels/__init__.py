@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagmodels.api import Graph, read, write
+    from dagmodels.data.partitions import partitions
     from dagmodels.dispatch.compare import compare_backends
     from dagmodels.dispatch.design import design
     from dagmodels.dispatch.modes import mode_report
@@ -67,6 +68,7 @@ _HOMES = {
     "calibration": "dagmodels.simulate.calibration",
     "check_rules": "dagmodels.simulate.check_rules",
     "register_rule": "dagmodels.forms.conditionals.registry",
+    "partitions": "dagmodels.data.partitions",
     "cfa": "dagmodels.structural",
     "mode_report": "dagmodels.dispatch.modes",
     "compare_backends": "dagmodels.dispatch.compare",
@@ -104,6 +106,7 @@ __all__ = [
     "lmer",
     "loo_compare",
     "mode_report",
+    "partitions",
     "pool",
     "read",
     "register_rule",

@@ -138,7 +138,8 @@ class Graph(Builder):
 
         Parameters
         ----------
-        data : see the class; None takes the file of the model's `data` line.
+        data : see the class; None takes the file of the model's `data` line; `dm.partitions(...)` gives data
+            larger than memory, piece by piece.
         method : "auto", or the name of a backend, which is then used or refused with its reason.
         seed : of all random numbers.
         check : whether parameters that are not identified are errors (else only notes of the plan).
@@ -168,12 +169,14 @@ class Graph(Builder):
         self, data: Any = None, method: str = "auto", seed: int = 1, check: bool = True, **options: Any
     ) -> Fit:
         """As `fit`, for callers that print `converged` and `warnings` themselves."""
-        from dagmodels.dispatch.fitting import fit_known
+        from dagmodels.dispatch.fitting import fit_known, fit_pieces, in_pieces
         from dagmodels.measurement.beside import Beside
 
         if options.get("reading") is not None:
             return self._read_as(options).fit_quietly(self.data_or_file(data), method, seed, check, **options)
         self._check_call(method, seed)
+        if in_pieces(data):
+            return fit_pieces(self.dag, data, method, seed, check, options)
         known = self._facts(self.data_or_file(data), observed=True)
         assert known.problem is not None
         found = fit_known(known, method, seed, check, options)

@@ -79,6 +79,8 @@ class Problem:
     new : where other data fixed the levels (`bind(..., levels=problem)`), the elements of each base
         plate that those do not have; empty otherwise.
     memo : answers kept, because rows and cells are asked for again and again.
+    repeats : how often each element of a plate occurs, by plate; once where it is not told. Of data in
+        pieces whose equal rows were counted.
     """
 
     graph: Dag
@@ -91,6 +93,7 @@ class Problem:
     notes: tuple[str, ...] = ()
     cells: Mapping[str, Codes] = field(default_factory=dict)
     memo: dict[object, Any] = field(default_factory=dict, repr=False)
+    repeats: Mapping[str, Values] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -100,7 +103,8 @@ class Problem:
         """What a copy or another process needs: all but the answers kept."""
         kept = (self.graph, dict(self.plates), dict(self.values), dict(self.observed), self.unused)
         labels = {} if isinstance(self.labels, _Labels) else dict(self.labels)
-        return Problem, (*kept, labels, dict(self.new), self.notes, dict(self.cells))
+        last = (self.notes, dict(self.cells), {}, dict(self.repeats))
+        return Problem, (*kept, labels, dict(self.new), *last)
 
     def shape(self, node: str) -> tuple[int, ...]:
         """Sizes of a node's plates."""

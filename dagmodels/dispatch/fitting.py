@@ -14,6 +14,7 @@ from dagmodels.dispatch.plan import make_plan
 from dagmodels.errors import FitError, ModelError, raise_all
 
 if TYPE_CHECKING:
+    from dagmodels.graph.dag import Dag
     from dagmodels.results.fit import Fit
 
 
@@ -51,10 +52,22 @@ def fit_known(
     return replace(fit, plate_sizes=fit.plate_sizes or sizes)
 
 
+def in_pieces(data: object) -> bool:
+    """Whether data are `dm.partitions(...)`, told without loading what reads them."""
+    return type(data).__module__ == "dagmodels.data.partitions"
+
+
+def fit_pieces(dag: Dag, data: Any, method: str, seed: int, check: bool, options: Mapping[str, Any]) -> Fit:
+    """The fit of data in pieces; see `dispatch.partitions`."""
+    from dagmodels.dispatch.partitions import fit_partitions
+
+    return fit_partitions(dag, data, method, seed, check, options)
+
+
 def _by_moments(problem: Problem) -> tuple[Finding, ...]:
     from dagmodels.forms.moment_identification import moment_findings
 
     return moment_findings(problem)
 
 
-__all__ = ["fit_known", "known"]
+__all__ = ["fit_known", "fit_pieces", "in_pieces", "known"]

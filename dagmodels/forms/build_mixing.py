@@ -65,7 +65,19 @@ class MixingBuilder(FlatBuilder):
         )
         size = int(np.prod(self.problem.shape(self.latent), dtype=np.int64))
         aside = tuple((flat.tape.place(f.register), f.times) for f in self.aside)
-        return MixingForm(flat, self.latent, parts, *_units(parts, size), aside)
+        return MixingForm(flat, self.latent, parts, *_units(parts, size, self._repeats(size)), aside)
+
+    def _repeats(self, size: int) -> Floats:
+        """How often each element of the latent occurs."""
+        plates = self.graph.nodes[self.latent].plates
+        for plate, counts in self.problem.repeats.items():
+            if plates != (plate,) or self.aside:
+                raise NotLowered(
+                    f"'{self.latent}' is not of the plate '{plate}' of the rows alone, whose equal elements "
+                    "were counted: the data are needed in one piece"
+                )
+            return counts
+        return np.ones(size)
 
     def kept(self) -> list[int]:
         """Registers of the rows, which the tape must hold."""
@@ -135,7 +147,7 @@ def _element(columns: Sequence[Ints], name: str, latent: str) -> Ints:
     return element
 
 
-def _units(parts: Sequence[Part], size: int) -> tuple[object, Floats, Ints]:
+def _units(parts: Sequence[Part], size: int, repeats: Floats) -> tuple[object, Floats, Ints]:
     """Which units differ: their rows by kind, how often each occurs, and the unit of each element."""
     from scipy.sparse import csr_array
 
@@ -163,7 +175,7 @@ def _units(parts: Sequence[Part], size: int) -> tuple[object, Floats, Ints]:
     row, column = np.concatenate(rows), np.concatenate(columns)
     uses = csr_array((np.ones(row.size), (row, column)), shape=(first.size, codes.shape[1]))
     uses.sum_duplicates()
-    counts = np.bincount(which, minlength=first.size).astype(np.float64)
+    counts = np.bincount(which, repeats[present], first.size)
     alone = uses.shape[0] == uses.shape[1] == row.size and np.array_equal(row, column)
     return None if alone else uses, counts, unit_of
 

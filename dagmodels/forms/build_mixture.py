@@ -21,6 +21,7 @@ from dagmodels.forms.leaf_laws import LawReader
 from dagmodels.forms.leaves import Argument, Leaf, leaf
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.mixture import MixtureForm, Part, Sums, Use
+from dagmodels.forms.repeats import repeated
 from dagmodels.forms.sites import Site
 from dagmodels.forms.slices import Slices, slices
 from dagmodels.forms.states import Expanded, Latents, StateLowering, StateTrees, depending
@@ -88,7 +89,8 @@ class MixtureBuilder(FlatBuilder):
         )
         found = slices(self.latents, [p.touched for p in parts if not p.known])
         sums = tuple(self._sums(found, k, parts) for k in range(len(found.classes)))
-        return MixtureForm(flat, self.latents, parts, sums, self._observations())
+        form = MixtureForm(flat, self.latents, parts, sums, self._observations())
+        return repeated(form) if self.problem.repeats else form
 
     def kept(self) -> list[int]:
         """Registers of the parts, which the tape must hold."""

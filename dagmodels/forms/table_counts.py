@@ -100,7 +100,7 @@ def table_counts(problem: Problem, unit: TableUnit) -> TableCounts:
     net = tables(off_cases(problem.graph, unit.plate, levels))
     sizes = [math.prod(net.sizes[i] for i in family) for family in net.families]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    codes, weights = _distinct(_codes(problem, net))
+    codes, weights = _distinct(_codes(problem, net), problem.repeats.get(unit.plate))
     known = (codes >= 0).any(axis=1)
     codes, weights = codes[known], weights[known]
     never = tuple(int(i) for i in np.flatnonzero((codes < 0).all(axis=0)))

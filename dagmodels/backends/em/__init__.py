@@ -15,6 +15,7 @@ from dagmodels.errors import FitError
 if TYPE_CHECKING:
     from dagmodels.analysis.facts import Facts
     from dagmodels.bind.problem import Problem
+    from dagmodels.data.partitions import Partitions
     from dagmodels.plugin import Plan, Verdict
     from dagmodels.results.fit import Fit
 
@@ -87,6 +88,22 @@ class Em:
         from dagmodels.backends.em.fit import fit
 
         return fit(problem, plan, options)
+
+    def fit_pieces(self, problem: Problem, parts: Partitions, plan: Plan, options: Mapping[str, Any]) -> Fit:
+        """Data in pieces whose rows differ too much to be counted; see `mixture.pieces`."""
+        from dagmodels.analysis.discrete_latents import discrete_latents
+        from dagmodels.analysis.table_unit import TableUnit, table_unit
+        from dagmodels.analysis.unknown_laws import with_unknown_law
+
+        plain = not isinstance(table_unit(problem.graph), TableUnit)
+        if plain and not with_unknown_law(problem.graph) and discrete_latents(problem.graph, problem).nodes:
+            from dagmodels.backends.em.mixture.pieces import fit_pieces
+
+            return fit_pieces(problem, parts, plan, options)
+        raise FitError(
+            "em: the rows differ too much to be counted (round them), and only mixtures go through pieces "
+            "again and again: give the data as one frame"
+        )
 
 
 backend = Em()

@@ -29,6 +29,8 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
     FitError : constraints, whose maximum a step of EM does not know; least squares.
     """
     began = time.process_time()
+    if problem.repeats:
+        raise FitError("em: moments of data in pieces are not merged: give the data as one frame")
     if options.get("constraints"):
         raise FitError("em: its steps do not keep constraints between unknowns; method='laplace' does")
     found = unit(problem.graph)

@@ -230,21 +230,19 @@ def _natural(x, df):
 
 
 def test_standard_errors_of_a_spline_are_those_of_repeated_data():
-    """200 data sets: the mean of the estimated errors of a probability is within 25 per cent of its spread.
+    """100 data sets: the mean of the estimated errors of a probability is within 35 per cent of its spread.
 
-    The spread's own error is 5 per cent: the false alarm rate is below 1e-4 for errors right to 5 per cent.
+    The spread's own error is 7 per cent: the false alarm rate is below 1e-4 for errors right to 5 per cent.
     """
     grid = np.linspace(-4, 4, 41)
     g = means("GModel(df=4)")
     found, errors = [], []
-    for seed in range(200):
+    for seed in range(100):
         rng = np.random.default_rng((9, seed))
         fit = g.fit({"y": rng.normal(0, 1, 500) + rng.normal(size=500)}, grid=grid)
-        below = grid <= -1
         found.append(fit.mixing.weights[20])
         errors.append(fit.mixing.errors[20])
-        assert below.any()
-    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.25)
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.35)
 
 
 def test_unimodal_laws_fall_on_both_sides_and_keep_a_mass():

@@ -99,10 +99,17 @@ class Splines:
 
     def __init__(self, form: MixingForm, law: Smooth) -> None:
         self.form, self.law, self.alpha = form, law, np.ones(law.basis.shape[1])
+        self._kept: tuple[bytes, tuple[Floats, Floats]] | None = None
+
+    def scaled(self, y: Floats) -> tuple[Floats, Floats]:
+        """`scaled` at a point; the last one is remembered."""
+        if self._kept is None or self._kept[0] != y.tobytes():
+            self._kept = (y.tobytes(), scaled(self.form, y, self.law))
+        return self._kept[1]
 
     def __call__(self, y: Floats) -> tuple[float, Floats]:
         """Minus twice its greatest value given the outer unknowns, and the gradient of that."""
-        likelihood, top = scaled(self.form, y, self.law)
+        likelihood, top = self.scaled(y)
         if not np.isfinite(top).all():
             return np.inf, np.zeros(y.size)
         self.alpha = self.best(likelihood)
@@ -146,7 +153,7 @@ class Splines:
 
     def decrement(self, y: Floats) -> float:
         """Of Newton's step in the coefficients: how far they are from their best, on the deviance scale."""
-        likelihood = scaled(self.form, y, self.law)[0]
+        likelihood = self.scaled(y)[0]
         slope = self.inner(likelihood, self.alpha)[1]
         step = np.linalg.pinv(self.curvature(likelihood, self.alpha), hermitian=True) @ slope
         return float(np.sqrt(max(slope @ step, 0.0)))
@@ -165,7 +172,7 @@ class Splines:
 
     def hessian(self, y: Floats) -> Floats:
         """Of minus the penalised log likelihood in (y, alpha): exact in alpha, differences of slopes in y."""
-        k, likelihood = y.size, scaled(self.form, y, self.law)[0]
+        k, likelihood = y.size, self.scaled(y)[0]
         whole = np.zeros((k + self.alpha.size, k + self.alpha.size))
         whole[k:, k:] = 0.5 * self.curvature(likelihood, self.alpha)
         for j in range(k):
@@ -173,7 +180,7 @@ class Splines:
             step[j] = STEP * max(abs(y[j]), 1.0)
             ends = []
             for at in (y + step, y - step):
-                near = scaled(self.form, at, self.law)[0]
+                near = self.scaled(at)[0]
                 ends.append(np.concatenate([-self.slopes(at, near), 0.5 * self.inner(near, self.alpha)[1]]))
             whole[j] = (ends[0] - ends[1]) / (2 * step[j])
         whole[k:, :k] = whole[:k, k:].T
@@ -186,17 +193,13 @@ def solve(form: MixingForm, law: Free | Falling | Smooth, y: Floats) -> Solution
 
     Raises `FitError` where some unit has probability zero for all values of the law at y.
     """
-    if not np.isfinite(scaled(form, y, law)[1]).all():
-        raise FitError(
-            f"em: no value on the grid of '{form.node}' gives all data a positive probability: widen the grid"
-        )
     return _smooth(form, law, y) if isinstance(law, Smooth) else _free(form, law, y)
 
 
 def _free(form: MixingForm, law: Free | Falling, y: Floats) -> Solution:
     profile = Profile(form, law)
     optimum = _minimised(profile, y)
-    value, _ = profile(optimum.x)
+    value = profile(optimum.x)[0] if y.size else optimum.value
     assert profile.found is not None
     at, more = law.extra
     value += 2.0 * more * float(np.log(profile.found.weights[at])) if more else 0.0
@@ -209,7 +212,7 @@ def _smooth(form: MixingForm, law: Smooth, y: Floats) -> Solution:
     f = Splines(form, law)
     optimum = _minimised(f, y)
     k = y.size
-    value, _ = f(optimum.x)
+    value = f(optimum.x)[0] if k else optimum.value
     hessian = f.hessian(optimum.x)
     penalty = np.zeros_like(hessian)
     penalty[k:, k:] = f.penalty(f.alpha)
@@ -229,6 +232,15 @@ def _smooth(form: MixingForm, law: Smooth, y: Floats) -> Solution:
 
 
 def _minimised(f: Profile | Splines, start: Floats) -> Optimum:
+    value, _ = f(start)
+    if not np.isfinite(value):
+        raise FitError(
+            f"em: no value on the grid of '{f.form.node}' gives all data a positive probability: widen the "
+            "grid"
+        )
+    if not start.size:
+        none, square = np.zeros(0), np.zeros((0, 0))
+        return Optimum(start, value, none, square, 0.0, none.astype(bool), 1.0, 0, "nothing else is unknown")
     scale, free = np.ones(start.size), np.full(start.size, np.inf)
     return minimise(f, start, scale, -free, free)
 
