@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dagmodels.analysis import laws
-from dagmodels.analysis.error_variance import berkson_notes, doubts, would_identify
+from dagmodels.analysis.error_variance import berkson_notes, would_identify
 from dagmodels.analysis.finding import Finding
 from dagmodels.analysis.form_choice import FormChoice, form_choice
 from dagmodels.analysis.gaussianity import GaussianNode, conditionally_gaussian, gaussian_nodes
@@ -22,6 +22,7 @@ from dagmodels.analysis.label_symmetry import LabelSymmetry, label_symmetries
 from dagmodels.analysis.loops import loops
 from dagmodels.analysis.nesting import Nesting, nesting
 from dagmodels.analysis.reach import Reach
+from dagmodels.analysis.reading_checks import reading_doubts, reading_findings
 from dagmodels.analysis.readings import told
 from dagmodels.analysis.replicates import apart, equal_replicates
 from dagmodels.analysis.separation import ancestors, stochastic_parents
@@ -283,12 +284,12 @@ class Facts:
     @staticmethod
     def _scales(problem: Problem) -> tuple[Finding, ...]:
         """Errors that data leave no size for."""
-        return (*known_scales(problem), *equal_replicates(problem))
+        return (*known_scales(problem), *equal_replicates(problem), *reading_findings(problem))
 
     @cached_property
     def doubts(self) -> tuple[str, ...]:
         """What a user must know of errors as large as what was observed, and of samples without overlap."""
-        return () if self.problem is None else (*doubts(self.problem), *apart(self.problem))
+        return () if self.problem is None else (*reading_doubts(self.problem), *apart(self.problem))
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:

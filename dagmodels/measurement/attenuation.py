@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import location_argument
+from dagmodels.analysis.reading_values import places
 from dagmodels.bind.problem import Problem
 from dagmodels.dispatch.fitting import fit_known, known
 from dagmodels.errors import FitError, ModelError, raise_all
 from dagmodels.graph import expression as ex
-from dagmodels.measurement.mismeasured import Mismeasured, Readings, mismeasured, naive_values, places
+from dagmodels.measurement.mismeasured import Mismeasured, Readings, mismeasured, naive_values
 from dagmodels.measurement.naive import coefficients_of, mean_unknowns, naive_problem
 from dagmodels.measurement.values import at_rows, error_variance, law_of, values_of, with_reports
 from dagmodels.results.answers import Answer

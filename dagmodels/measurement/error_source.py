@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import location
 from dagmodels.analysis.reach import Reach
+from dagmodels.analysis.reading_values import averages, places
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.graph import expression as ex
-from dagmodels.measurement.mismeasured import Mismeasured, counts, naive_values, places
+from dagmodels.measurement.mismeasured import Mismeasured, naive_values
 from dagmodels.measurement.values import at_rows, error_variance, law_of, with_reports
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,8 @@ def error_source(
     """Error variance of each naive value, its multiple of one reading's, where it is from, and the sums of
     squares within replicates with their degrees of freedom."""
     graph = problem.graph
-    count = counts(problem, m)
+    own_readings = averages(problem, m.node, m.readings)
+    count = own_readings.count
     share = 1.0 / np.maximum(count, 1.0)
     data = {
         n: v[..., None] for n, v in problem.values.items() if graph.nodes[n].kind in ("covariate", "constant")
@@ -51,7 +53,7 @@ def error_source(
         return own, share, CALIBRATED, None
     if not unknown:
         return own, share, KNOWN, None
-    inside = _within(problem, m, count)
+    inside = own_readings.squares, np.maximum(count - 1.0, 0.0)
     degrees = float(inside[1].sum())
     if degrees >= 2 and _alike(problem, m, fitted):
         return float(inside[0].sum()) / degrees * share, share, POOLED, inside
@@ -143,18 +145,6 @@ def crossed_error(
             raise FitError(f"the covariance of '{name}' and '{outcome}' cannot be read off their law")
         found += at_rows(problem, outcome, row.items[statement.names.index(name)], fitted)[:, 0]  # type: ignore[union-attr]
     return found
-
-
-def _within(problem: Problem, m: Mismeasured, count: Floats) -> tuple[Floats, Floats]:
-    """Squares of readings about their mean, by true value, and their degrees of freedom."""
-    mean = naive_values(problem, m).reshape(-1)
-    squares = np.zeros(count.size)
-    for name in m.readings:
-        values = problem.values[name].reshape(-1)
-        seen = np.isfinite(values)
-        at = places(problem, m.node, name)[seen]
-        np.add.at(squares, at, (values[seen] - mean[at]) ** 2)
-    return squares, np.maximum(count - 1.0, 0.0)
 
 
 def _alike(problem: Problem, m: Mismeasured, fitted: Mapping[str, Floats]) -> bool:

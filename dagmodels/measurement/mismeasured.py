@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.evaluate import level_code
 from dagmodels.analysis.measurement import berkson, covariates_with_error
+from dagmodels.analysis.reading_values import averages, places
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.dag import Dag
@@ -70,40 +71,12 @@ def naive_values(problem: Problem, m: Mismeasured) -> Floats:
     shape = problem.shape(m.node)
     if m.berkson:
         return _berkson(problem, m)
-    size = int(np.prod(shape, dtype=np.int64))
-    total, count = np.zeros(size), np.zeros(size)
-    for name in m.readings[:1] if m.discrete else m.readings:
-        values = problem.values[name].reshape(-1)
-        at = places(problem, m.node, name)
-        seen = np.isfinite(values)
-        numbers = _as_states(problem, m.node, name, values) if m.discrete else values
-        np.add.at(total, at[seen], numbers[seen])
-        np.add.at(count, at[seen], 1.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (total / count).reshape(shape)
-
-
-def counts(problem: Problem, m: Mismeasured) -> Floats:
-    """How many readings each true value has, flat."""
-    count = np.zeros(int(np.prod(problem.shape(m.node), dtype=np.int64)))
-    for name in m.readings:
-        seen = np.isfinite(problem.values[name].reshape(-1))
-        np.add.at(count, places(problem, m.node, name)[seen], 1.0)
-    return count
-
-
-def places(problem: Problem, node: str, reading: str) -> NDArray[np.int64]:
-    """The flat place of the true value that each cell of a reading belongs to."""
-    codes = problem.rows(problem.graph.nodes[reading].plates).codes
-    plates = problem.graph.nodes[node].plates
-    missing = [p for p in plates if p not in codes]
-    if missing:
-        hint = f"give '{reading}' the plates of '{node}', or plates inside them"
-        told = f"'{reading}' does not lie in the plate '{missing[0]}' of '{node}'"
-        raise_all([ModelError(told, node=reading, hint=hint)], "the readings")
-    if not plates:
-        return np.zeros(problem.values[reading].size, dtype=np.int64)
-    return np.ravel_multi_index(tuple(codes[p] for p in plates), problem.shape(node)).astype(np.int64)
+    if not m.discrete:
+        return averages(problem, m.node, m.readings).mean.reshape(shape)
+    name = m.readings[0]
+    found = np.full(int(np.prod(shape, dtype=np.int64)), np.nan)
+    found[places(problem, m.node, name)] = _as_states(problem, m.node, name, problem.values[name].reshape(-1))
+    return found.reshape(shape)
 
 
 def _berkson(problem: Problem, m: Mismeasured) -> Floats:
@@ -199,4 +172,4 @@ def _unclear(problem: Problem) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield name, below
 
 
-__all__ = ["Mismeasured", "Readings", "counts", "mismeasured", "naive_values", "places"]
+__all__ = ["Mismeasured", "Readings", "mismeasured", "naive_values"]

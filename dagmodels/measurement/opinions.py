@@ -123,6 +123,7 @@ def _estimators(
     def by(extrapolant: str) -> Callable[[], Estimates]:
         def run() -> Estimates:
             _need_apart(design)
+            calibrated(design)  # says so where the error leaves nothing: there is no trend back then
             if not trends:
                 trends.append(trend(design, replicates, seed))
             return trends[0].back(extrapolant)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dagmodels.backends.laplace.inside import ridge
 from dagmodels.backends.laplace.objective import Objective
+from dagmodels.backends.laplace.separation import Separation, alone
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Field
@@ -57,11 +58,7 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             else _heywood(c)
         )
     if (s := f.separated(optimum.x)) is not None:
-        return False, (
-            f"'{s.node}' is separated by '{s.coefficient}': some rows are predicted without error, and "
-            f"the likelihood rises for ever as '{s.coefficient}' grows; give '{s.coefficient}' a prior "
-            "(Normal(0, 2.5)), merge levels, or leave it out"
-        )
+        return False, _separated(s)
     if (name := run_off(field, optimum)) is not None:
         node = name.split("[")[0]
         value = dict(zip((c.node for c in field.coordinates), _values(field, f, optimum), strict=True))[node]
@@ -87,6 +84,8 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             f"bends down most in '{name}'; {_next(field, f, optimum, name)}"
         )
     if (lost := gone(field, optimum)) is not None:
+        if (s := alone(field, f.evaluator, optimum.x)) is not None:
+            return False, _separated(s)
         return False, (
             f"'{lost}' runs to infinity, where the criterion no longer depends on it; leave it out, or give "
             "it a prior"
@@ -109,6 +108,14 @@ def verdict(field: Field, f: Objective, optimum: Optimum) -> tuple[bool, str]:
             "its slope; state the matrix as one 'covariance' parameter"
         )
     return True, "gradient, Hessian and bounds certified"
+
+
+def _separated(s: Separation) -> str:
+    return (
+        f"'{s.node}' is separated by '{s.coefficient}': some rows are predicted without error, and "
+        f"the likelihood rises for ever as '{s.coefficient}' grows; give '{s.coefficient}' a prior "
+        "(Normal(0, 2.5)), merge levels, or leave it out"
+    )
 
 
 def _heywood(c: Collapse) -> str:

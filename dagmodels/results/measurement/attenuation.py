@@ -93,7 +93,10 @@ class Attenuation:
     def summary(self) -> str:
         """The table under its heading."""
         head = f"{self.model}: readings taken for true values (naive) and the model (corrected)"
-        return f"{head}\n\n{text_table(self.columns, indent='  ')}"
+        parts = [head, text_table(self.columns, indent="  ")]
+        both = (("naive", self.naive), ("corrected", self.corrected))
+        parts += [f"the {name} fit did not converge: {f.message}" for name, f in both if not f.converged]
+        return "\n\n".join(parts)
 
     def __str__(self) -> str:
         return self.summary()
