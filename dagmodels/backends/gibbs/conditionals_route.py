@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.forms.conditionals import trajectories
 from dagmodels.forms.conditionals.schedule import Schedule, schedule
 from dagmodels.forms.conditionals.start import Starter
 from dagmodels.forms.conditionals.sweeper import Sweeper
@@ -63,7 +64,27 @@ class Conditionals:
             for n, v in values.items()
             if self.nodes is None or n in self.nodes
         }
-        return Swept(sweeper.state(), state.numbers), Part(wanted, {})
+        return Swept(sweeper.state(), state.numbers), Part(wanted, self.schedule.statistics(kept))
+
+    def blamed(self, statistics: Mapping[str, Any]) -> dict[str, int]:
+        """Divergences by node."""
+        count = int(np.count_nonzero(np.asarray(statistics.get("diverging", ()))))
+        return {n: count for n, names in self.schedule.rules().items() if trajectories.name in names}
+
+    def updates(self, statistics: Mapping[str, Any]) -> dict[str, str]:
+        """For each node what draws it and how that went, in words."""
+        found = {}
+        for node, names in self.schedule.rules().items():
+            told = [" and ".join(names)]
+            together = trajectories.name in names
+            rate = statistics.get("acceptance_rate" if together else f"acceptance_rate_{node}")
+            if rate is not None:
+                told.append(f"acceptance {np.mean(np.asarray(rate)):.2f}")
+            evaluations = statistics.get(f"evaluations_{node}")
+            if evaluations is not None:
+                told.append(f"{np.mean(np.asarray(evaluations)):.1f} evaluations a draw")
+            found[node] = ", ".join(told)
+        return found
 
 
 def conditionals_route(

@@ -28,7 +28,7 @@ from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.replaced import Replaced
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.squares import Statistics
-from dagmodels.forms.conditionals.target import Target, Touched, coloured
+from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct
 from dagmodels.graph import expression as ex
 
 name = "interweaving"
@@ -173,7 +173,7 @@ def _touched(board: Board, owner: Ints, gone: Iterable[int]) -> Iterator[Touched
         rows, slot = board.pairs(factor)
         mine = owner[slot] >= 0
         if mine.any():
-            pairs = np.unique(np.stack([rows[mine], owner[slot[mine]]]), axis=1)
+            pairs = distinct(rows[mine], owner[slot[mine]], int(owner.max()) + 1)
             yield Touched(factor, pairs[0], pairs[1], board.recorder.length(factor.register))
 
 

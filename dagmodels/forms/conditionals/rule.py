@@ -51,6 +51,11 @@ class Update:
     function: Draw | None = None
     statistics: tuple[tuple[str, int], ...] = ()
 
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All nodes that it draws."""
+        return self.nodes or (self.node,)
+
 
 class Rule(Protocol):
     """One way of drawing: a module or an object. `name` is what plans call it."""
