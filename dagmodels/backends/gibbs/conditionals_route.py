@@ -20,14 +20,21 @@ from dagmodels.forms.lower import NotLowered
 
 Floats = NDArray[np.float64]
 UNIT = 250  # sweeps of a unit of work
+SELDOM = 8  # sweeps of which one has second updates, where scales and locations move without them
+HALF = 0.5  # of the work of a sweep, above which second updates are dear
+ENOUGH = 0.2  # effective draws a sweep of a trial that say so
+SETTLED = 20  # first sweeps of warm-up, without second updates
+TRIAL = 400  # sweeps of warm-up, of which the second half is such a trial
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Swept:
-    """A chain after its warm-up: the state, and what updates have learned."""
+    """A chain after its warm-up: the state, what updates have learned, and in one of how many sweeps second
+    updates are done."""
 
     state: Floats
     numbers: Floats
+    period: int = 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,12 +57,20 @@ class Conditionals:
         given = self.inits[chain] if chain < len(self.inits) else {}
         state = self.starter.start(rng, given, chain)
         sweeper = Sweeper(self.schedule.walk, state)
-        sweeper.run(rng, self.warmup, learning=1)
-        return Swept(sweeper.state(), sweeper.numbers.copy())
+        dear = self.schedule.doubled.size and self.schedule.walk.share_seldom() > HALF
+        tried = self.warmup // 2 if self.warmup >= TRIAL and dear else 0
+        first = min(SETTLED, self.warmup - tried)
+        sweeper.run(rng, first, learning=1, period=first + 1)  # latents go near the data before all else
+        sweeper.run(rng, self.warmup - tried - first, learning=first + 1)
+        period = 1
+        if tried:
+            kept = sweeper.run(rng, tried, learning=self.warmup - tried + 1, period=SELDOM)
+            period = SELDOM if _moves(kept[:, self.schedule.doubled]) else 1
+        return Swept(sweeper.state(), sweeper.numbers.copy(), period)
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
         sweeper = Sweeper(self.schedule.walk, state.state, state.numbers)
-        kept = sweeper.run(rng, count)
+        kept = sweeper.run(rng, count, period=state.period)
         values = self.schedule.values(kept)
         self.schedule.completion.complete(values, rng)
         problem = self.schedule.problem
@@ -64,7 +79,9 @@ class Conditionals:
             for n, v in values.items()
             if self.nodes is None or n in self.nodes
         }
-        return Swept(sweeper.state(), state.numbers), Part(wanted, self.schedule.statistics(kept))
+        return Swept(sweeper.state(), state.numbers, state.period), Part(
+            wanted, self.schedule.statistics(kept)
+        )
 
     def blamed(self, statistics: Mapping[str, Any]) -> dict[str, int]:
         """Divergences by node."""
@@ -85,6 +102,13 @@ class Conditionals:
                 told.append(f"{np.mean(np.asarray(evaluations)):.1f} evaluations a draw")
             found[node] = ", ".join(told)
         return found
+
+
+def _moves(kept: Floats) -> bool:
+    """Whether each of these columns has effective sizes enough without second updates in most sweeps."""
+    from dagmodels.numerics.chains.diagnose import diagnose
+
+    return bool((diagnose(kept[None]).ess_bulk >= ENOUGH * len(kept)).all())
 
 
 def conditionals_route(

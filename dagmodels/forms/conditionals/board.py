@@ -86,7 +86,7 @@ class Board:
         """For each unit the log density of everything that depends on it, up to a constant."""
         r, count, parts = self.recorder, len(target.units), []
         for touched in target.touched:
-            known = self._by_squares(touched, count)
+            known = self.statistics_of(touched, count)
             if known is not None:
                 parts.append(known)
                 continue
@@ -104,7 +104,7 @@ class Board:
         for factor in self.factors:
             n = r.length(factor.register)
             every = Touched(factor, np.arange(n), np.zeros(n, np.int64), n)
-            known = self._by_squares(every, 1)
+            known = self._by_squares(every, 1, self.squares(every, 1))
             if known is not None:
                 parts += [known, r.constant(-0.5 * n * LOG_2_PI)]
                 continue
@@ -112,17 +112,29 @@ class Board:
             parts.append(total if factor.times == 1 else r.apply("*", total, r.constant(float(factor.times))))
         return self.added(parts)
 
-    def _by_squares(self, touched: Touched, count: int) -> int | None:
-        """For each unit the log density of a Normal factor's rows, but for a constant, from their sum of
-        squares; None where rows are cheaper."""
+    def statistics_of(self, touched: Touched, count: int) -> int | None:
+        """For each unit the log density of a factor's rows, but for a constant, by sufficient statistics;
+        None where rows are cheaper."""
+        g = self.gaussian(touched.factor) if touched.factor.site.law.family == "Normal" else None
+        squares = None if g is None else self.statistics.squares(g.residual, touched, count)
+        return self._by_squares(touched, count, squares)
+
+    def squares(self, touched: Touched, count: int) -> int | None:
+        """For each unit the sum of squares of a Normal factor's residuals; None of others."""
         r, factor = self.recorder, touched.factor
-        if factor.site.law.family != "Normal" or factor.ties is not None or factor.times > 1:
+        g = self.gaussian(factor) if factor.site.law.family == "Normal" and factor.ties is None else None
+        if g is None:
+            return None
+        known = self.statistics.squares(g.residual, touched, count)
+        return self.by_owner(r.apply("*", g.residual, g.residual), touched, count) if known is None else known
+
+    def _by_squares(self, touched: Touched, count: int, squares: int | None) -> int | None:
+        """For each unit the log density of a Normal factor's rows, but for a constant."""
+        r, factor = self.recorder, touched.factor
+        if squares is None or factor.ties is not None or factor.times > 1:
             return None
         g = self.gaussian(factor)
         if g is None or r.length(g.weight) > 1:
-            return None
-        squares = self.statistics.squares(g.residual, touched, count)
-        if squares is None:
             return None
         logs = self.by_owner(log_scale(self, factor), touched, count)
         half = r.apply("*", r.apply("*", r.constant(-0.5), g.weight), squares)

@@ -122,6 +122,13 @@ class Schedule:
             for n, v in found.items()
         }
 
+    @property
+    def doubled(self) -> Ints:
+        """Slots of the scales and locations that second updates draw."""
+        nodes = {s.update.node for s in self.steps if s.update.seldom and s.update.draw != "copy"}
+        own = [self.board.builder.holdings[n].slots for n in sorted(nodes)]
+        return np.concatenate([np.zeros(0, np.int64), *own])
+
     def told(self) -> dict[str, str]:
         """For each unknown node how its elements are drawn."""
         return {n: "; ".join(dict.fromkeys(s.update.why for s in own)) for n, own in self._by_node().items()}
@@ -133,6 +140,7 @@ class Schedule:
     def _by_node(self) -> dict[str, list[Step]]:
         """Steps by node, parents first."""
         drawn = [s for s in self.steps if s.update.draw != "copy"]
+        drawn.sort(key=lambda s: s.update.seldom)
         found: dict[str, list[Step]] = {n: [] for s in drawn[::-1] for n in s.update.every}
         for step in drawn:
             for node in step.update.every:
@@ -183,8 +191,8 @@ def schedule_of(problem: Problem, held: Collection[str] = ()) -> Schedule:
 
 
 def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) -> list[Step]:
-    """The updates in order, those of a block as one in the place of its first; scales and locations again
-    after their own."""
+    """The updates in order, those of a block as one in the place of its first; scales and locations a
+    second time at the start."""
     groups = blocks.grouped(board, classes, [c.update for c in chosen])
     first = {min(g): g for g in groups}
     inside = {k for g in groups for k in g}
@@ -196,8 +204,15 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
             steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
         elif k not in inside:
             steps.append(Step(c.rule, c.update, target.touched))
-        steps += [Step(interweaving.name, u, t) for a in again if a.after == k for u, t in a.updates]
-    return steps
+    return [*_second(again), *steps]
+
+
+def _second(again: Sequence[tuple[tuple[Update, tuple[Touched, ...]], ...]]) -> Iterator[Step]:
+    """Second updates. They begin a sweep, in the order of the classes: so they follow the first ones, and
+    what these have computed serves the joint density."""
+    for updates in again:
+        for update, touched in updates:
+            yield Step(interweaving.name, update, touched)
 
 
 def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
@@ -208,16 +223,21 @@ def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
     """
     factors = {f.register: f for f in board.factors}
     fresh: set[int] = set()
+    seldom: set[int] = set()  # of these, and those that second updates have drawn for themselves
     for step in steps:
-        for key in step.update.needs:
+        update = step.update
+        have = seldom if update.seldom else fresh
+        for key in update.needs:
             found = board.gaussian(factors[key])
-            if key in fresh or found is None or found.auxiliary is None:
+            if key in have or found is None or found.auxiliary is None:
                 continue
-            fresh.add(key)
+            seldom.add(key)
+            have.add(key)
             a = found.auxiliary
-            yield Update(a.node, a.slots, a.draw, a.slots.size, a.registers, a.why)
-        yield step.update
-        fresh -= {t.factor.register for t in step.touched} - set(step.update.needs)
+            yield Update(a.node, a.slots, a.draw, a.slots.size, a.registers, a.why, seldom=update.seldom)
+        yield update
+        changed = {t.factor.register for t in step.touched} - set(update.needs)
+        fresh, seldom = fresh - changed, seldom - changed
 
 
 def _predicted(problem: Problem) -> Iterator[str]:

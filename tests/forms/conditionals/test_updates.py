@@ -93,20 +93,21 @@ def problems():
     }
 
 
+@pytest.mark.parametrize("period", [1, 3])
 @pytest.mark.parametrize("name", ["rats", "pump", "seeds", "eyes", "slopes", "limits", "logits"])
-def test_nothing_stale_is_read(name):
+def test_nothing_stale_is_read(name, period):
     """Running everything anew before each update gives the same draws, bit for bit."""
     found = schedule(problems()[name])
     state = Starter.of(found).start(stream(7, 0), {}, 0)
     usual, other = Sweeper(found.walk, state), Sweeper(found.walk, state)
     one, two = stream(7, 1), stream(7, 1)
     row = np.empty((1, state.size))
-    for _ in range(5):
-        kept = usual.run(one, 1)[0]
+    kept = usual.run(one, 7, period=period)
+    for sweep in range(7):
         for k in range(len(found.walk.table)):
             other.place(other.state())
-            other._loop(found.walk.table[k : k + 1], two, 0, row)
-        np.testing.assert_array_equal(kept, other.state())
+            other._loop(found.walk.table[k : k + 1], two, 0, row, period, sweep)
+        np.testing.assert_array_equal(kept[sweep], other.state())
 
 
 LINE = """model line
