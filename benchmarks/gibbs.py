@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.common import Row, median_cpu
@@ -116,7 +117,38 @@ def rows() -> Iterator[Row]:
         warnings.simplefilter("ignore")  # one draw is too few to judge
         for case in CASES:
             yield from of_case(case)
+    yield from sweeps()
     yield memory()
+
+
+ROWS = """model rows
+plate g
+plate i in g
+covariate x[i]
+observed y[i] ~ Normal(m + a[g] + b*x, s)
+a[g] ~ Normal(0, sa)
+m, b ~ Normal(0, 5)
+s, sa ~ HalfNormal(1)
+"""
+
+
+def sweeps(count: int = 2000) -> Iterator[Row]:
+    """A sweep element by element with Gaussian leaves: the same for a thousand rows and for a million."""
+    import numpy as np
+
+    import dagmodels as dm
+    from dagmodels.bind.bind import bind
+    from dagmodels.forms.conditionals.schedule import schedule
+    from dagmodels.forms.conditionals.start import Starter
+    from dagmodels.forms.conditionals.sweeper import Sweeper
+
+    for n in (1000, 1_000_000):
+        rng = np.random.default_rng(1)
+        table = {"x": rng.normal(size=n), "y": rng.normal(size=n), "g": np.arange(n) % 30}
+        found = schedule(bind(dm.read(ROWS).dag, table))
+        sweeper = Sweeper(found.walk, Starter.of(found).start(rng, {}, 0))
+        took = median_cpu(partial(sweeper.run, rng, count))
+        yield Row(f"element by element, {n:,} rows in 30 groups: a sweep", 1e6 * took / count, None, "us")
 
 
 def of_case(case: Case) -> Iterator[Row]:

@@ -4,9 +4,9 @@ kernels.
 
 from __future__ import annotations
 
-DRAW, FIRST, INSIDE, LAST, COUNT, SLOTS, EXTRA, NUMBERS = range(8)
+DRAW, FIRST, INSIDE, LAST, COUNT, SLOTS, EXTRA, NUMBERS, SELDOM = range(9)
 PARAMETERS = (
-    8  # pairs of columns: the place of a parameter, and 0 where it is one number for all draws, else 1
+    9  # pairs of columns: the place of a parameter, and 0 where it is one number for all draws, else 1
 )
 MOST = 4  # parameters of an update
 COLUMNS = PARAMETERS + 2 * MOST

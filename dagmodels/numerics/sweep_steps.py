@@ -6,6 +6,7 @@ The stretch has two parts: `FIRST` to `INSIDE` is run once, `INSIDE` to `LAST` a
 table (updates, COLUMNS) : one row an update, columns as `sweep_codes` names them.
 slots : places of the state in the workspace, those of an update from `SLOTS` on.
 numbers : what drawing codes learn or need, from `NUMBERS` on; see each.
+Updates that are marked `SELDOM` are done in one sweep of a period alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,18 @@ import numpy as np
 from dagmodels.numerics import elimination_kernels, random_laws
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
-from dagmodels.numerics.sweep_codes import COUNT, DRAW, EXTRA, FIRST, INSIDE, LAST, NUMBERS, PARAMETERS, SLOTS
+from dagmodels.numerics.sweep_codes import (
+    COUNT,
+    DRAW,
+    EXTRA,
+    FIRST,
+    INSIDE,
+    LAST,
+    NUMBERS,
+    PARAMETERS,
+    SELDOM,
+    SLOTS,
+)
 from dagmodels.numerics.tape_kernels import forward
 
 _inline = numba.njit(error_model="numpy")
@@ -236,22 +248,26 @@ enumerate_linked, slices_linked = linked(enumerate_levels), linked(slices)
 
 
 @kernel(
-    f"void({_TAPE}, f8[::1], i8[:, ::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8, i8[:, ::1], i8[::1],"
-    " i4[::1], i4[::1], u1[::1], f8[:, ::1])"
+    f"void({_TAPE}, f8[::1], i8[:, ::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8, i8, i8, i8[:, ::1],"
+    " i8[::1], i4[::1], i4[::1], u1[::1], f8[:, ::1])"
 )
 def sweeps(
     code, out, a, b, c, aux, start, length, ptr, idx, w, table, slots, numbers, scratch, rng, learning,
-    blocks, block_long, block_short, block_wide, block_kinds, kept,
+    period, phase, blocks, block_long, block_short, block_wide, block_kinds, kept,
 ):  # fmt: skip
     """As many sweeps as `kept` has rows, the state after each in its row.
 
     learning : 0, or the number of the first of these sweeps in warm-up, counted from 1.
+    period, phase : updates that are marked so are done in the last sweep of each so many; where in them the
+    first of these sweeps is.
     blocks : a row for each joint block: what `joint_normal` calls `block`, and where its parts begin and
     end in the arrays after it.
     """
     for sweep in range(kept.shape[0]):
         for u in range(table.shape[0]):
             row = table[u]
+            if row[SELDOM] > 0 and (phase + sweep + 1) % period > 0:
+                continue
             draw, n = row[DRAW], row[COUNT]
             s, e = row[FIRST], row[INSIDE]
             if e > s:

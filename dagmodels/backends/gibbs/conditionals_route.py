@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.forms.conditionals import trajectories
 from dagmodels.forms.conditionals.schedule import Schedule, schedule
 from dagmodels.forms.conditionals.start import Starter
 from dagmodels.forms.conditionals.sweeper import Sweeper
@@ -19,14 +20,21 @@ from dagmodels.forms.lower import NotLowered
 
 Floats = NDArray[np.float64]
 UNIT = 250  # sweeps of a unit of work
+SELDOM = 8  # sweeps of which one has second updates, where scales and locations move without them
+HALF = 0.5  # of the work of a sweep, above which second updates are dear
+ENOUGH = 0.2  # effective draws a sweep of a trial that say so
+SETTLED = 20  # first sweeps of warm-up, without second updates
+TRIAL = 400  # sweeps of warm-up, of which the second half is such a trial
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Swept:
-    """A chain after its warm-up: the state, and what updates have learned."""
+    """A chain after its warm-up: the state, what updates have learned, and in one of how many sweeps second
+    updates are done."""
 
     state: Floats
     numbers: Floats
+    period: int = 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -49,12 +57,20 @@ class Conditionals:
         given = self.inits[chain] if chain < len(self.inits) else {}
         state = self.starter.start(rng, given, chain)
         sweeper = Sweeper(self.schedule.walk, state)
-        sweeper.run(rng, self.warmup, learning=1)
-        return Swept(sweeper.state(), sweeper.numbers.copy())
+        dear = self.schedule.doubled.size and self.schedule.walk.share_seldom() > HALF
+        tried = self.warmup // 2 if self.warmup >= TRIAL and dear else 0
+        first = min(SETTLED, self.warmup - tried)
+        sweeper.run(rng, first, learning=1, period=first + 1)  # latents go near the data before all else
+        sweeper.run(rng, self.warmup - tried - first, learning=first + 1)
+        period = 1
+        if tried:
+            kept = sweeper.run(rng, tried, learning=self.warmup - tried + 1, period=SELDOM)
+            period = SELDOM if _moves(kept[:, self.schedule.doubled]) else 1
+        return Swept(sweeper.state(), sweeper.numbers.copy(), period)
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:
         sweeper = Sweeper(self.schedule.walk, state.state, state.numbers)
-        kept = sweeper.run(rng, count)
+        kept = sweeper.run(rng, count, period=state.period)
         values = self.schedule.values(kept)
         self.schedule.completion.complete(values, rng)
         problem = self.schedule.problem
@@ -63,7 +79,36 @@ class Conditionals:
             for n, v in values.items()
             if self.nodes is None or n in self.nodes
         }
-        return Swept(sweeper.state(), state.numbers), Part(wanted, {})
+        return Swept(sweeper.state(), state.numbers, state.period), Part(
+            wanted, self.schedule.statistics(kept)
+        )
+
+    def blamed(self, statistics: Mapping[str, Any]) -> dict[str, int]:
+        """Divergences by node."""
+        count = int(np.count_nonzero(np.asarray(statistics.get("diverging", ()))))
+        return {n: count for n, names in self.schedule.rules().items() if trajectories.name in names}
+
+    def updates(self, statistics: Mapping[str, Any]) -> dict[str, str]:
+        """For each node what draws it and how that went, in words."""
+        found = {}
+        for node, names in self.schedule.rules().items():
+            told = [" and ".join(names)]
+            together = trajectories.name in names
+            rate = statistics.get("acceptance_rate" if together else f"acceptance_rate_{node}")
+            if rate is not None:
+                told.append(f"acceptance {np.mean(np.asarray(rate)):.2f}")
+            evaluations = statistics.get(f"evaluations_{node}")
+            if evaluations is not None:
+                told.append(f"{np.mean(np.asarray(evaluations)):.1f} evaluations a draw")
+            found[node] = ", ".join(told)
+        return found
+
+
+def _moves(kept: Floats) -> bool:
+    """Whether each of these columns has effective sizes enough without second updates in most sweeps."""
+    from dagmodels.numerics.chains.diagnose import diagnose
+
+    return bool((diagnose(kept[None]).ess_bulk >= ENOUGH * len(kept)).all())
 
 
 def conditionals_route(

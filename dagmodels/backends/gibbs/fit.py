@@ -19,7 +19,7 @@ from dagmodels.backends.gibbs.options import Options, read_options
 from dagmodels.backends.gibbs.reasons import check_inits
 from dagmodels.backends.gibbs.recipe import Recipe
 from dagmodels.backends.gibbs.rounds import Rounds
-from dagmodels.backends.gibbs.route import Route
+from dagmodels.backends.gibbs.route import Route, Telling
 from dagmodels.bind.problem import Problem
 from dagmodels.results.draws.draws import Draws
 from dagmodels.results.draws.fit import DrawsFit, draws_fit
@@ -67,6 +67,8 @@ def carried_on(
         ended = rounds.run(chains if checkpoint is None else checkpoint.chains)
         sampled, found = ended.known or (rounds.drawn(ended.chains, ended.draws), None)
     seconds = spent + time.process_time() - began
+    telling = route if isinstance(route, Telling) else None
+    updates = telling.updates(sampled.statistics) if telling else {}
     rest = tuple(c.after_all(ended.draws, stored=keep is not None) for c in ended.chains)
     return draws_fit(
         recipe.problem.graph,
@@ -74,7 +76,13 @@ def carried_on(
         backend="gibbs",
         method=f"{route.method}; {recipe.chains} chains{_flat(recipe.problem)}",
         independent=getattr(route, "independent", False),
-        diagnostics={"seconds": seconds, "stopped": ended.because},
+        updates=updates,
+        blamed=telling.blamed(sampled.statistics) if telling else None,
+        diagnostics={
+            "seconds": seconds,
+            "stopped": ended.because,
+            **({"updates": updates} if updates else {}),
+        },
         warnings=ended.warnings,
         found=found,
         plan=_told(plan, route),

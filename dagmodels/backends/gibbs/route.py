@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,19 @@ class Part:
         """With arrays of its own."""
         values = {n: v.copy() for n, v in self.values.items()}
         return Part(values, {n: v.copy() for n, v in self.statistics.items()})
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A route that knows how nodes are drawn."""
+
+    def updates(self, statistics: Mapping[str, Any]) -> dict[str, str]:
+        """For each node what draws it and how that went, in words."""
+        ...
+
+    def blamed(self, statistics: Mapping[str, Any]) -> dict[str, int]:
+        """Divergences by node."""
+        ...
 
 
 class Route(Protocol):

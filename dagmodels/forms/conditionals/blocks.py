@@ -84,7 +84,9 @@ def _share(board: Board, a: Target, b: Target) -> bool:
         g = board.gaussian(t.factor)
         if g is not None and board.statistics.orthogonal(g.residual, a.slots, b.slots):
             continue
-        if np.intersect1d(t.rows, other.rows).size:
+        mine = np.zeros(t.length, dtype=bool)
+        mine[t.rows] = True
+        if mine[other.rows].any():
             return True
     return False
 
@@ -132,7 +134,7 @@ def joint(board: Board, targets: Sequence[Target]) -> Update:
     parts: list[tuple[int, Ints, Ints]] = []  # register, and rows and columns of its entries
     every = Tangents(board.influence, slots)
     for leaf in leaves(board, targets):
-        parts += _terms(board, leaf.g, targets, start, every.rest(leaf.g.residual), count)
+        parts += _known(board, leaf, slots, count) or _terms(board, leaf.g, targets, start, every, count)
     r = board.recorder
     rows, columns = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
     at = np.cumsum([0, *(p[1].size for p in parts)])
@@ -150,11 +152,34 @@ def joint(board: Board, targets: Sequence[Target]) -> Update:
     )  # fmt: skip
 
 
+def _known(board: Board, leaf: Leaf, slots: Ints, count: int) -> list[tuple[int, Ints, Ints]]:
+    """What one factor adds, by sufficient statistics; nothing where rows are cheaper, or not known."""
+    r, g = board.recorder, leaf.g
+    if g.left is not None or g.auxiliary is not None or r.length(g.weight) > 1:
+        return []
+    n = r.length(g.residual)
+    everything = Touched(leaf.factor, np.arange(n), np.zeros(n, np.int64), n)
+    found = board.statistics.system(g.residual, everything, slots)
+    if found is None:
+        return []
+    total, i, j, v = found
+    upper = i <= j
+    mine = np.unique(i)  # the block's other elements are not in this factor
+    gradient = (
+        r.gather(total, mine) if r.length(total) > 1 else r.gather(total, np.zeros(mine.size, np.int64))
+    )
+    return [
+        (_times(board, r.constant(v[upper]), g.weight), i[upper], j[upper]),
+        (_times(board, gradient, g.weight), mine, np.full(mine.size, count)),
+    ]
+
+
 def _terms(
-    board: Board, g: Gaussian, targets: Sequence[Target], start: Ints, rest: int, count: int
+    board: Board, g: Gaussian, targets: Sequence[Target], start: Ints, every: Tangents, count: int
 ) -> list[tuple[int, Ints, Ints]]:
     """What one factor adds to Q (row <= column) and to L (the last column)."""
     r, found = board.recorder, []
+    rest = every.rest(g.residual)
     n = r.length(g.residual)
     single = r.length(g.weight) == 1  # then it multiplies sums, whose other factors may be known
     after = g.weight if single else r.constant(1.0)

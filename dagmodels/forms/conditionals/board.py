@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.build_flat import Factor
-from dagmodels.forms.conditionals.gaussian import Gaussian, gaussian
+from dagmodels.forms.conditionals.gaussian import Gaussian, gaussian, log_scale
 from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.squares import Statistics
 from dagmodels.forms.conditionals.state import StateBuilder
 from dagmodels.forms.conditionals.target import Target, Touched
 
 Ints = NDArray[np.int64]
+LOG_2_PI = math.log(2.0 * math.pi)
 
 
 @dataclass(eq=False)
@@ -84,6 +86,10 @@ class Board:
         """For each unit the log density of everything that depends on it, up to a constant."""
         r, count, parts = self.recorder, len(target.units), []
         for touched in target.touched:
+            known = self.statistics_of(touched, count)
+            if known is not None:
+                parts.append(known)
+                continue
             if 2 * touched.rows.size < touched.length and touched.factor.ties is None:
                 touched = self._part(touched)
             register = touched.factor.register
@@ -91,6 +97,48 @@ class Board:
                 register = r.apply("*", register, r.constant(float(touched.factor.times)))
             parts.append(self.by_owner(register, touched, count))
         return self.added(parts)
+
+    def whole_density(self) -> int:
+        """The log joint density."""
+        r, parts = self.recorder, []
+        for factor in self.factors:
+            n = r.length(factor.register)
+            every = Touched(factor, np.arange(n), np.zeros(n, np.int64), n)
+            known = self._by_squares(every, 1, self.squares(every, 1))
+            if known is not None:
+                parts += [known, r.constant(-0.5 * n * LOG_2_PI)]
+                continue
+            total = r.total(factor.register) if n > 1 else factor.register
+            parts.append(total if factor.times == 1 else r.apply("*", total, r.constant(float(factor.times))))
+        return self.added(parts)
+
+    def statistics_of(self, touched: Touched, count: int) -> int | None:
+        """For each unit the log density of a factor's rows, but for a constant, by sufficient statistics;
+        None where rows are cheaper."""
+        g = self.gaussian(touched.factor) if touched.factor.site.law.family == "Normal" else None
+        squares = None if g is None else self.statistics.squares(g.residual, touched, count)
+        return self._by_squares(touched, count, squares)
+
+    def squares(self, touched: Touched, count: int) -> int | None:
+        """For each unit the sum of squares of a Normal factor's residuals; None of others."""
+        r, factor = self.recorder, touched.factor
+        g = self.gaussian(factor) if factor.site.law.family == "Normal" and factor.ties is None else None
+        if g is None:
+            return None
+        known = self.statistics.squares(g.residual, touched, count)
+        return self.by_owner(r.apply("*", g.residual, g.residual), touched, count) if known is None else known
+
+    def _by_squares(self, touched: Touched, count: int, squares: int | None) -> int | None:
+        """For each unit the log density of a Normal factor's rows, but for a constant."""
+        r, factor = self.recorder, touched.factor
+        if squares is None or factor.ties is not None or factor.times > 1:
+            return None
+        g = self.gaussian(factor)
+        if g is None or r.length(g.weight) > 1:
+            return None
+        logs = self.by_owner(log_scale(self, factor), touched, count)
+        half = r.apply("*", r.apply("*", r.constant(-0.5), g.weight), squares)
+        return r.apply("-", half, logs)
 
     def _part(self, touched: Touched) -> Touched:
         """The same factor recorded on its touched rows alone."""

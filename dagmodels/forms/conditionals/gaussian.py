@@ -65,7 +65,7 @@ def gaussian(board: Any, factor: Factor) -> Gaussian | None:
         case "Normal":
             mean, precision = normal_arguments(board, factor, factor.site.law)
             x = board.builder.value(factor.site).value.register
-            return Gaussian(board.recorder.apply("-", x, mean), precision)
+            return _in_one_unit(board, board.recorder.apply("-", x, mean), precision)
         case "MvNormal":
             return _vector(board, factor)
         case "Bernoulli" | "Binomial":
@@ -77,6 +77,15 @@ def gaussian(board: Any, factor: Factor) -> Gaussian | None:
     return None
 
 
+def _in_one_unit(board: Any, residual: int, precision: int) -> Gaussian:
+    """Known precisions of rows multiply the residuals, so that one weight serves all."""
+    r = board.recorder
+    known = r.constant_value(precision)
+    if known is None or known.size == 1 or not (known > 0.0).all():
+        return Gaussian(residual, precision)
+    return Gaussian(r.apply("*", residual, r.constant(np.sqrt(known))), r.constant(1.0))
+
+
 def normal_arguments(board: Any, factor: Factor, law: Distribution) -> tuple[int, int]:
     """Registers of the mean and the precision of a Normal law on a factor's rows."""
     given = dict(law.arguments)
@@ -84,6 +93,14 @@ def normal_arguments(board: Any, factor: Factor, law: Distribution) -> tuple[int
     if "tau" in given:
         return mean, _number(board, factor, given["tau"])
     return mean, precision_of(board, _number(board, factor, given["sigma"]))
+
+
+def log_scale(board: Any, factor: Factor) -> int:
+    """Register of the logarithm of a Normal law's standard deviation; no number where that is negative."""
+    r, given = board.recorder, dict(factor.site.law.arguments)
+    if "tau" in given:
+        return r.apply("*", r.constant(-0.5), r.apply("log", _number(board, factor, given["tau"])))
+    return r.apply("log", _number(board, factor, given["sigma"]))
 
 
 def precision_of(board: Any, sigma: int) -> int:

@@ -64,7 +64,9 @@ class Influence:
         pattern = self.pattern(register)
         if pattern is None:
             return False
-        return bool(np.isin(pattern.indices, slots).any())
+        mine = np.zeros(self.size, dtype=bool)
+        mine[slots] = True
+        return bool(mine[pattern.indices].any())
 
     def _found(self, register: int) -> Any:
         n = self.recorder.length(register)

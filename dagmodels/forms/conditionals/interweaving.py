@@ -28,7 +28,7 @@ from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.replaced import Replaced
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.squares import Statistics
-from dagmodels.forms.conditionals.target import Target, Touched, coloured
+from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct
 from dagmodels.graph import expression as ex
 
 name = "interweaving"
@@ -56,24 +56,20 @@ class Standard:
     others: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Again:
-    """Further updates. after : place of the class that they come after. updates : with what each touches."""
-
-    after: int
-    updates: tuple[tuple[Update, tuple[Touched, ...]], ...]
+Second = tuple[tuple[Update, tuple[Touched, ...]], ...]
+"""Updates that belong together, each with what it touches."""
 
 
-def interwoven(board: Board, classes: Sequence[Target], blocks: Sequence[frozenset[int]]) -> list[Again]:
+def interwoven(board: Board, classes: Sequence[Target], blocks: Sequence[frozenset[int]]) -> list[Second]:
     """All second updates. blocks : places of classes that are drawn jointly."""
     every = [s for s in _standards(board, classes) if board.influence.pattern(s.scale) is not None]
-    found = []
-    for k, target in enumerate(classes):
+    found = list[Second]()
+    for target in classes:
         if target.kind not in NUMBERS or target.units.shape[1] != 1 or target.crowded:
             continue
         scaled = [s for s in every if board.influence.depends(s.scale, target.slots)]
         if scaled and (updates := tuple(_scale(board, target, scaled))):
-            found.append(Again(k, updates))
+            found.append(updates)
     for standard in every:
         own = {k for k, t in enumerate(classes) if t.node == standard.node}
         movers = [
@@ -86,7 +82,7 @@ def interwoven(board: Board, classes: Sequence[Target], blocks: Sequence[frozens
             and not any(k in block and own & block for block in blocks)
         ]
         if movers and (updates := _location(board, [classes[k] for k in movers], standard)):
-            found.append(Again(max(movers), updates))
+            found.append(updates)
     return found
 
 
@@ -173,7 +169,7 @@ def _touched(board: Board, owner: Ints, gone: Iterable[int]) -> Iterator[Touched
         rows, slot = board.pairs(factor)
         mine = owner[slot] >= 0
         if mine.any():
-            pairs = np.unique(np.stack([rows[mine], owner[slot[mine]]]), axis=1)
+            pairs = distinct(rows[mine], owner[slot[mine]], int(owner.max()) + 1)
             yield Touched(factor, pairs[0], pairs[1], board.recorder.length(factor.register))
 
 
@@ -209,7 +205,7 @@ def _slice(
     numbers = np.concatenate([np.ones(n), np.zeros(n), lower, upper])
     own = slices.counting(board, target)
     update = Update(
-        target.node, at_line, "slice", n, (density,), why, repeated=True, numbers=numbers, **own
+        target.node, at_line, "slice", n, (density,), why, repeated=True, numbers=numbers, seldom=True, **own
     )  # fmt: skip
     yield update, target.touched
     yield _copied(board, target.node, slots, after), ()
@@ -260,7 +256,7 @@ def _location(
         if isinstance(update, Update):
             how = "by a slice" if update.repeated else "by its normal law"
             why = f"then {how} with '{standard.node}' given by its deviations (interweaving)"
-            found.append((replace(update, why=why), touched))
+            found.append((replace(update, why=why, seldom=True), touched))
     if not found:
         return ()
     return (
@@ -365,4 +361,4 @@ def _copied(board: Board, node: str, slots: Ints, registers: Sequence[int]) -> U
         at = np.cumsum([0, *(r.length(x) for x in registers)])
         parts = [(x, a + np.arange(r.length(x))) for x, a in zip(registers, at, strict=False)]
         registers = [r.assemble(int(at[-1]), parts)]
-    return Update(node, slots, "copy", slots.size, (registers[0],), "")
+    return Update(node, slots, "copy", slots.size, (registers[0],), "", seldom=True)

@@ -32,6 +32,7 @@ class Update:
     nodes : all of them, where there are several. pattern : of a joint draw, row and column of each number.
     statistics : names and places of numbers about the draw, which are kept beside it: the "evaluations" of a
     density, "acceptance_rate", "diverging".
+    seldom : a second update, which a sweep may do without.
     function : what draws, where the code is "python". needs : registers of factors given whose auxiliary
     variables it holds. why : in words. extra : a whole number, and numbers : others, that the code needs.
     """
@@ -50,6 +51,12 @@ class Update:
     pattern: tuple[Ints, Ints] | None = None
     function: Draw | None = None
     statistics: tuple[tuple[str, int], ...] = ()
+    seldom: bool = False
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All nodes that it draws."""
+        return self.nodes or (self.node,)
 
 
 class Rule(Protocol):

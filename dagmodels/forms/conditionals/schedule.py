@@ -17,13 +17,14 @@ from dagmodels.forms.conditionals.registry import rules, template
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.segments import Walk, walk
 from dagmodels.forms.conditionals.state import StateBuilder
-from dagmodels.forms.conditionals.target import Target, Touched, coloured
+from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct
 from dagmodels.forms.flat_plan import Ask
 from dagmodels.forms.lower import NotLowered
 from dagmodels.graph.statement import Deterministic, Statement
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+TOGETHER = ("lp", *trajectories.STATISTICS)  # statistics of which a sweep has one
 NUMBERS = ("real", "lower", "upper", "interval", "counted")  # supports whose elements are units of their own
 
 
@@ -103,16 +104,48 @@ class Schedule:
             found[name] = whole
         return found
 
+    def statistics(self, states: Floats) -> dict[str, Floats]:
+        """What is known of each of the draws at states (n, size), by name: `lp`, and of updates by node.
+
+        Evaluations of several updates of a node are added up, their acceptance is averaged.
+        """
+        found: dict[str, list[Floats]] = {}
+        for update in self.drawn:
+            for name, slot in update.statistics:
+                whole = name if name in TOGETHER else f"{name}_{update.node}"
+                found.setdefault(whole, []).append(states[:, slot])
+        kinds: dict[str, type] = {"diverging": bool, "n_steps": int}
+        return {
+            n: np.mean(v, axis=0)
+            if n.startswith("acceptance_rate")
+            else np.sum(v, axis=0).astype(kinds.get(n, float))
+            for n, v in found.items()
+        }
+
+    @property
+    def doubled(self) -> Ints:
+        """Slots of the scales and locations that second updates draw."""
+        nodes = {s.update.node for s in self.steps if s.update.seldom and s.update.draw != "copy"}
+        own = [self.board.builder.holdings[n].slots for n in sorted(nodes)]
+        return np.concatenate([np.zeros(0, np.int64), *own])
+
     def told(self) -> dict[str, str]:
         """For each unknown node how its elements are drawn."""
-        drawn = [s.update for s in self.steps if s.update.draw != "copy"]
-        found: dict[str, dict[str, None]] = {
-            n: {} for u in drawn[::-1] for n in (u.nodes or (u.node,))
-        }  # parents first
-        for update in drawn:
-            for node in update.nodes or (update.node,):
-                found[node][update.why] = None
-        return {name: "; ".join(reasons) for name, reasons in found.items()}
+        return {n: "; ".join(dict.fromkeys(s.update.why for s in own)) for n, own in self._by_node().items()}
+
+    def rules(self) -> dict[str, tuple[str, ...]]:
+        """For each unknown node the names of the rules that draw it."""
+        return {n: tuple(dict.fromkeys(s.rule for s in own)) for n, own in self._by_node().items()}
+
+    def _by_node(self) -> dict[str, list[Step]]:
+        """Steps by node, parents first."""
+        drawn = [s for s in self.steps if s.update.draw != "copy"]
+        drawn.sort(key=lambda s: s.update.seldom)
+        found: dict[str, list[Step]] = {n: [] for s in drawn[::-1] for n in s.update.every}
+        for step in drawn:
+            for node in step.update.every:
+                found[node].append(step)
+        return found
 
 
 def schedule(problem: Problem) -> Schedule:
@@ -147,7 +180,7 @@ def schedule_of(problem: Problem, held: Collection[str] = ()) -> Schedule:
     steps = joined(board, classes, chosen)
     if left:
         steps.append(_together(board, left))
-    drawn = tuple(with_auxiliaries(board, steps))
+    drawn = (*with_auxiliaries(board, steps), _joint_density(board))
     partly = tuple(
         n
         for n in board.builder.holdings
@@ -158,8 +191,8 @@ def schedule_of(problem: Problem, held: Collection[str] = ()) -> Schedule:
 
 
 def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) -> list[Step]:
-    """The updates in order, those of a block as one in the place of its first; scales and locations again
-    after their own."""
+    """The updates in order, those of a block as one in the place of its first; scales and locations a
+    second time at the start."""
     groups = blocks.grouped(board, classes, [c.update for c in chosen])
     first = {min(g): g for g in groups}
     inside = {k for g in groups for k in g}
@@ -171,8 +204,15 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
             steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
         elif k not in inside:
             steps.append(Step(c.rule, c.update, target.touched))
-        steps += [Step(interweaving.name, u, t) for a in again if a.after == k for u, t in a.updates]
-    return steps
+    return [*_second(again), *steps]
+
+
+def _second(again: Sequence[tuple[tuple[Update, tuple[Touched, ...]], ...]]) -> Iterator[Step]:
+    """Second updates. They begin a sweep, in the order of the classes: so they follow the first ones, and
+    what these have computed serves the joint density."""
+    for updates in again:
+        for update, touched in updates:
+            yield Step(interweaving.name, update, touched)
 
 
 def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
@@ -183,16 +223,21 @@ def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
     """
     factors = {f.register: f for f in board.factors}
     fresh: set[int] = set()
+    seldom: set[int] = set()  # of these, and those that second updates have drawn for themselves
     for step in steps:
-        for key in step.update.needs:
+        update = step.update
+        have = seldom if update.seldom else fresh
+        for key in update.needs:
             found = board.gaussian(factors[key])
-            if key in fresh or found is None or found.auxiliary is None:
+            if key in have or found is None or found.auxiliary is None:
                 continue
-            fresh.add(key)
+            seldom.add(key)
+            have.add(key)
             a = found.auxiliary
-            yield Update(a.node, a.slots, a.draw, a.slots.size, a.registers, a.why)
-        yield step.update
-        fresh -= {t.factor.register for t in step.touched} - set(step.update.needs)
+            yield Update(a.node, a.slots, a.draw, a.slots.size, a.registers, a.why, seldom=update.seldom)
+        yield update
+        changed = {t.factor.register for t in step.touched} - set(update.needs)
+        fresh, seldom = fresh - changed, seldom - changed
 
 
 def _predicted(problem: Problem) -> Iterator[str]:
@@ -224,7 +269,7 @@ def _classes(board: Board, name: str, statement: Statement, ask: Ask, slots: Int
         mine = (slot >= first) & (slot < first + slots.size)
         if not mine.any():
             continue
-        pairs = np.unique(np.stack([rows[mine], unit_of[slot[mine] - first]]), axis=1)
+        pairs = distinct(rows[mine], unit_of[slot[mine] - first], len(units))
         length = board.recorder.length(factor.register)
         touched.append(Touched(factor, pairs[0], pairs[1], length))
     colours = coloured(len(units), [(t.rows, t.owner) for t in touched])
@@ -259,6 +304,13 @@ def ruled(board: Board, target: Target) -> Chosen | list[str]:
             return Chosen(rule.name, found, tuple(passed))
         passed.append(f"{rule.name}: {found}")
     return passed
+
+
+def _joint_density(board: Board) -> Update:
+    """The log joint density of all values, written beside the state at the end of a sweep."""
+    _, slots = board.auxiliary("log density", 1)
+    total = board.whole_density()
+    return Update("", slots, "copy", 1, (total,), "", statistics=(("lp", int(slots[0])),))
 
 
 def _together(board: Board, left: Mapping[str, list[str]]) -> Step:

@@ -19,6 +19,7 @@ from dagmodels.numerics.tape import Tape, operands
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+OPERATION, TRIALS, CHEAP, DEAR = 15, 6, 4, 200  # costs: an operation, a slice's evaluations, draws
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,6 +101,18 @@ class Walk:
     blocks: Blocks
     outside: tuple[Outside, ...] = ()
 
+    def share_seldom(self) -> float:
+        """The share of a sweep's work that second updates are, roughly: numbers computed, and draws."""
+        lengths = self.tape.operations[7][self.stretches[1]]
+        found = np.zeros(2)
+        for row in self.table:
+            once = lengths[row[codes.FIRST] : row[codes.INSIDE]]
+            again = lengths[row[codes.INSIDE] : row[codes.LAST]]
+            work = (OPERATION + once).sum() + TRIALS * (OPERATION + again).sum()
+            draws = DEAR if row[codes.DRAW] == codes.CODES["polya-gamma"] else CHEAP
+            found[int(row[codes.SELDOM] > 0)] += work + draws * row[codes.COUNT]
+        return float(found[1] / found.sum())
+
 
 def walk(board: Board, updates: Sequence[Update]) -> Walk:
     """Cut the tape for updates in this order."""
@@ -117,7 +130,7 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
         table[k, codes.DRAW], table[k, codes.COUNT] = codes.CODES[u.draw], u.count
         table[k, [codes.FIRST, codes.INSIDE, codes.LAST]] = bounds[k]
         table[k, codes.SLOTS] = sum(s.size for s in slots)
-        table[k, codes.EXTRA] = u.extra
+        table[k, codes.EXTRA], table[k, codes.SELDOM] = u.extra, int(u.seldom)
         table[k, codes.NUMBERS] = sum(x.size for x in numbers)
         slots.append(u.slots)
         if u.numbers is not None:
@@ -153,27 +166,34 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
 
 
 def _stretches(tape: Tape, updates: Sequence[Update]) -> tuple[tuple[Ints, ...], list[tuple[int, int, int]]]:
-    """The operations of all updates one after the other, and each one's three bounds."""
+    """The operations of all updates one after the other, and each one's three bounds.
+
+    Second updates are done in some sweeps alone, then all of them: what they ran counts for the later of them
+    in the same sweep, and for no others.
+    """
     ops = np.stack(tape.operations[:6], axis=1).tolist()
     changed = _changed(tape, updates, ops)
     n = len(updates)
     used: list[list[int]] = [_needed(ops, u.registers, changed) for u in updates]
     last: dict[int, int] = {}
     for k in range(n):  # the last update of the sweep before that used each operation
-        for op in used[k]:
-            last[op] = k
+        if not updates[k].seldom:
+            last |= dict.fromkeys(used[k], k)
+    here: dict[int, int] = {}  # the last of this sweep, second updates included
     every = (1 << n) - 1
     order: list[int] = []
     bounds: list[tuple[int, int, int]] = []
     for k, u in enumerate(updates):
         before, inside = [], []
         for op in used[k]:
-            j = last[op]
-            last[op] = k
+            j = here.get(op, last.get(op)) if u.seldom else last.get(op)
+            here[op] = k
+            if not u.seldom:
+                last[op] = k
             mask = changed[ops[op][1]]
             if u.repeated and mask >> k & 1:
                 inside.append(op)
-            elif mask & _between(j, k, n, every):
+            elif j is None or mask & _between(j, k, n, every):
                 before.append(op)
         first = len(order)
         order += before + inside

@@ -42,6 +42,7 @@ class Statistics:
         self.recorder = influence.recorder
         self._linear: dict[int, Linear | None] = {}
         self._about: dict[int, tuple[Floats, Floats]] = {}
+        self._whole: dict[int, int | None] = {}
         self._shifted: dict[tuple[int, int], int] = {}
         self._inputs = sorted((start, register) for register, start in influence.inputs.items())
 
@@ -113,6 +114,16 @@ class Statistics:
     def gradients(self, residual: int, touched: Touched, slots: Ints) -> tuple[int, Floats] | None:
         """For each slot u the register of sum D r, e = r + D u, and the numbers sum D**2; None where rows are
         cheaper."""
+        found = self.system(residual, touched, slots)
+        if found is None:
+            return None
+        total, i, j, v = found
+        own = i == j
+        return total, np.bincount(i[own], v[own], slots.size)
+
+    def system(self, residual: int, touched: Touched, slots: Ints) -> tuple[int, Ints, Ints, Floats] | None:
+        """Sums of D r by slot, e = r + D u, u being all of these slots, and the entries (i, j, value) of
+        D'D; None where rows are cheaper."""
         found = self._worth(residual, touched)
         if found is None:
             return None
@@ -128,9 +139,11 @@ class Statistics:
         if i.size > SMALLER * touched.rows.size:
             return None
         r, count = self.recorder, slots.size
-        mine_ = j == slots[i]
-        squares = np.bincount(i[mine_], v[mine_], count)
-        i, j, v = i[~mine_], j[~mine_], v[~mine_]
+        place = np.full(self.influence.size, -1)
+        place[slots] = np.arange(count)
+        inside = place[j] >= 0
+        squares = i[inside].astype(np.int64), place[j[inside]], v[inside]
+        i, j, v = i[~inside], j[~inside], v[~inside]
         offset = np.asarray(own @ found.offset).reshape(-1)
         total = r.constant(offset if (offset != offset[0]).any() else offset[0])
         for start, register in self._inputs:
@@ -138,7 +151,7 @@ class Statistics:
             mine = (j >= start) & (j < start + size)
             if mine.any():
                 total = r.apply("+", total, self._times(register, i[mine], j[mine] - start, v[mine], count))
-        return total, squares
+        return total, *squares
 
     def _times(self, register: int, i: Ints, j: Ints, v: Floats, count: int) -> int:
         """The product of a sparse block (i, j, v) with an input, one entry for each of `count` rows."""
@@ -174,6 +187,14 @@ class Statistics:
 
     def squares(self, residual: int, touched: Touched, count: int) -> int | None:
         """For each of `count` owners the sum of e**2 over its rows; None where rows are cheaper."""
+        whole = count == 1 and touched.rows.size == self.recorder.length(residual)
+        if not whole:
+            return self._squares(residual, touched, count)
+        if residual not in self._whole:
+            self._whole[residual] = self._squares(residual, touched, count)
+        return self._whole[residual]
+
+    def _squares(self, residual: int, touched: Touched, count: int) -> int | None:
         found = self._worth(residual, touched)
         if found is None:
             return None
@@ -262,8 +283,15 @@ def _form(matrix: Any, owner: Ints, size: int) -> tuple[Ints, Ints, Ints, Floats
             values.append(product if p == q else 2.0 * product)
     if not keys:
         return None
-    every, at = np.unique(np.concatenate(keys), return_inverse=True)
-    flat = np.concatenate(values)
+    key, flat = np.concatenate(keys), np.concatenate(values)
+    owners = int(owner.max(initial=0)) + 1
+    if owners * size * size <= key.size:  # few places: counting is faster than sorting
+        every = np.flatnonzero(np.bincount(key))
+        place = np.zeros(owners * size * size, np.int64)
+        place[every] = np.arange(every.size)
+        at = place[key]
+    else:
+        every, at = np.unique(key, return_inverse=True)
     v = np.bincount(at.reshape(-1), flat, every.size)
     most = np.bincount(at.reshape(-1), np.abs(flat), every.size)
     keep = np.abs(v) > NOTHING * most

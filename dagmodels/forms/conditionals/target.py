@@ -62,6 +62,14 @@ class Target:
         return tuple(dict.fromkeys(names))
 
 
+def distinct(rows: Ints, units: Ints, count: int) -> tuple[Ints, Ints]:
+    """Pairs of rows and units, of which there are so many, sorted and each once."""
+    key = rows * count + units
+    if (np.diff(key) > 0).all():
+        return rows, units
+    return np.divmod(np.unique(key), count)
+
+
 def coloured(units: int, pairs: Iterable[tuple[Ints, Ints]]) -> Ints | None:
     """A colour for each unit, so that no row depends on two of one colour; None where too many are needed.
 

@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 DEPTH = 6  # doublings: one of many updates of a sweep
 RENEWED = (50, 150, 350, 750)  # sweeps of warm-up after which the metric is estimated anew
 DUAL = 6  # numbers of the step's state
+STATISTICS = ("acceptance_rate", "n_steps", "diverging")  # of each draw, after the elements
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,14 +69,15 @@ class Trajectories:
         sampler = nuts.sampler(density, d, space.values, depth=DEPTH)
         state = StepSize(*numbers[:DUAL].tolist())
         metric = Metric.diagonal(numbers[DUAL : DUAL + d])
-        point, drawn, _, after = sampler.draws(
+        point, drawn, known, after = sampler.draws(
             sampler.at(y), state if learning else state.final, metric, rng, 1
         )
         if learning:
             self._learn(numbers, drawn[0], after, learning)
         found = flat.constrain(point.y, at=space)
         holdings = self.board.builder.holdings
-        return np.concatenate([found[n].reshape(-1)[holdings[n].places] for n in self.nodes])
+        told = np.array([known.accept[0], known.gradients[0], known.divergent[0]], dtype=np.float64)
+        return np.concatenate([*(found[n].reshape(-1)[holdings[n].places] for n in self.nodes), told])
 
     def _learn(self, numbers: Floats, y: Floats, step: StepSize, learning: int) -> None:
         """Write what this draw adds."""
@@ -116,7 +118,8 @@ def together(board: Board, nodes: Sequence[str], passed: Sequence[str]) -> Updat
     names, given = flat.unknown, tuple(flat.given)
     registers = tuple(builder.lowering.node(n) for n in given)
     draw = Trajectories(flat, board, names, given)
-    slots = np.concatenate([builder.holdings[n].slots for n in names])
+    _, told_at = board.auxiliary(f"trajectories of {names[0]}", len(STATISTICS))
+    slots = np.concatenate([*(builder.holdings[n].slots for n in names), told_at])
     told = ", ".join(f"'{n}'" for n in names)
     why = f"trajectories (NUTS) of {told} given the rest, by the exact gradient: {'; '.join(passed)}"
     return Update(
@@ -129,4 +132,5 @@ def together(board: Board, nodes: Sequence[str], passed: Sequence[str]) -> Updat
         numbers=draw.first(),
         nodes=names,
         function=draw,
+        statistics=tuple(zip(STATISTICS, told_at.tolist(), strict=True)),
     )

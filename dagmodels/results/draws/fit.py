@@ -186,6 +186,7 @@ def draws_fit(
     backend: str,
     method: str,
     blamed: Mapping[str, int] | None = None,
+    updates: Mapping[str, str] | None = None,
     independent: bool = False,
     diagnostics: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
@@ -198,6 +199,7 @@ def draws_fit(
     ----------
     draws : what is reported; see `Draws.monitored`.
     method : how they were made, as a sentence. blamed : divergences by node, where known.
+    updates : how each node was drawn, in words, where nodes are drawn each in its own way.
     independent : they are no chains, and neither R-hat nor effective sizes decide.
     diagnostics : the backend's own: "seconds", ...
     found : what `diagnosed` says of the draws, where that is known.
@@ -207,7 +209,7 @@ def draws_fit(
     from dagmodels.results.draws.verdict import judge
 
     names, diagnosis = diagnosed(draws) if found is None else found
-    told = judge(graph, draws, names, diagnosis, blamed, independent=independent)
+    told = judge(graph, draws, names, diagnosis, blamed, updates, independent=independent)
     if "n_observations" not in others:
         data = draws.groups.get("observed_data", {})
         others["n_observations"] = sum(int(np.isfinite(v).sum()) for v in data.values())

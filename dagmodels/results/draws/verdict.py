@@ -23,6 +23,7 @@ ESS_A_CHAIN = 100
 draws for each of the two halves of a chain."""
 BFMI = 0.3
 SHOWN = 5
+BLAMED = 2  # nodes of which a sentence says how they are drawn
 SCALES = ("sigma", "tau", "cov", "chol")
 
 
@@ -44,13 +45,15 @@ def judge(
     names: Sequence[str],
     found: Diagnosis,
     blamed: Mapping[str, int] | None = None,
+    updates: Mapping[str, str] | None = None,
     *,
     independent: bool = False,
 ) -> Judgement:
     """The verdict on all reported quantities.
 
     names, found : the quantities and what `diagnose` says of them.
-    blamed : divergences by node, where the sampler knows which update diverged.
+    blamed : divergences by node, where the sampler knows which update diverged. updates : how each node was
+        drawn, in words.
     independent : draws that are no chain (exact or weighted): effective sizes and R-hat need no threshold.
     """
     moving = found.sd > 0
@@ -70,14 +73,20 @@ def judge(
     if single:
         sentences.append(f"one draw tells no spread and no error; draw at least {10 * ESS_A_CHAIN} a chain")
     elif not independent:
-        sentences += _mixing(draws, names, found, moving)
+        sentences += _mixing(draws, names, found, moving, updates or {})
     sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
     sentences += _divergences(graph, draws, blamed or {})
     sentences += _energy(graph, draws)
     return Judgement(tuple(sentences), _figures(draws, found, moving))
 
 
-def _mixing(draws: Draws, names: Sequence[str], found: Diagnosis, moving: NDArray[np.bool_]) -> list[str]:
+def _mixing(
+    draws: Draws,
+    names: Sequence[str],
+    found: Diagnosis,
+    moving: NDArray[np.bool_],
+    updates: Mapping[str, str],
+) -> list[str]:
     if draws.draws < LEAST:
         told = "1 draw a chain is" if draws.draws == 1 else f"{draws.draws} draws a chain are"
         return [f"{told} too few to judge; draw at least {10 * ESS_A_CHAIN} a chain"]
@@ -92,7 +101,8 @@ def _mixing(draws: Draws, names: Sequence[str], found: Diagnosis, moving: NDArra
             if worst > 1.5
             else f"draw more ({_more(found.ess_bulk[moving], need, draws.draws)})"
         )
-        sentences.append(f"R-hat is {RHAT} or more for {_named(names, apart, found.rhat)}; {advice}")
+        drawn = _drawn(names, apart, found.rhat, updates)
+        sentences.append(f"R-hat is {RHAT} or more for {_named(names, apart, found.rhat)}{drawn}; {advice}")
     for kind, size in (("bulk", found.ess_bulk), ("tail", found.ess_tail)):
         few = moving & ~(size >= need)
         if few.any():
@@ -100,6 +110,17 @@ def _mixing(draws: Draws, names: Sequence[str], found: Diagnosis, moving: NDArra
             enough = _more(size[moving], need, draws.draws)
             sentences.append(f"{kind} ESS is below {need} for {told}; draw more ({enough})")
     return sentences
+
+
+def _drawn(
+    names: Sequence[str], at: NDArray[np.bool_], values: NDArray[np.float64], updates: Mapping[str, str]
+) -> str:
+    """How the worst of these were drawn: " ('tau' by slice, 4.2 evaluations a draw)"."""
+    places = np.flatnonzero(at)
+    worst = places[np.argsort(-np.nan_to_num(values[places], nan=np.inf), kind="stable")]
+    nodes = dict.fromkeys(names[i].partition("[")[0].partition(" ")[0] for i in worst.tolist())
+    told = [f"'{n}' by {updates[n]}" for n in nodes if n in updates][:BLAMED]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _more(size: NDArray[np.float64], need: float, now: int) -> str:

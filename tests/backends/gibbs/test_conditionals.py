@@ -13,7 +13,7 @@ from dagmodels.errors import FitError, FitWarning
 from dagmodels.simulate.calibration import calibration
 from tests.backends.gibbs.compared import assert_agrees, bugs, by_bugs_name
 from tests.backends.gibbs.runs import same
-from tests.backends.gibbs.test_rules import LOGITS, MIXED, SLOPES, TRIALS
+from tests.backends.gibbs.test_rules import CUTS, LOGITS, MIXED, SLOPES, TRIALS
 
 ALARM = 1e-4
 BY_ELEMENTS = {"method": "gibbs", "route": "conditionals"}
@@ -78,6 +78,23 @@ def test_the_plan_says_how_each_node_is_drawn():
         "sd_b: slice: a number on a line, with no closed full conditional",
     ):
         assert line in told, told
+
+
+def test_diagnostics_say_how_updates_went():
+    """Slices by evaluations, trajectories by their acceptance, and the verdict names what mixes badly."""
+    data = {**groups(4, 3), "y": np.linspace(-2, 2, 12)}
+    fit = run(CUTS, data, draws=200)
+    updates = fit.diagnostics["updates"]
+    statistics = fit.samples.statistics
+    told = rf"trajectories, acceptance {statistics['acceptance_rate'].mean():.2f}"
+    assert updates["c"] == updates["w"] == told
+    assert updates["s"] == f"slice, {statistics['evaluations_s'].mean():.1f} evaluations a draw"
+    assert 0.5 < statistics["acceptance_rate"].mean() < 1.0
+    assert statistics["evaluations_s"].min() >= 2.0
+    assert statistics["lp"].shape == (4, 200)
+    assert fit.diagnostics["divergences"] == int(statistics["diverging"].sum())
+    few = run(CUTS, data, draws=20)
+    assert "by trajectories, acceptance 0." in few.message, few.message
 
 
 def test_discrete_unknowns_are_drawn_without_being_asked_for():

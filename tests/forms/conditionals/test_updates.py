@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats as _stats
 
 import dagmodels as dm
 from dagmodels.bind.bind import bind
+from dagmodels.errors import FitWarning
 from dagmodels.forms.conditionals import levels, slices
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.schedule import schedule, targets
@@ -91,36 +93,78 @@ def problems():
     }
 
 
+@pytest.mark.parametrize("period", [1, 3])
 @pytest.mark.parametrize("name", ["rats", "pump", "seeds", "eyes", "slopes", "limits", "logits"])
-def test_nothing_stale_is_read(name):
+def test_nothing_stale_is_read(name, period):
     """Running everything anew before each update gives the same draws, bit for bit."""
     found = schedule(problems()[name])
     state = Starter.of(found).start(stream(7, 0), {}, 0)
     usual, other = Sweeper(found.walk, state), Sweeper(found.walk, state)
     one, two = stream(7, 1), stream(7, 1)
     row = np.empty((1, state.size))
-    for _ in range(5):
-        kept = usual.run(one, 1)[0]
+    kept = usual.run(one, 7, period=period)
+    for sweep in range(7):
         for k in range(len(found.walk.table)):
             other.place(other.state())
-            other._loop(found.walk.table[k : k + 1], two, 0, row)
-        np.testing.assert_array_equal(kept, other.state())
+            other._loop(found.walk.table[k : k + 1], two, 0, row, period, sweep)
+        np.testing.assert_array_equal(kept[sweep], other.state())
 
 
-def test_statistics_stand_for_rows():
-    """Sweeps of ten times as many rows run as many operations on as many numbers."""
-    text = """model line
+LINE = """model line
 plate i
 covariate x[i]
 observed y[i] ~ Normal(a + b*x, tau=t)
 a, b ~ Normal(0, 10)
 t ~ Gamma(1, 1)
 """
+BLOCK = """model block
+plate g
+plate i in g
+covariate x[i], w[i]
+observed y[i] ~ Normal(m + a[g] + b*x + c*w, s)
+a[g] ~ Normal(0, sa)
+m, b, c ~ Normal(0, 5)
+s ~ Uniform(0, 10)
+sa ~ HalfNormal(1)
+"""
+KNOWN = """model known
+plate g
+plate i in g
+covariate x[i], w[i]
+observed y[i] ~ Normal(a[g]*w + b[g]*x, 1 + w)
+a[g], b[g] ~ Normal(0, s)
+s ~ HalfNormal(1)
+"""
+
+
+@pytest.mark.parametrize(("text", "most"), [(LINE, 200), (BLOCK, 3000), (KNOWN, 2500)])
+def test_statistics_stand_for_rows(text, most):
+    """Sweeps of ten times as many rows run as many operations on as many numbers."""
     work = []
     for n in (1000, 10_000):
         x = np.random.default_rng(1).normal(size=n)
-        problem = bind(dm.read(text).dag, {"x": x, "y": 1 + 2 * x})
-        found = schedule(problem).walk
+        data = {"x": x, "w": np.arange(n) % 7, "y": 1 + 2 * x, "g": np.arange(n) % 12}
+        graph = dm.read(text)
+        found = schedule(bind(graph.dag, {k: v for k, v in data.items() if k in text})).walk
         lengths = found.tape.operations[7]
         work.append(lengths[found.stretches[1]].sum())
-    assert work[0] == work[1] < 200
+    assert work[0] == work[1] < most
+
+
+def test_the_log_density_of_draws():
+    """By sums of squares, beside scipy's by row."""
+    rng = np.random.default_rng(2)
+    g, x, w = np.arange(60) % 4, rng.normal(size=60), rng.integers(0, 3, 60)
+    y = rng.normal(size=60) + x
+    table = {"g": [f"g{k}" for k in g], "x": x, "w": w, "y": y}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)
+        fit = dm.read(BLOCK).fit(table, method="gibbs", route="conditionals", draws=20, warmup=20, chains=1)
+    for k in range(20):
+        at = {n: v[0, k] for n, v in fit.samples.values.items()}
+        normal = stats.norm.logpdf
+        mean = at["m"] + at["a"][g] + at["b"] * x + at["c"] * w
+        told = normal(y, mean, at["s"]).sum() + normal(at["a"], 0, at["sa"]).sum()
+        told += normal([at["m"], at["b"], at["c"]], 0, 5).sum() + stats.uniform(0, 10).logpdf(at["s"])
+        told += stats.halfnorm.logpdf(at["sa"])
+        assert fit.samples.statistics["lp"][0, k] == pytest.approx(told, rel=1e-10)
