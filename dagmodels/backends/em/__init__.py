@@ -53,7 +53,7 @@ class Em:
         if facts.discrete_latents or facts.unknown_tables or all_discrete(facts.graph):
             from dagmodels.backends.em.mixture.judge import judge as judge_mixture
 
-            return _or_on_nodes(facts, judge_mixture(facts))
+            return _or_on_nodes(facts, judge_mixture(facts), first=not facts.discrete_latents)
         from dagmodels.backends.em.judge import judge
 
         return _or_on_nodes(facts, judge(facts))
@@ -112,15 +112,20 @@ class Em:
         )
 
 
-def _or_on_nodes(facts: Facts, verdict: Verdict) -> Verdict:
-    """The verdict, or that of latents on nodes where it refuses and they can be integrated so."""
-    if verdict.accepts:
+def _or_on_nodes(facts: Facts, verdict: Verdict, first: bool = False) -> Verdict:
+    """The verdict, or that of latents on nodes where it refuses and they can be integrated so.
+
+    first : latents of units are put on nodes though the verdict accepts, which would maximise over them.
+    """
+    if verdict.accepts and not first:
         return verdict
     from dagmodels.backends.em.quadrature.judge import judge as judge_on_nodes
 
     other = judge_on_nodes(facts)
     if other.accepts:
         return other
+    if verdict.accepts:
+        return verdict
     return replace(verdict, because=(*verdict.because, *(f"not on nodes: {b}" for b in other.because)))
 
 
