@@ -32,7 +32,8 @@ def quadrature_latents(dag: Dag, problem: Problem | None = None) -> QuadratureLa
     continuous unknowns are maximised, so that their laws must not hang on unknowns.
     """
     continuous = list(_continuous(dag))
-    plates = {n: _bases(dag, n) for n in continuous}
+    values = {dag.base(n.values_in) for n in dag.nodes.values() if n.values_in is not None}
+    plates = {n: _bases(dag, n) - values for n in continuous}
     candidates = dict.fromkeys(p for n in continuous for p in plates[n])
     if not candidates:
         return QuadratureLatents((), "", "no continuous latent has a plate of units")

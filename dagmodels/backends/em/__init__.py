@@ -119,6 +119,7 @@ def _or_on_nodes(facts: Facts, verdict: Verdict, first: bool = False) -> Verdict
     """
     if verdict.accepts and not first:
         return verdict
+    from dagmodels.analysis.quadrature_latents import quadrature_latents
     from dagmodels.backends.em.quadrature.judge import judge as judge_on_nodes
 
     other = judge_on_nodes(facts)
@@ -126,7 +127,8 @@ def _or_on_nodes(facts: Facts, verdict: Verdict, first: bool = False) -> Verdict
         return other
     if verdict.accepts:
         return verdict
-    return replace(verdict, because=(*verdict.because, *(f"not on nodes: {b}" for b in other.because)))
+    told = quadrature_latents(facts.graph, facts.problem).because
+    return replace(verdict, because=(*verdict.because, *([f"not on nodes: {told}"] if "'" in told else [])))
 
 
 backend = Em()
