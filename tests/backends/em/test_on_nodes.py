@@ -267,7 +267,7 @@ def test_log_density_never_falls() -> None:
     data, _ = answers(9, 200, 5)
     small = listed(bind(dm.read(FOUR).dag, data), ["theta"], 61)
     form = build_mixture(small, counts_of(small))
-    ran = loop._run(Steps.of(form), 0, 1, 1e-9)
+    ran = loop._run(Steps.of(form), 0, 1, 1e-9, loop.LIMIT)
     assert len(ran.values) > 5
     assert (np.diff(ran.values) <= 1e-10 * abs(ran.values[0])).all()
 

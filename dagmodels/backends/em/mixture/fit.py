@@ -46,9 +46,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
     return report(solution, plan, labels)
 
 
-def options_of(
-    options: Mapping[str, Any], of: str = "discrete latents"
-) -> tuple[int, int, Executor | None]:
+def options_of(options: Mapping[str, Any], of: str = "discrete latents") -> tuple[int, int, Executor | None]:
     """The number of starts, the most steps of one, and the executor.
 
     Raises `FitError` for others.

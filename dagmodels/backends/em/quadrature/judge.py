@@ -64,7 +64,7 @@ def _against(facts: Facts, found: QuadratureLatents, discrete: DiscreteLatents) 
         yield found.because
     elif not discrete.nodes and set(found.nodes) <= set(facts.conditionally_gaussian):
         named = ", ".join(f"'{n}'" for n in found.nodes)
-        yield f"{named}: Gaussian given all else, so that integrals are exact without nodes (method='laplace')"
+        yield f"{named}: Gaussian given all else, so that integrals are exact (method='laplace')"
     if not _outer(facts, found, discrete):
         yield "no number is unknown: there is nothing to estimate"
     yield from (f"'{n}' cannot be summed out: {why}" for n, why in discrete.refused.items())
