@@ -1,5 +1,5 @@
-"""The `em` backend: expectation and maximisation, over tables of networks, discrete latents,
-unknown distributions, or moments.
+"""The `em` backend: expectation and maximisation, over tables of networks, discrete latents, latents of
+units on nodes of quadrature, unknown distributions, or moments.
 
 For the moments of exchangeable units it is a second route to the optimum that `laplace` finds by Newton's
 steps, with the same certificate.
@@ -8,6 +8,7 @@ steps, with the same certificate.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagmodels.errors import FitError
@@ -52,16 +53,17 @@ class Em:
         if facts.discrete_latents or facts.unknown_tables or all_discrete(facts.graph):
             from dagmodels.backends.em.mixture.judge import judge as judge_mixture
 
-            return judge_mixture(facts)
+            return _or_on_nodes(facts, judge_mixture(facts), first=not facts.discrete_latents)
         from dagmodels.backends.em.judge import judge
 
-        return judge(facts)
+        return _or_on_nodes(facts, judge(facts))
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
-        """Maximise the likelihood by EM; see the `fit` of `tables`, `mixture` and `linear`, and `fit.fit`."""
+        """Maximise the likelihood by EM; see `fit` of the folders, and of this one."""
         from dagmodels.analysis.discrete_latents import all_discrete, discrete_latents
         from dagmodels.analysis.table_unit import NoTableUnit, TableUnit, table_unit
         from dagmodels.analysis.unknown_laws import with_unknown_law
+        from dagmodels.backends.em.quadrature.judge import on_nodes
 
         if with_unknown_law(problem.graph):
             from dagmodels.backends.em.mixing.fit import fit as fit_mixing
@@ -75,6 +77,10 @@ class Em:
         if isinstance(network, NoTableUnit) and network.is_single:
             told = "one case estimates no tables: give columns, one row a case; `query` asks about one case"
             raise FitError(f"em: {told}")
+        if names := on_nodes(plan):
+            from dagmodels.backends.em.quadrature.fit import fit as fit_on_nodes
+
+            return fit_on_nodes(problem, plan, names, options)
         from dagmodels.backends.em.linear.judge import is_linear
 
         if is_linear(problem.graph, problem):
@@ -104,6 +110,25 @@ class Em:
             "em: the rows differ too much to be counted (round them), and only mixtures go through pieces "
             "again and again: give the data as one frame"
         )
+
+
+def _or_on_nodes(facts: Facts, verdict: Verdict, first: bool = False) -> Verdict:
+    """The verdict, or that of latents on nodes where it refuses and they can be integrated so.
+
+    first : latents of units are put on nodes though the verdict accepts, which would maximise over them.
+    """
+    if verdict.accepts and not first:
+        return verdict
+    from dagmodels.analysis.quadrature_latents import quadrature_latents
+    from dagmodels.backends.em.quadrature.judge import judge as judge_on_nodes
+
+    other = judge_on_nodes(facts)
+    if other.accepts:
+        return other
+    if verdict.accepts:
+        return verdict
+    told = quadrature_latents(facts.graph, facts.problem).because
+    return replace(verdict, because=(*verdict.because, *([f"not on nodes: {told}"] if "'" in told else [])))
 
 
 backend = Em()

@@ -39,18 +39,22 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
     from dagmodels.numerics import tape_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
-    starts, steps, executor = _read(options)
+    starts, steps, executor = options_of(options)
     began = time.process_time()
     form = build_mixture(problem, counts_of(problem))
     solution, labels = solve(form, starts, int(options.get("seed", 1)), executor, began, steps)
     return report(solution, plan, labels)
 
 
-def _read(options: Mapping[str, Any]) -> tuple[int, int, Executor | None]:
+def options_of(options: Mapping[str, Any], of: str = "discrete latents") -> tuple[int, int, Executor | None]:
+    """The number of starts, the most steps of one, and the executor.
+
+    Raises `FitError` for others.
+    """
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise FitError(
-            f"em has no option {', '.join(map(repr, unknown))} for discrete latents; it has starts=, steps=, "
+            f"em has no option {', '.join(map(repr, unknown))} for {of}; it has starts=, steps=, "
             "seed= and executor="
         )
     numbers: dict[str, int] = {}

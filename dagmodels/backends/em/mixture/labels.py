@@ -47,6 +47,8 @@ def matched(form: MixtureForm, y: Floats, to: Mapping[str, Floats]) -> Floats:
     values = {n: np.array(v) for n, v in form.flat.constrain(y).items()}
     at, moved = form.expected(y, whole=False).log_density, False
     for plate in _plates(form):
+        if _by(form, plate) is None:
+            continue
         size = form.flat.problem.plates[plate].size
         cost = np.zeros((size, size))
         for name in form.flat.unknown:

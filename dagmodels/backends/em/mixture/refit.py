@@ -40,11 +40,13 @@ class MixtureAgain:
 
     units : the plate whose elements `refitter`
         draws again; None for responses drawn from the fit, "" for the finest units there are.
+    finish : what a fit of the form becomes.
     """
 
     solution: Solution
     plan: Plan
     units: str | None = None
+    finish: Callable[[MixtureFit], MixtureFit] | None = None
 
     def refitter(self, simulator: Callable[..., Any] | None = None) -> MixtureRefitter:
         """A new one."""
@@ -115,7 +117,9 @@ class MixtureRefitter:
     def _reported(self, found: Solution) -> MixtureFit:
         from dagmodels.backends.em.mixture.report import report
 
-        return replace(report(found, self.again.plan, ()), simulator=self.simulator)
+        again = self.again
+        fit = report(found, again.plan, (), again.finish)
+        return replace(fit if again.finish is None else again.finish(fit), simulator=self.simulator)
 
     def simulate(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:
         """Responses drawn from the fit, new states included; one set a stream."""

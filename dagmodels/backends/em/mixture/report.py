@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,16 @@ NOTHING = 1e-3  # a probability nearer to its end whose number ran off is at the
 STEP = 1e-5  # of differences of the transforms
 
 
-def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFit:
-    """The fit that users see."""
+def report(
+    solution: Solution,
+    plan: Plan,
+    labels: tuple[str, ...],
+    finish: Callable[[MixtureFit], MixtureFit] | None = None,
+) -> MixtureFit:
+    """The fit that users see.
+
+    finish : what refits are turned into, where the form is not that of the user's graph itself.
+    """
     form = solution.form
     problem = form.flat.problem
     unknowns = estimates(solution)
@@ -75,7 +84,7 @@ def report(solution: Solution, plan: Plan, labels: tuple[str, ...]) -> MixtureFi
         covariance_matrix=unknowns.covariance,
         plate_sizes={name: plate.size for name, plate in problem.plates.items()},
         predictor=partial(predict, form, solution.y),
-        again=MixtureAgain(solution, plan),
+        again=MixtureAgain(solution, plan, finish=finish),
         find_states=partial(_states_of, form, solution.y, found),
         answers=_answers(form, solution.y),
     )

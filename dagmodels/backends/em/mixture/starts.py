@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.em.mixture.steps import Steps
+from dagmodels.backends.em.quadrature.starts import guess_on_nodes, slots_on_nodes
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.cells import cells
 from dagmodels.forms.flat import Flat
-from dagmodels.forms.mixture import MixtureForm, Sums
+from dagmodels.forms.mixture import MixtureForm, Sums, Use
 from dagmodels.graph.statement import Parameter
 
 Floats = NDArray[np.float64]
@@ -49,7 +50,7 @@ def start(steps: Steps, number: int, seed: int) -> Floats:
     """
     form = steps.form
     y = beginning(form.flat)
-    if number == 0:
+    if number == 0 and not any(slots_on_nodes(form, sums) for sums in form.sums):
         known = any(p.known for p in form.parts)
         if stated(form.flat.problem):
             return y
@@ -70,6 +71,8 @@ def start(steps: Steps, number: int, seed: int) -> Floats:
 
 def guess(form: MixtureForm, sums: Sums, rng: np.random.Generator, number: int) -> Floats:
     """(distinct slices, states) first guesses of the posterior."""
+    if slots_on_nodes(form, sums):
+        return guess_on_nodes(form, sums, rng, number, features)
     n, s = sums.weights.size, sums.slices.states
     x = features(form, sums)
     if number % 4 == 3 or x.shape[1] == 0 or s > n:
@@ -79,11 +82,14 @@ def guess(form: MixtureForm, sums: Sums, rng: np.random.Generator, number: int) 
     return (1 - SOFT) * found + SOFT / s
 
 
-def features(form: MixtureForm, sums: Sums) -> Floats:
-    """What was observed at each slice: means of numbers, shares of levels, in standard units."""
+def features(form: MixtureForm, sums: Sums, uses: Sequence[Use] | None = None) -> Floats:
+    """What was observed at each slice: means of numbers, shares of levels, in standard units.
+
+    uses : those that count; None for all.
+    """
     dag = form.flat.problem.graph
     columns: list[Floats] = []
-    for use in sums.uses:
+    for use in sums.uses if uses is None else uses:
         part = form.parts[use.part]
         name = part.site.names[0]
         if dag.nodes[name].role != "observed" or name in form.latents.first:

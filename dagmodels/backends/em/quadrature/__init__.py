@@ -1,0 +1,1 @@
+"""Continuous latents of units integrated on nodes, all else maximised by EM."""
