@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.em.mixture.fit import _read, counts_of
+from dagmodels.backends.em.mixture.fit import counts_of, options_of
 from dagmodels.backends.em.mixture.loop import Ran, Solution, _polished, _solution, solve
 from dagmodels.backends.em.mixture.report import report
 from dagmodels.backends.em.mixture.steps import Steps
@@ -120,7 +120,7 @@ def fit_pieces(problem: Problem, parts: Partitions, plan: Plan, options: Mapping
     from dagmodels.numerics import tape_kernels as _kernels  # loaded before the clock starts
 
     del _kernels
-    starts, steps, executor = _read(options)
+    starts, steps, executor = options_of(options)
     began = time.process_time()
     form = build_mixture(problem, counts_of(problem))
     first, labels = solve(form, starts, int(options.get("seed", 1)), executor, began, steps)
