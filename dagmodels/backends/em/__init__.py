@@ -77,6 +77,10 @@ class Em:
             raise FitError(f"em: {told}")
         from dagmodels.backends.em.linear.judge import is_linear
 
+        if options.get("estep") is not None:
+            from dagmodels.backends.em.sampled.fit import fit as fit_sampled
+
+            return fit_sampled(problem, plan, options)
         if is_linear(problem.graph, problem):
             from dagmodels.backends.em.linear.fit import fit as fit_linear
 
