@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dagmodels.analysis.linearity import linear_form
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
-from dagmodels.forms.cells import element_label, rank
+from dagmodels.forms.cells import element_label
 from dagmodels.forms.elements import unrolled
 from dagmodels.forms.tables import states_of
 from dagmodels.graph import expression as ex
@@ -100,9 +100,7 @@ def _plate(problem: Problem, binary: list[str]) -> str:
     )
     if len(common) != 1:
         raise FitError("em: draws of states need binary nodes that all lie in one plate of cases")
-    if graph.plate[common[0]].parents or (
-        rank(problem, common[0]).max(initial=0) and graph.plate[common[0]].ordered
-    ):
+    if graph.plate[common[0]].parents or graph.plate[common[0]].ordered:
         raise FitError(f"em: draws of states need cases that stand alone, and '{common[0]}' do not")
     return common[0]
 
@@ -148,7 +146,7 @@ def _entries(dag: object, elements: list[str], index: dict[str, int]) -> tuple[F
         logit = _logit(dag.nodes[name].statements[0].distribution)  # type: ignore[attr-defined]
         form = None if logit is None else linear_form(logit, frozenset(elements))
         if form is None:
-            told = f"em: draws of states need logits that are linear in other states, and that of '{name}' is not"
+            told = f"em: draws of states need logits that are linear in other states; '{name}' has another"
             raise FitError(told)
         for at, tree in [(0, form.offset), *((place[t.reference.name], t.coefficient) for t in form.terms)]:
             inner = linear_form(_named(tree), frozenset(index))

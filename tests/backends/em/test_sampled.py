@@ -111,8 +111,10 @@ def test_more_states_than_can_be_summed():
     [
         (MODEL, {"estep": "variational"}, "estep='variational': it may be 'draws'"),
         (MODEL, {"estep": "draws", "starts": 3}, "em has no option 'starts' where estep='draws'"),
-        (MODEL.replace("sum(W*h1 for unit)", "exp(sum(W*h1 for unit))"), {"estep": "draws"}, "logits that are linear"),
-        (MODEL.replace("W[pixel, unit] ~ Normal(0, sqrt(5))", "W[pixel, unit] ~ Laplace(0, 1)"), {"estep": "draws"},
+        (MODEL.replace("sum(W*h1 for unit)", "exp(sum(W*h1 for unit))"), {"estep": "draws"},
+         "logits that are linear"),
+        (MODEL.replace("W[pixel, unit] ~ Normal(0, sqrt(5))", "W[pixel, unit] ~ Laplace(0, 1)"),
+         {"estep": "draws"},
          "coefficients with Normal priors, and 'W[1, 1]' is Laplace"),
     ],
 )  # fmt: skip
