@@ -33,10 +33,13 @@ Bound = Mapping[
 DEEP = 200  # computed nodes that are written out within one another
 
 
-def unrolled(problem: Problem, known: Mapping[str, Floats] | None = None) -> Dag:
+def unrolled(
+    problem: Problem, known: Mapping[str, Floats] | None = None, within: Mapping[str, int] | None = None
+) -> Dag:
     """The graph of single nodes.
 
     known : flat values of nodes beside those of constants and covariates, such as a fit's estimates.
+    within : the elements of plates to which the answer is limited, others being like these.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def unrolled(problem: Problem, known: Mapping[str, Floats] | None = None) -> Dag
         for n, node in problem.graph.nodes.items()
         if node.kind in ("constant", "covariate") and n in problem.values
     }
-    return _Unrolling(problem, {**values, **(known or {})}).dag()
+    return _Unrolling(problem, {**values, **(known or {})}, within or {}).dag()
 
 
 def elements(problem: Problem, name: str) -> list[str]:
@@ -62,6 +65,7 @@ class _Unrolling:
 
     problem: Problem
     known: Mapping[str, Floats]
+    within: Mapping[str, int]
     kept: dict[str, None] = field(default_factory=dict)
     varying: set[str] = field(default_factory=set)
     labels: dict[str, tuple[ex.Label, ...]] = field(default_factory=dict)
@@ -141,6 +145,8 @@ class _Unrolling:
         slots = [s.plate for s in statement.head.slots]
         for row, place in enumerate(share.places.tolist()):
             bound: dict[str, int | str] = {plate: c[row] for plate, c in codes.items()}
+            if any(bound.get(p, only) != only for p, only in self.within.items()):
+                continue
             for slot, own in zip(slots, self.problem.graph.nodes[name].plates, strict=True):
                 bound.setdefault(slot or own, bound[own])
             law = self._law(statement.distribution, bound)

@@ -164,5 +164,6 @@ def _check(latents: Latents, used: Ints, number: Ints, count: Ints) -> None:
         told = ", ".join(names) + (f" and {own.size - 4} more" if own.size > 4 else "")
         raise FitError(
             f"{told} hang together and have 2^{bits[worst]:.0f} joint states, more than the {MOST} that are "
-            "enumerated; observe some of them, or draw them (method='gibbs')"
+            "enumerated; observe some of them, or draw them (method='gibbs', or by em estep='draws' for "
+            "layers of binary units)"
         )

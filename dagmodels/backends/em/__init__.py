@@ -83,6 +83,10 @@ class Em:
             return fit_on_nodes(problem, plan, names, options)
         from dagmodels.backends.em.linear.judge import is_linear
 
+        if options.get("estep") is not None:
+            from dagmodels.backends.em.sampled.fit import fit as fit_sampled
+
+            return fit_sampled(problem, plan, options)
         if is_linear(problem.graph, problem):
             from dagmodels.backends.em.linear.fit import fit as fit_linear
 
