@@ -90,3 +90,31 @@ def test_a_binary_outcome_by_draws_and_by_modes() -> None:
         assert abs(mean - most_likely[name]) / sd < 0.25 + 3.9 * error
         assert abs(mean - mode[name]) / sd < 0.5 + 3.9 * error
     assert mode.estimates.set_index("name").loc["b_x", "what"] == "maximised"
+
+
+def test_a_binary_outcome_by_em_is_that_by_laplace() -> None:
+    d = {k: v[:FEWER] for k, v in framingham().items()}
+    graph = dm.read(FRAMINGHAM)
+    fit, em = graph.fit(d), graph.fit(d, method="em")
+    assert em.log_likelihood == pytest.approx(fit.log_likelihood, abs=1e-6)
+    want, found = (f.estimates.set_index("name") for f in (fit, em))
+    np.testing.assert_allclose(found.estimate[want.index], want.estimate, rtol=1e-5)
+    np.testing.assert_allclose(found.se[want.index], want.se, rtol=1e-4)
+
+
+def test_true_values_of_a_mixture_or_of_an_unknown_law() -> None:
+    """With three components, or the law left open, the slope is the true one up to 3.9 standard errors, and
+    the likelihood above that of a Normal law."""
+    rng, n = np.random.default_rng(12), 800
+    x = rng.choice([-1.5, 0.0, 3.0], n, p=[0.3, 0.4, 0.3]) + 0.4 * rng.normal(size=n)
+    d = {"w": x + 0.5 * rng.normal(size=n), "y": 0.3 + 1.5 * x + 0.5 * rng.normal(size=n)}
+    head = "model m\nplate row\nparameter a, b\nparameter s > 0\n"
+    leaves = "observed w[row] ~ Normal(x, 0.5)\nobserved y[row] ~ Normal(a + b*x, s)\n"
+    mixture = "plate comp = 1..3\nparameter p[comp] simplex\nparameter mu[comp]\nparameter t[comp] > 0\n"
+    mixture += "z[row] in comp ~ Categorical(p)\nx[row] ~ Normal(mu[z], t[z])\n"
+    normal = dm.read(head + "parameter mu\nparameter t > 0\nx[row] ~ Normal(mu, t)\n" + leaves).fit(d)
+    for law in (mixture, "x[row] ~ NPMLE()\n"):
+        fit = dm.read(head + law + leaves).fit(d)
+        row = fit.estimates.set_index("name").loc["b"]
+        assert abs(row.estimate - 1.5) < 3.9 * row.se
+        assert fit.log_likelihood > normal.log_likelihood + 10
