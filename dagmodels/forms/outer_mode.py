@@ -13,7 +13,16 @@ from dagmodels.errors import FitError
 from dagmodels.forms.field import Field
 from dagmodels.forms.outer_scale import ABOVE, PLAIN, Scale
 from dagmodels.forms.start import starting_points
-from dagmodels.numerics.optimise import Curvature, Objective, Optimum, minimise
+from dagmodels.numerics.optimise import (
+    NEAR,
+    TOLERANCE,
+    Curvature,
+    Descent,
+    Objective,
+    Optimum,
+    certify,
+    descend,
+)
 
 Floats = NDArray[np.float64]
 CERTIFIED = 1e-3  # Newton decrement of what counts as a mode
@@ -55,11 +64,16 @@ def modes_from(
     found: list[tuple[Optimum, int]] = []  # with the number of starts that ended there
     failed: list[Optimum] = []
     for start, size in starts:
-        optimum = minimise(f, start, size, -free, free, curvature=curvature)
-        if not _is_mode(optimum):
-            failed.append(optimum)
-            continue
-        at = next((k for k, (known, _) in enumerate(found) if _same(known, optimum)), None)
+        tolerance = TOLERANCE if curvature is None else NEAR
+        end = descend(f, start, size, -free, free, tolerance=tolerance, curvature=curvature)
+        at = next((k for k, (known, _) in enumerate(found) if _same(known, end)), None)
+        if at is None:  # certified, as another may be near
+            dear = curvature is not None
+            optimum = certify(f, end.x, size, -free, free, end.iterations, end.message, dear=dear)
+            if not _is_mode(optimum):
+                failed.append(optimum)
+                continue
+            at = next((k for k, (known, _) in enumerate(found) if _same(known, optimum)), None)
         if at is None:
             found.append((optimum, 1))
         else:
@@ -88,7 +102,7 @@ def _is_mode(o: Optimum) -> bool:
     return math.isfinite(o.value) and o.decrement < CERTIFIED and (o.x.size == 0 or o.smallest > 0.0)
 
 
-def _same(a: Optimum, b: Optimum) -> bool:
+def _same(a: Optimum, b: Optimum | Descent) -> bool:
     if abs(a.value - b.value) > SAME:
         return False
     away = b.x - a.x

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,9 +29,10 @@ GRID = 2  # most dimensions of a grid
 CLOSE = 5e-3  # total variation by which a grid may differ from the density
 STICKY = 0.3  # Pareto k of weights from which on chains of proposals may stay in a tail for long
 HEAVY = 5.0  # mean weights: proposals in the shape of lines hold a chain for about as many draws at most
+LIGHTER = (8.0, 12.0, 20.0, 40.0)  # degrees of freedom of tails, instead of five
 EFFICIENT, LEAST = 0.8, 0.3  # shares of trial proposals that equal weights are worth: enough, and the least
 MISSED = 3.0  # log weight of another mode above which proposals hardly come there
-CHEAP, DEAR = 167, 100  # draws of a unit of work: many points in one compiled call, or trajectories
+CHEAP, DEAR = 334, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
 class Drawn(Protocol):
@@ -292,12 +293,28 @@ def proposals(posterior: Posterior, modes: Modes, rng: np.random.Generator) -> t
         better = plain is None or not _light(plain) or gate.effective > plain.effective
         if _light(gate) and not missed.any() and better:
             told = f"independence proposals along {posterior.names[axis]}, the others given it"
-            return (along, trials), f"{told}; {gate.because}"
+            return _lighter(along, trials, gate.effective), f"{told}; {gate.because}"
         why = "a mode is missed" if missed.any() else gate.because if _light(gate) else _heavy(gate)
         against.append(f"along {posterior.names[axis]}: {why}")
     if at_mode is not None and plain is not None and _light(plain):
         return (at_mode[0], at_mode[1]), f"independence proposals from the mode; {plain.because}"
     return None, "; ".join(against)
+
+
+def _lighter(along: ridge.Ridge, trials: independence.Weighted, effective: float) -> Tried:
+    """The ridge with the tails that serve best, by trials of heavy ones: where these hold all of the density,
+    lighter ones keep more proposals. None of their weights at a trial is large."""
+    before = along.log_density(trials.y)
+    found: Tried = along, trials
+    for degrees in LIGHTER:
+        other = replace(along, degrees=degrees)
+        density = other.log_density(trials.y)
+        share, largest = independence.exchanged(trials, before, density)
+        if largest > HEAVY or share < effective:
+            break
+        found = other, independence.Weighted(trials.y, trials.log_weight + before - density)
+        effective = share
+    return found
 
 
 def _light(gate: independence.Gate) -> bool:

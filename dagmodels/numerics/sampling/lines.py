@@ -31,13 +31,15 @@ SHARE = 0.1  # of the proposals that are a multivariate t
 class Lines:
     """Proposals y = centre + root z, see the module.
 
-    lines : the laws of the elements of z. tails : the other part.
+    lines : the laws of the elements of z. tails : the other part. inverse, log_volume : of the root.
     """
 
     centre: Floats
     root: Floats
     lines: tuple[Grid, ...]
     tails: Proposal
+    inverse: Floats
+    log_volume: float
 
     @classmethod
     def through(cls, densities: Densities, tails: Proposal) -> Lines:
@@ -48,7 +50,8 @@ class Lines:
         FitError : the density has no finite value on a line, or an infinite one.
         """
         lines = [_line(densities, tails.centre, axis) for axis in tails.root.T]
-        return cls(tails.centre, tails.root, tuple(lines), tails)
+        inverse, volume = np.linalg.inv(tails.root), float(np.linalg.slogdet(tails.root)[1])
+        return cls(tails.centre, tails.root, tuple(lines), tails, inverse, volume)
 
     def drawn(self, rng: np.random.Generator, count: int) -> Floats:
         """Points, one a row."""
@@ -58,8 +61,8 @@ class Lines:
 
     def log_density(self, y: Floats) -> Floats:
         """At points, one a row."""
-        z = np.linalg.solve(self.root, (y - self.centre).T)
-        product = -float(np.linalg.slogdet(self.root)[1])
+        z = self.inverse @ (y - self.centre).T
+        product = -self.log_volume
         for line, places in zip(self.lines, z, strict=True):
             product = product + line.log_densities(places[:, None]) - line.log_evidence
         return np.logaddexp(np.log1p(-SHARE) + product, np.log(SHARE) + self.tails.log_density(y))

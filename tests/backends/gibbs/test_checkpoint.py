@@ -163,7 +163,7 @@ def test_a_disk_that_fails_to_sync_is_told(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(checkpoint, "SYNC", -1.0)
         patch.setattr(checkpoint.os, "fsync", full)
         with pytest.raises(
-            FitError, match="No space left on device; it stays valid, with 167 draws of chain"
+            FitError, match="No space left on device; it stays valid, with 334 draws of chain"
         ):
             run(draws=700, checkpoint=folder)
     assert same(run(draws=700, checkpoint=folder), run(draws=700))
