@@ -22,7 +22,8 @@ from dagmodels.results.fit import Fit
 from dagmodels.results.measurement.attenuation import Attenuation, Panel
 
 Floats = NDArray[np.float64]
-GRID = 101
+GRID = (11, 101)  # fewest and most points of a line
+CELLS = 2_000_000  # rows times points that are evaluated at once
 
 
 def attenuation(fit: Fit, problem: Problem, readings: Readings | None = None) -> Attenuation:
@@ -200,7 +201,8 @@ def _panel(
     at = tuple(codes[p] for p in plates)
     w = naive_values(problem, m)
     finite = w[np.isfinite(w)]
-    grid = np.linspace(finite.min(), finite.max(), GRID)
+    points = int(np.clip(CELLS // max(w.size, at[0].size), *GRID))
+    grid = np.linspace(finite.min(), finite.max(), points)
     latent = corrected.get(m.node)
     there = None if latent is None else latent[..., 0][at]
     if there is not None and not np.isfinite(there).any():

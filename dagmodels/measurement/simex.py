@@ -19,6 +19,7 @@ from dagmodels.measurement.row_design import RowDesign
 
 Floats = NDArray[np.float64]
 LAMBDAS = (0.5, 1.0, 1.5, 2.0)
+NEAR_POLE = 0.05
 EXTRAPOLANTS = ("linear", "quadratic", "rational")
 
 
@@ -44,7 +45,7 @@ class Trend:
         value = np.array([extrapolate(self.added, c, extrapolant) for c in self.estimate.T])
         variance = np.array([extrapolate(self.added, c, smooth) for c in self.variance.T])
         with np.errstate(invalid="ignore"):
-            return value, np.sqrt(variance)
+            return value, np.where(np.isfinite(value), np.sqrt(variance), np.nan)
 
 
 def trend(design: RowDesign, replicates: int, seed: int) -> Trend:
@@ -104,7 +105,8 @@ def _trend(
 def extrapolate(added: Floats, values: Floats, extrapolant: str) -> float:
     """The value at -1 of a least-squares curve through (added, values).
 
-    linear a + b t, quadratic a + b t + c t^2, rational a + b/(c + t) with c > 1 (no pole on the way).
+    linear a + b t, quadratic a + b t + c t^2, rational a + b/(c + t) with c > 1 (no pole on the way); NaN
+    where the best c lies so near to one that the value is the pole's (a reliability below 5 %).
     """
     if extrapolant in ("linear", "quadratic"):
         degree = 1 if extrapolant == "linear" else 2
@@ -122,7 +124,7 @@ def extrapolate(added: Floats, values: Floats, extrapolant: str) -> float:
     k = int(np.argmin([fitted(g)[0] for g in grid]))
     bounds = (grid[max(k - 1, 0)], grid[min(k + 1, grid.size - 1)])
     best = minimize_scalar(lambda g: fitted(g)[0], bounds=bounds, method="bounded", options={"xatol": 1e-8})
-    return fitted(float(best.x))[1]
+    return np.nan if np.exp(best.x) < NEAR_POLE else fitted(float(best.x))[1]
 
 
 __all__ = ["EXTRAPOLANTS", "Trend", "extrapolate", "misclassified_trend", "trend"]

@@ -185,6 +185,11 @@ def test_extrapolants_find_their_own_curves(extrapolant: str, curve):
     assert extrapolate(added, curve(added), extrapolant) == pytest.approx(curve(-1.0), rel=1e-6)
 
 
+def test_a_trend_that_runs_into_its_pole_has_no_value():
+    added = np.array([0, 0.5, 1, 1.5, 2])
+    assert np.isnan(extrapolate(added, 1.0 / (1.01 + added), "rational"))
+
+
 def test_simex_of_a_line_is_moments():
     """The trend of a slope is S_wy/(S_ww + t sigma^2), rational: averaging leaves Monte Carlo error alone.
 
