@@ -19,7 +19,7 @@ GAP = 1e-9  # of the log likelihood, at which the search ends
 LIMIT = 500
 FLOOR = 1e-13  # weights below this are nothing
 SHARE = 1e-4  # of the promised gain that a step must bring
-NEEDED = 0.1  # share of some row's density that makes a fading component stay
+NEEDED = (0.1, 0.01, 1e-3)  # shares of some row's density below which a fading component may go
 MOST = 0.9  # share of its density that a row may lose in a step: from nothing it would not come back
 
 
@@ -171,20 +171,21 @@ def _thinned(
     likelihood: Floats, counts: Floats, point: Floats, new: Floats, density: Floats, rise: float
 ) -> tuple[Floats, Floats, float]:
     """A point without components on their way to nothing that no row needs, if it rises by half as much."""
-    point = np.where(point < FLOOR, 0.0, point)
-    point /= point.sum()
     kept = np.flatnonzero(point)
     moved = point[kept] @ likelihood[kept]
-    fading = kept[new[kept] <= 0]
-    share = [float((likelihood[k] / moved).max()) * point[k] for k in fading]
-    gone = fading[np.array(share) < NEEDED] if share else fading
-    if gone.size:
+    fading = kept[(new[kept] <= 0) | (point[kept] < FLOOR)]
+    share = np.array([float((likelihood[k] / moved).max()) * point[k] for k in fading])
+    for limit in NEEDED:
+        gone = fading[share < limit]
+        if not gone.size:
+            break
         thin = point.copy()
         thin[gone] = 0.0
         thin /= thin.sum()
         kept = np.flatnonzero(thin)
         changed = thin[kept] @ likelihood[kept]
-        gained = float(counts @ np.log(changed / density))
-        if gained >= 0.5 * rise:
-            return thin, changed, gained
+        if (changed > (1 - MOST) * moved).all():
+            gained = float(counts @ np.log(changed / density))
+            if gained >= 0.5 * rise:
+                return thin, changed, gained
     return point, moved, rise

@@ -85,6 +85,40 @@ def test_a_normal_law_gives_james_stein_and_wiener():
     assert ((wiener - DATA.theta_true) ** 2).mean() == pytest.approx(stored["mse"]["gaussian_eb"], abs=1e-6)
 
 
+def test_a_gaussian_chain_gives_kalman_s_smoother():
+    """Kalman's filter and the smoother of Rauch, Tung and Striebel (1965), in plain numpy."""
+    rng = np.random.default_rng(3)
+    n, phi = 120, 0.8
+    theta = np.zeros(n)
+    for t in range(1, n):
+        theta[t] = phi * theta[t - 1] + rng.normal()
+    y = theta + rng.normal(size=n)
+    fit = dm.read(
+        "model signal\nplate t ordered\nparameter tau > 0\ntheta[t first] ~ Normal(0, tau/0.6)\n"
+        "theta[t] ~ Normal(0.8*theta[t-1], tau)\nobserved y[t] ~ Normal(theta, 1)\n"
+    ).fit({"t": np.arange(n), "y": y})
+    mean, variance, before, spread = (np.zeros(n) for _ in range(4))
+    for t in range(n):
+        before[t] = phi * mean[t - 1] if t else 0.0
+        spread[t] = phi**2 * variance[t - 1] + fit["tau"] ** 2 if t else (fit["tau"] / 0.6) ** 2
+        gain = spread[t] / (spread[t] + 1)
+        mean[t], variance[t] = before[t] + gain * (y[t] - before[t]), (1 - gain) * spread[t]
+    density = stats.norm.logpdf(y, before, np.sqrt(spread + 1)).sum()
+    for t in range(n - 2, -1, -1):
+        gain = phi * variance[t] / spread[t + 1]
+        mean[t] += gain * (mean[t + 1] - before[t + 1])
+        variance[t] += gain**2 * (variance[t + 1] - spread[t + 1])
+    assert fit.log_likelihood == pytest.approx(density, abs=1e-9)
+    np.testing.assert_allclose(fit.latents.estimate, mean, atol=1e-10)
+    np.testing.assert_allclose(fit.latents.sd, np.sqrt(variance), atol=1e-10)
+
+
+def test_a_finer_grid_adds_no_more_than_the_gap_between_points_says():
+    coarse = means().fit(DATA[["y"]], grid=np.linspace(-6, 6, 61))
+    fine = means().fit(DATA[["y"]], grid=np.linspace(-6, 6, 121))
+    assert 0 < fine.log_likelihood - coarse.log_likelihood <= coarse.diagnostics["gap_between_points"]
+
+
 def test_where_the_truth_is_normal_the_unknown_law_shrinks_as_the_normal_does():
     """Regret of the NPMLE is of order log(n)^5/n (Jiang and Zhang 2009): its loss is a little above Wiener's.
 

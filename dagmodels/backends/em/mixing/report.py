@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.unknown_laws import UnknownLaw, is_penalised
+from dagmodels.backends.em.mixing.laws import Free
 from dagmodels.backends.em.mixing.predict import posterior, posterior_of, predict
 from dagmodels.backends.em.mixing.solve import Solution
 from dagmodels.backends.em.mixture.report import columns, estimates
@@ -85,7 +86,24 @@ def _diagnostics(solution: Solution, seconds: float) -> dict[str, Any]:
     }
     if found is None:
         return {**told, "iterations": solution.optimum.iterations}
-    return {**told, "iterations": found.steps, "duality_gap": found.gap, "log_likelihoods": found.values}
+    told = {**told, "iterations": found.steps, "duality_gap": found.gap, "log_likelihoods": found.values}
+    if isinstance(solution.law, Free) and solution.law.values.size > 1:
+        told["gap_between_points"] = _between(solution)
+    return told
+
+
+def _between(solution: Solution) -> float:
+    """The duality gap at the middles of the intervals next to values that have weight: what a grid twice as
+    fine there could add to the log likelihood at most."""
+    form, values, g = solution.form, solution.law.values, solution.probabilities
+    own = np.flatnonzero(g > 0)
+    left = np.unique(np.concatenate([own[own > 0] - 1, own[own < values.size - 1]]))
+    middles = 0.5 * (values[left] + values[left + 1])
+    likelihood = form.log_likelihood(solution.y, np.concatenate([values[own], middles]))
+    top = likelihood[: own.size].max(axis=0)
+    likelihood = np.exp(np.minimum(likelihood - top, 650.0))  # a coarse grid may be hopeless for some units
+    ratios = likelihood[own.size :] @ (form.counts / (g[own] @ likelihood[: own.size]))
+    return float(max(ratios.max() - form.counts.sum(), 0.0))
 
 
 def _message(solution: Solution) -> str:
