@@ -10,6 +10,7 @@ The same data give different slopes under each; see Fuller (1987, section 1.1) a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from dagmodels.analysis.laws import distribution_of
 from dagmodels.analysis.measurement import Measured, covariates_with_error, measured
@@ -30,6 +31,13 @@ def read_as(dag: Dag, reading: object) -> Dag:
     ------
     ModelErrors : no such reading, nothing measured with error, or priors on what the reading would drop.
     """
+    key = ("read as", reading)
+    if reading in READINGS and key not in dag.memo:  # with all that is found out about it later
+        dag.memo[key] = _read_as(dag, reading)
+    return cast(Dag, dag.memo[key]) if reading in READINGS else _read_as(dag, reading)
+
+
+def _read_as(dag: Dag, reading: object) -> Dag:
     where = f"the reading of model '{dag.name}'"
     if reading not in READINGS:
         hint = "'structural' (the graph's own distribution), 'functional' or 'flat'"
