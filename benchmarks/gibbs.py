@@ -165,7 +165,7 @@ def of_case(case: Case) -> Iterator[Row]:
     else:
         options |= {"draws": 250, "until": f"ess_bulk > {WANTED} and seconds < {PATIENCE}"}
         fits = list[Any]()
-        took = median_cpu(lambda: fits.append(graph.fit(data, **options)), 1, 0)
+        took = median_cpu(lambda: fits.append(graph.fit(data, **options)), 3, 1)
         told = f"to ESS {smallest(fits[-1].samples):.0f}"
         yield Row(f"{case.shown}: whole call {told}", took, case.bound, peer=case.peer)
     once = {k: v for k, v in options.items() if k != "until"} | {"draws": 1, "chains": 1, "warmup": 0}

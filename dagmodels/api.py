@@ -1,4 +1,4 @@
-"""The public face: `Graph` with its verbs, and `read`.
+"""The public face: `Graph` with its verbs, and `read` (over 500 lines: one class that has all the verbs).
 
 Each verb imports what it needs when it is called, so that building and printing models stays light.
 """
