@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import dagmodels as dm
@@ -118,3 +119,19 @@ def test_true_values_of_a_mixture_or_of_an_unknown_law() -> None:
         row = fit.estimates.set_index("name").loc["b"]
         assert abs(row.estimate - 1.5) < 3.9 * row.se
         assert fit.log_likelihood > normal.log_likelihood + 10
+
+
+def test_counts_by_em_and_by_draws_are_those_by_laplace() -> None:
+    graph = dm.read("specs/eiv/poisson.dag")
+    fit, em = graph.fit(), graph.fit(method="em")
+    assert em.log_likelihood == pytest.approx(fit.log_likelihood, abs=1e-6)
+    want, found = (f.estimates.set_index("name") for f in (fit, em))
+    np.testing.assert_allclose(found.estimate[want.index], want.estimate, rtol=1e-5)
+    text = str(graph).replace("parameter a, b, c, g0, g1\nparameter s > 0\n", "")
+    assert "parameter" not in text
+    draws = dm.read(text + "\na, b, c, g0, g1 ~ Normal(0, 5)\ns ~ HalfNormal(3)\n")
+    frame = pd.read_csv("specs/eiv/poisson.csv")
+    posterior = draws.fit(frame, method="gibbs", seed=5).estimates.set_index("name")
+    for name in want.index:  # weak priors and 400 rows: means and maxima are a fraction of an error apart
+        mean, sd, mcse = posterior.loc[name, ["estimate", "se", "mcse"]]
+        assert abs(mean - want.estimate[name]) / sd < 0.25 + 3.9 * mcse / sd
