@@ -35,16 +35,25 @@ def reading_findings(problem: Problem) -> tuple[Finding, ...]:
 
 def reading_doubts(problem: Problem) -> tuple[str, ...]:
     """What a user must know of the answer, as sentences."""
-    found = [(m, e) for m in covariates_with_error(problem.graph) if (e := _error(problem, m)) is not None]
+    found = [(m, e) for m in _by_element(problem) if (e := _error(problem, m)) is not None]
     single = [(m, e, s) for m, e in found if (s := _too_large(problem, m, e)) is not None]
     said = {m.node for m, _, _ in single}
     left = [(m, e) for m, e in found if m.node not in said]
     return (*(s for _, _, s in single), *_together(problem, left))
 
 
+def _by_element(problem: Problem) -> Iterator[Measured]:
+    """Covariates each of whose readings reads the element that it lies in (not one element of a vector)."""
+    nodes = problem.graph.nodes
+    for m in covariates_with_error(problem.graph):
+        codes = [problem.rows(nodes[r.node].plates).codes for r in m.readings]
+        if all(p in c for c in codes for p in nodes[m.node].plates):
+            yield m
+
+
 def _replicates(problem: Problem) -> Iterator[Finding]:
     dag = problem.graph
-    for m in covariates_with_error(dag):
+    for m in _by_element(problem):
         own = [r for r in m.readings if r.unknown and not r.also_outcome]
         if len(own) != len(m.readings) or any(_told(dag, n) for r in own for n in r.unknown):
             continue
