@@ -113,20 +113,10 @@ def calibration(
             fit = model.fit(one, method=method, seed=seed + k, chains=1, draws=draws, **options)
         if fit.sampled is None:
             raise FitError(f"the backend '{fit.backend}' gave no draws: there is nothing to rank")
-        truth = {n: _codes(graph.dag, fit.sampled, n, v) for n, v in one.truth.items()}
-        found = _ranks(fit.sampled, truth, each, rng)
+        found = _ranks(fit.sampled, one.truth, each, rng)
         names = tuple(found)
         ranks.append(list(found.values()))
     return Calibration(names, np.array(ranks, dtype=np.int64), draws)
-
-
-def _codes(dag: Any, sampled: Any, node: str, value: Any) -> Any:
-    """Labels of a discrete node as the codes that draws have."""
-    plate = dag.nodes[node].values_in if node in dag.nodes else None
-    if plate is None or node not in sampled:
-        return value
-    codes = {str(label): k for k, label in enumerate(sampled.labels[plate])}
-    return np.array([codes[str(v)] for v in np.reshape(value, -1)]).reshape(np.shape(value))
 
 
 def _ranks(sampled: Any, truth: Mapping[str, Any], each: int, rng: np.random.Generator) -> dict[str, int]:

@@ -107,6 +107,16 @@ def test_ranks_are_uniform(case):
     assert found.p_value > ALARM, str(found)
 
 
+@pytest.mark.parametrize("case", ["mixture", "states"])
+def test_states_are_ranked_by_their_codes(case):
+    """Every truth has a rank, those of hidden states among their draws too."""
+    text, options = CASES[case]
+    found = calibration(dm.read(text), data(case), replicates=2, draws=19, **{**options, "warmup": 50})
+    assert found.ranks.shape == (2, len(found.names))
+    assert ((found.ranks >= 0) & (found.ranks <= 19)).all()
+    assert any(n.startswith("z[") for n in found.names)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
 def test_ranks_are_uniform_at_length(case):
