@@ -136,6 +136,7 @@ def _with_variance(statement: Statement, variance: ex.Expression) -> Statement |
     return Stochastic(statement.head, law, statement.observed)
 
 
+@remembered
 def unit_of_rows(dag: Dag) -> Unit | NoUnit:
     """The exchangeable unit, of the graph as it is or without the known errors of its units."""
     found = exchangeable(dag)

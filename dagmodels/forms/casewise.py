@@ -16,38 +16,12 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.build_moments import cells_of_rows
 from dagmodels.forms.moments import Criterion, MomentsForm
-from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Moments, Structure
+from dagmodels.numerics.moment_pairs import Pairs, pairs
+from dagmodels.numerics.moments import MEAN, Moments, Structure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 BLOCK = 1 << 16  # rows at a time
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """A group's entries as pairs of columns of K (p, 2t): members, first, second, factor and lift, (e,)."""
-
-    k: Floats
-    members: Ints
-    first: Ints
-    second: Ints
-    factor: Floats
-    lift: Floats
-
-    def products(self, z: Floats) -> Floats:
-        """f Z_u Z_v for all rows of Z, (n, e)."""
-        return self.factor * z[:, self.first] * z[:, self.second]
-
-
-def pairs(structure: Structure, moments: Moments, group: int) -> Pairs:
-    """Of one group."""
-    s, t = structure, structure.order
-    at = s.members[group]
-    kind, row, column = s.kind[at], s.row[at], s.column[at]
-    second = np.select([kind == PATH, kind == COVARIANCE], [t + column, column], row)
-    lift = np.select([kind == PATH, kind == MEAN], [moments.mean[group, column], np.ones(at.size)], 0.0)
-    k = np.concatenate([moments.b[group][s.observed], moments.covariance[group][s.observed]], axis=1)
-    return Pairs(k, at, row, second, s.factor[at], lift)
 
 
 def score_blocks(

@@ -1,10 +1,10 @@
-"""Numbers that carry exact first and second derivatives in a leaf's linear predictors, on the tape.
+"""Numbers that carry exact first and second derivatives in a leaf's predictors, on the tape (over 500 lines:
+one table of functions, each with its derivatives).
 
 A family's formula runs over `Jets` unchanged and leaves registers with its value, gradient and Hessian
 by row; the tape's own reverse mode then gives third derivatives and those in the outer unknowns.
 Functions that lose digits in composition (log of expit, of exp, of Phi, ...) are recognised: a jet
-remembers its logarithm, and that of its complement, where a stable form is known. (Over 500 lines: one table
-of functions, each with its derivatives.)
+remembers its logarithm, and that of its complement, where a stable form is known.
 """
 
 from __future__ import annotations

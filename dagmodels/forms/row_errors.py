@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dagmodels.errors import FitError
 from dagmodels.forms.moments import Criterion, MomentsForm
+from dagmodels.numerics.moment_pairs import pairs
 from dagmodels.numerics.moments import Moments, Sample
 from dagmodels.numerics.row_moments import RowMoments
 from dagmodels.numerics.scoring import score
@@ -114,10 +115,9 @@ class RowCriterion(Criterion):
         """Derivatives of every row's log likelihood in the coordinates, (n, k): with z = W r those in the
         covariance are (z z' - W) / 2, and in the mean z."""
         form, m = self.form, self.moments
-        assert isinstance(m, RowMoments)
         found = np.zeros((len(form.values), self.x.size))
         for g, at in enumerate(form.structure.members):
-            e, d = m.directions(g, at)
+            e, d = pairs(form.structure, m, g).directions()
             rows = np.flatnonzero(form.group_of == g)
             for begin in range(0, rows.size, BLOCK):
                 some = rows[begin : begin + BLOCK]

@@ -14,7 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.numerics.moments import COVARIANCE, MEAN, PATH, Moments
+from dagmodels.numerics.moment_pairs import pairs
+from dagmodels.numerics.moments import Moments
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -42,19 +43,8 @@ class RowMoments(Moments):
         if order:
             for g, at in enumerate(s.members):
                 sums = squares[g] + np.tril(squares[g], -1).T, crosses[g], lines[g], single[g]
-                curvature[np.ix_(at, at)] += self._curvature(g, at, order, *sums)
+                curvature[np.ix_(at, at)] += self._curvature(g, order, *sums)
         return gradient, curvature
-
-    def directions(self, g: int, at: Ints) -> tuple[Floats, Floats]:
-        """Derivatives of the observed covariance, (m, p, p), and mean, (m, p), of a group in entries `at`."""
-        s, t = self.structure, self.structure.order
-        k = np.concatenate([self.b[g][s.observed], self.covariance[g][s.observed]], axis=1)
-        kind, row, column = s.kind[at], s.row[at], s.column[at]
-        second = np.select([kind == PATH, kind == COVARIANCE], [t + column, column], row)
-        lift = np.select([kind == PATH, kind == MEAN], [self.mean[g, column], np.ones(at.size)], 0.0)
-        u, v = k[:, row].T, k[:, second].T
-        half = s.factor[at, None, None] * u[:, :, None] * v[:, None, :]
-        return half + half.transpose(0, 2, 1), lift[:, None] * u
 
     @cached_property
     def _packed(self) -> Ints:
@@ -66,18 +56,18 @@ class RowMoments(Moments):
         return found
 
     def _curvature(
-        self, g: int, at: Ints, order: int, squares: Floats, crosses: Floats, lines: Floats, single: Floats
+        self, g: int, order: int, squares: Floats, crosses: Floats, lines: Floats, single: Floats
     ) -> Floats:
-        e, d = self.directions(g, at)
+        e, d = pairs(self.structure, self, g).directions()
         i, p = self._packed, self.structure.observed.size
         ends = i[:, :, None, None], i[None, None, :, :]
         four = squares[ends]  # [a, b, c, d] = sum of W_ab W_cd; a trace W_ab E_bc W_cd F_da
         if order == 2:
             four = crosses[ends] + crosses.T[ends] - four
         by = four.transpose(1, 2, 3, 0).reshape(p * p, p * p)
-        found = e.reshape(at.size, -1) @ by @ e.reshape(at.size, -1).T
+        found = e.reshape(len(e), -1) @ by @ e.reshape(len(e), -1).T
         if order == 2:
             along = lines[i].reshape(p, p * p)  # [a, b c] = sum of W_ab z_c
-            cross = 2.0 * d @ along @ e.reshape(at.size, -1).T
+            cross = 2.0 * d @ along @ e.reshape(len(e), -1).T
             found = 0.5 * (found + found.T) + cross + cross.T
         return found + 2.0 * d @ single[i] @ d.T

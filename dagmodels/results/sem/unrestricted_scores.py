@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.build_moments import cells_of_rows
-from dagmodels.forms.casewise import cluster_sums, pairs, score_blocks
+from dagmodels.forms.casewise import cluster_sums, score_blocks
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
+from dagmodels.numerics.moment_pairs import pairs
 from dagmodels.numerics.moments import COVARIANCE, MEAN, Moments, Sample, Structure
 from dagmodels.numerics.triangle import lower_triangle
 
