@@ -149,3 +149,13 @@ def _covariates(dag: Dag, name: str) -> list[str]:
         if dag.nodes[parent].kind == "deterministic":
             queue.extend(dag.parents[parent])
     return [p for p, is_data in found.items() if is_data]
+
+
+def asked(problem: Problem, rows: NewRows | None, name: str) -> tuple[Ints, tuple[int, ...]]:
+    """Places and shape of an answer about a node: cells of new rows, or those that data were given for."""
+    if rows is not None:
+        return rows.cells(name)
+    if name in problem.cells:  # one value a row of the data
+        return problem.cells[name], problem.cells[name].shape
+    shape = problem.shape(name)
+    return np.arange(int(np.prod(shape, dtype=np.int64))), shape

@@ -92,7 +92,9 @@ def pool(fits: Sequence[Fit], df_complete: float | None = None) -> Pooled:
     """
     fits = list(fits)
     if len(fits) < 2:
-        raise FitError(f"{len(fits)} fit has no spread between imputations: pool two or more")
+        raise FitError(
+            f"the spread between imputations takes two fits or more: pool two or more, not {len(fits)}"
+        )
     tables = [f.estimate_columns for f in fits]
     names = tuple(str(n) for n in tables[0]["name"])
     if any(tuple(str(n) for n in t["name"]) != names for t in tables):

@@ -11,6 +11,7 @@ from dagmodels.backends.em.mixing.solve import Solution
 from dagmodels.backends.em.mixture.predict import joined
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.fits.new_rows import asked
 from dagmodels.forms.build_mixing import MixingBuilder
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.lower import NotLowered
@@ -110,13 +111,7 @@ def predict(solution: Solution, new: Any = None) -> Any:
         for (site, _, _), mean in zip(builder.means, averages, strict=True):
             if site.names[0] == name:
                 whole[site.places] = mean.reshape(site.places.shape)
-        if rows is not None:
-            places, shape = rows.cells(name)
-        elif name in problem.cells:
-            places = problem.cells[name]
-            shape = places.shape
-        else:
-            places, shape = np.arange(whole.size), problem.shape(name)
+        places, shape = asked(problem, rows, name)
         answers[name] = whole[places].reshape(shape)
     return next(iter(answers.values())) if len(answers) == 1 else answers
 

@@ -111,7 +111,7 @@ def solve(
         best = _further(steps, good[0], limit)
         assert best.y is not None
         y, labels = ordered(form, best.y)
-        optimum, held = _polished(form, replace(best, y=y))
+        optimum, held = polished(form, replace(best, y=y))
         if not (name := shrunk(form, steps.rules, optimum.x)):
             break
         good, singular = good[1:], tuple(dict.fromkeys((*singular, name)))
@@ -119,7 +119,7 @@ def solve(
             raise FitError(_none(form, singular))
     reached = sum(r.value <= 0.5 * optimum.value + SAME for r in good)
     best = replace(best, steps=sum(r.steps for r in ran if r.number != best.number) + best.steps)
-    solution = _solution(steps, best, optimum, held, began)
+    solution = solution_at(steps, best, optimum, held, began)
     solution = replace(solution, starts=starts, reached=max(reached, 1), singular=singular, seed=seed)
     return solution, labels
 
@@ -137,13 +137,13 @@ def carried(form: MixtureForm, y: Floats, began: float) -> Solution:
     if ran.y is None:
         raise FitError(_none(form, (ran.why,)))
     ran = _further(steps, ran)
-    optimum, held = _polished(form, ran)
+    optimum, held = polished(form, ran)
     if name := shrunk(form, steps.rules, optimum.x):
         raise FitError(_none(form, (name,)))
-    return _solution(steps, ran, optimum, held, began)
+    return solution_at(steps, ran, optimum, held, began)
 
 
-def _solution(steps: Steps, ran: Ran, optimum: Optimum, held: NDArray[np.bool_], began: float) -> Solution:
+def solution_at(steps: Steps, ran: Ran, optimum: Optimum, held: NDArray[np.bool_], began: float) -> Solution:
     """Of one start."""
     converged = bool(optimum.decrement < CLOSE and optimum.smallest > -1e-7)
     message = "gradient and Hessian certified" if converged else _why(optimum)
@@ -241,7 +241,7 @@ def _criterion(form: MixtureForm) -> Callable[[Floats], tuple[float, Floats]]:
     return f
 
 
-def _polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_]]:
+def polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_]]:
     """Newton's steps from where EM rests, and the certificate."""
     y = ran.y
     assert y is not None

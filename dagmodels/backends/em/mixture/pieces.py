@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.em.mixture.fit import counts_of, options_of
-from dagmodels.backends.em.mixture.loop import Ran, Solution, _polished, _solution, solve
+from dagmodels.backends.em.mixture.loop import Ran, Solution, polished, solution_at, solve
 from dagmodels.backends.em.mixture.report import report
 from dagmodels.backends.em.mixture.steps import Steps
 from dagmodels.bind.bind import bind
@@ -126,8 +126,8 @@ def fit_pieces(problem: Problem, parts: Partitions, plan: Plan, options: Mapping
     first, labels = solve(form, starts, int(options.get("seed", 1)), executor, began, steps)
     whole = Pieces(form.flat, form.latents, form.parts, form.sums, form.observations, parts_of_data=parts)
     ran = Ran(0, first.y, -whole.value_and_gradient(first.y)[0], (), first.steps)
-    optimum, held = _polished(whole, ran)
-    solution: Solution = _solution(Steps.of(whole), ran, optimum, held, began)
+    optimum, held = polished(whole, ran)
+    solution: Solution = solution_at(Steps.of(whole), ran, optimum, held, began)
     solution = replace(
         solution, starts=first.starts, reached=first.reached, singular=first.singular, seed=first.seed
     )

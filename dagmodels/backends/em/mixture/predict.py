@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
-from dagmodels.fits.new_rows import NewRows
+from dagmodels.fits.new_rows import NewRows, asked
 from dagmodels.forms.alike import alike
 from dagmodels.forms.build_mixture import MixtureBuilder
 from dagmodels.forms.lower import NotLowered
@@ -106,13 +106,7 @@ def predict(form: MixtureForm, y: Floats, new: Any = None) -> Any:
         for mean in builder.means:
             if mean.site.names[0] == name:
                 whole[mean.site.places] = _averaged(other, mean, w, expected.posterior)
-        if rows is not None:
-            places, shape = rows.cells(name)
-        elif name in problem.cells:
-            places = problem.cells[name]
-            shape = places.shape
-        else:
-            places, shape = np.arange(whole.size), problem.shape(name)
+        places, shape = asked(problem, rows, name)
         answers[name] = whole[places].reshape(shape)
     return next(iter(answers.values())) if len(answers) == 1 else answers
 
