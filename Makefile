@@ -18,7 +18,8 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 test: install lint types imports
-	$(THREADS) $(BIN)/python -m pytest -m "not long"
+	$(THREADS) $(BIN)/dagmodels warm
+	$(THREADS) $(BIN)/python -m pytest -m "not long" --numprocesses=2 --dist=loadfile
 
 test-long: install
 	$(THREADS) $(BIN)/python -m pytest -m long
