@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from dagmodels.forms.completion import Completion, completion
 from dagmodels.forms.outer_mode import Modes, modes_from
 from dagmodels.forms.quadrature_rule import Rule
 from dagmodels.forms.unit_copies import MOST, Copies, Start, copies, fitting
+from dagmodels.forms.unit_summands import line_copies
 from dagmodels.forms.units import NoUnits, Units, units
 from dagmodels.forms.visits import Choose, Visit, Visiting, all_inside, asked_for, portioned
 from dagmodels.numerics.sampling.independence import Proposal
@@ -90,18 +90,10 @@ class QuadratureCollapsed:
         return self._values(y, sloped=True)
 
     def _values(self, y: Floats, sloped: bool) -> tuple[Floats, Floats]:
-        from dagmodels.numerics.unit_values import values
+        return self._tape(len(y)).values(self.units.distinct.weight, self.start, self.rule, y, sloped)
 
-        found, gradient = np.empty(len(y)), np.empty((len(y) if sloped else 0, self.dimension))
-        values(*self._arguments(len(y)), np.ascontiguousarray(y), found, sloped, gradient)
-        return found, gradient
-
-    def _arguments(self, points: int) -> tuple[Any, ...]:
-        own = next((t for t in self.tapes if t.count >= points), self.tapes[-1])
-        return (
-            *(*own.arguments, self.units.distinct.weight, *self.start),
-            *(self.rule.nodes, self.rule.log_weights),
-        )
+    def _tape(self, points: int) -> Copies:
+        return next((t for t in self.tapes if t.count >= points), self.tapes[-1])
 
     def _criterion(self, y: Floats) -> tuple[float, Floats]:
         value, gradient = self.log_density(y)
@@ -188,19 +180,12 @@ class QuadratureCollapsed:
             all_inside(density[rows])
             elements = self.elements(points[rows], normals)
             return Visit(density[rows], points[rows], elements.reshape(len(y), -1))
-        from dagmodels.numerics.unit_draws import draws, hulls
-
-        kind = self.units.kind
-        density = np.empty(len(points))
-        table = np.empty((len(points), len(self.units.distinct.place), 5, self.rule.order + 1))
-        hulls(*self._arguments(len(points)), points, density, table)
-        density[np.isnan(density)] = -np.inf
+        tables = self._tape(len(points)).tables(self.units.distinct.weight, self.start, self.rule, points)
+        density = np.where(np.isnan(tables.density), -np.inf, tables.density)
         rows = choose(density[: len(y)])
         rows = np.where(rows < 0, len(points) - 1, rows)
         all_inside(density[rows])
-        found = np.empty((len(y), len(kind)))
-        draws(*self.tapes[-1].arguments, points, table, rows, kind, normals, found)
-        return Visit(density[rows], points[rows], found)
+        return Visit(density[rows], points[rows], tables.draws(rows, self.units.kind, normals))
 
     def draws_of(
         self, count: int, visit: Visiting, rng: np.random.Generator, nodes: Collection[str] | None = None
@@ -264,7 +249,7 @@ class QuadratureCollapsed:
         n, d = f.shape
         centre, root, top = np.empty((len(y), n, d)), np.empty((len(y), n, d, d)), np.empty((len(y), n))
         seeds = np.where(f.quadratic, f.times, 0.0)
-        tangents(*self.tapes[0].arguments, *self.start, seeds, np.ascontiguousarray(y), centre, root, top)
+        tangents(*f.one_copy().arguments, *self.start, seeds, np.ascontiguousarray(y), centre, root, top)
         all_inside(top.sum(axis=1))
         return centre, root, top
 
@@ -282,12 +267,13 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
     names = tuple(labels[i] for i in found.outer.tolist())
     rest = completion(problem, roles(problem.graph, problem).predicted)
     d = found.distinct.shape[1]
-    one = found.distinct.one_copy()
+    one, parts = found.distinct.one_copy(), found.distinct.summands
     counts = sorted({min(k, fitting(one)) for k in (1, 1 + found.outer.size, MOST)})
+    tapes = tuple(copies(one, k)[0] if parts is None else line_copies(one, k, parts) for k in counts)
     start = Start.unknown(found.distinct.shape, found.outer.size)
     made = QuadratureCollapsed(
         *(problem, found, verdict(found, None), names, rest, Rule.of(ORDERS[0], d), start),
-        tuple(copies(one, k) for k in counts),
+        tapes,
     )
     modes = made.modes()
     made = replace(made, start=_moved(made, modes))
@@ -307,13 +293,10 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
 
 def _moved(made: QuadratureCollapsed, modes: Modes) -> Start:
     """Units' modes at the mode of y, and how they move with y: differences over half a standard deviation."""
-    from dagmodels.numerics.unit_steps import modes as modes_of_units
-
-    base, shape = modes.best.x, made.units.distinct.shape
+    base = modes.best.x
     sd = _deviations(modes)
     y = np.concatenate([base[None, :], base + np.diag(0.5 * sd), base - np.diag(0.5 * sd)])
-    found, roots = np.empty((len(y), *shape)), np.empty((len(y), *shape, shape[1]))
-    modes_of_units(*made.tapes[-1].arguments, *made.start, y, found, roots)
+    found, roots = made.tapes[-1].modes(made.start, y)
     lean = np.moveaxis((found[1 : 1 + sd.size] - found[1 + sd.size :]) / sd[:, None, None], 0, 2)
     spread = np.sqrt((roots[0] ** 2).sum(axis=2))
     known = np.isfinite(lean).all() and np.isfinite(found[0]).all()

@@ -15,7 +15,7 @@ bounds it, and elements are drawn exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.flat import Flat
 from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.unit_copies import Copies, one_copy
+from dagmodels.forms.unit_summands import Summands, summands
 from dagmodels.numerics.curvature import AFFINE, CONCAVE, curvature
 from dagmodels.numerics.dependence import components
 from dagmodels.numerics.pruning import compact
@@ -47,7 +48,8 @@ class Factored:
     outer : places of the outer unknowns, unconstrained. place : of each unit's elements, (units, d), -1 where
     it has fewer. entry : places of log densities. owner : their units, -1 of none. times : how often each
     counts. quadratic : which are polynomials of degree two at most in the elements. weight : how many units
-    each stands for.
+    each stands for. summands : functions that log densities of units of one element are sums of, None where
+    they are no such sums.
     """
 
     tape: Tape
@@ -58,6 +60,7 @@ class Factored:
     times: Floats
     quadratic: NDArray[np.bool_]
     weight: Floats
+    summands: Summands | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -144,15 +147,20 @@ def _units(problem: Problem) -> Units | NoUnits:
     if outer.size > MOST_OUTER:
         rest = ", ".join(f"'{n}'" for n in flat.unknown if n not in latents)
         return NoUnits((f"{rest}: {outer.size} numbers would be left beside the units, too many",))
-    number, owner = components(tape, chosen, entry)
     curved = curvature(tape, chosen)
+    parts = summands(tape, curved, entry)
+    ends = np.zeros(0, np.int64) if parts is None else parts.argument
+    number, owners = components(tape, chosen, np.concatenate([entry, ends]))
+    owner = owners[: entry.size]
     unproven = (owner >= 0) & ~np.isin(curved.shape[entry], (AFFINE, CONCAVE))
     if unproven.any():
         told = (_factor_of(builder, k) for k in dict.fromkeys(source[unproven].tolist()))
         named = ", ".join(dict.fromkeys(told))
         return NoUnits((f"{named}: not known to be log-concave in {', '.join(map(repr, latents))}",))
     place = _table(number, chosen)
-    every = Factored(tape, outer, place, entry, owner, times, curved.degree[entry] <= 2, np.ones(len(place)))
+    parts = None if parts is None or place.shape[1] > 1 else replace(parts, owner=owners[entry.size :])
+    quadratic = curved.degree[entry] <= 2
+    every = Factored(tape, outer, place, entry, owner, times, quadratic, np.ones(len(place)), parts)
     kind = _kinds(every)
     outer_nodes = tuple(n for n in flat.unknown if n not in latents)
     return Units(
@@ -248,4 +256,5 @@ def _distinct(every: Factored, kind: Ints) -> Factored:
         every.times[kept],
         every.quadratic[kept],
         counts.astype(np.float64),
+        None if every.summands is None else every.summands.moved(moved, new),
     )

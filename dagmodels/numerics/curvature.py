@@ -20,7 +20,8 @@ Codes = NDArray[np.int8]
 
 FIXED, AFFINE, CONVEX, CONCAVE, UNKNOWN = range(5)
 FLIPPED = np.array([FIXED, AFFINE, CONCAVE, CONVEX, UNKNOWN], dtype=np.int8)
-HIGH = 3  # degree of what is no polynomial of degree two or less
+SUMMED, HIGH = 3, 4  # degrees of what is no polynomial of degree two or less: see `Curvature`
+SUMMANDS = ("exp", "softplus", "log_Phi")  # functions whose sums are kept apart from all else
 NONNEGATIVE = ("exp", "sqrt", "softplus", "expit", "Phi", "abs", "icloglog", "==", "!=", "<", "<=", "softmax")
 UPWARD = ("exp", "softplus")  # convex and increasing
 CUPPED = ("log_i0e",)  # convex, and never positive
@@ -31,8 +32,9 @@ DOWNWARD = ("log", "sqrt", "log_Phi", "log1p")  # concave and increasing
 class Curvature:
     """Of each place of the workspace, in the varying inputs jointly.
 
-    shape : FIXED (does not vary), AFFINE, CONVEX, CONCAVE or UNKNOWN. degree : as a polynomial, `HIGH` where
-    it may be none of degree two. sign : 1 never negative, -1 never positive, 0 unknown.
+    shape : FIXED (does not vary), AFFINE, CONVEX, CONCAVE or UNKNOWN. degree : as a polynomial, `SUMMED`
+    where it is one of degree two at most and fixed multiples of `SUMMANDS` of affine places, `HIGH` where it
+    may be neither. sign : 1 never negative, -1 never positive, 0 unknown.
     """
 
     shape: Codes
@@ -154,7 +156,8 @@ def _times(x: Known, y: Known) -> Known:
     """A product: curved only where one factor does not vary."""
     (a, p, s), (b, q, t) = x, y
     shape = np.select([b == FIXED, a == FIXED], [_scaled(a, t), _scaled(b, s)], UNKNOWN)
-    return shape, np.minimum(p + q, HIGH), s * t
+    degree = np.where((p + q <= 2) | (np.minimum(p, q) == 0), np.minimum(p + q, HIGH), HIGH)
+    return shape, degree, s * t
 
 
 def _scaled(shape: Codes, sign: Codes) -> Codes:
@@ -203,4 +206,5 @@ def _function(name: str, read: list[Known], n: int) -> Known:
         curved[shape == AFFINE] = CONVEX
     if name in DOWNWARD:
         curved[(shape == AFFINE) | (shape == CONCAVE)] = CONCAVE
-    return curved, np.where(curved == FIXED, 0, HIGH), sign
+    summed = SUMMED if name in SUMMANDS else HIGH
+    return curved, np.select([curved == FIXED, shape == AFFINE], [0, summed], HIGH), sign

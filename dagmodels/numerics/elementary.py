@@ -130,6 +130,15 @@ def softplus_all(x, out):
 
 
 @_inline
+def softplus_and_expit(x, value, slope):
+    """value = log(1 + exp(x)) and slope = 1/(1 + exp(-x)) from one exponential each, x ordinary."""
+    for i in range(x.size):
+        e = _exp(-abs(x[i]))
+        value[i] = max(x[i], 0.0) + _log1p(e)
+        slope[i] = (1.0 if x[i] >= 0.0 else e) / (1.0 + e)
+
+
+@_inline
 def positive(x, shift):
     """Whether all numbers plus the shift are within reach of a log (nan is not)."""
     bad = 0

@@ -80,7 +80,7 @@ def values(
     n = size // copies
     bar, u, own, rest = np.zeros(w.size), np.empty((size, d)), np.empty(size), np.empty(copies)
     L, share, there = np.empty((size, d, d)), np.empty((size, m)), np.empty((size, d))
-    alive, total = np.empty(copies, np.bool_), np.empty(copies)
+    alive, total, sent = np.empty(copies, np.bool_), np.empty(copies), np.empty(outer.shape)
     for i in range(0, points.shape[0], copies):
         write_point(w, outer, points, i)
         settled(
@@ -107,6 +107,7 @@ def values(
         if not sloped:
             continue
         bar[:] = 0.0
+        sent[:] = 0.0
         for k in range(m):
             moved(u, L, nodes[k], there)
             write(w, place, there)
@@ -118,10 +119,14 @@ def values(
                 elif k == 0:
                     bar[entry[e]] += times[e]
             back(code, out, a, b, c, aux, start, length, ptr, idx, fixed, w, bar)
+            for q in range(copies if still == 0 else 0):  # of a tape that is not in two parts
+                for j in range(outer.shape[1]):
+                    sent[q, j] += bar[outer[q, j]]
         reverse(
             *(code[:fixed], out[:fixed], a[:fixed], b[:fixed], c[:fixed], aux[:fixed]),
             *(start, length, ptr, idx, w, bar),
         )
         for k in range(last):
             for j in range(outer.shape[1]):
-                gradient[i + k, j] = bar[outer[k, j]] if math.isfinite(found[i + k]) else np.nan
+                slope = bar[outer[k, j]] if still > 0 else sent[k, j]
+                gradient[i + k, j] = slope if math.isfinite(found[i + k]) else np.nan

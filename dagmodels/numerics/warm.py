@@ -24,7 +24,7 @@ MODULES = (
     "mode_steps",  # loaded for leaves that are not Normal and linear
     "quadrature_steps",  # loaded for adaptive quadrature
     "unit_steps",  # loaded for units integrated by quadrature
-    *("unit_values", "unit_tangents", "unit_draws"),
+    *("unit_values", "unit_tangents", "unit_draws", "unit_summands", "summand_draws"),
     "trajectory_steps",  # loaded for the no-U-turn sampler
     "posterior_steps",  # loaded for draws
     "lattice_steps",  # loaded for draws by grids
