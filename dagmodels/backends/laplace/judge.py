@@ -11,7 +11,7 @@ from dagmodels.analysis.laws import GAUSSIAN
 from dagmodels.analysis.roles import Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
-from dagmodels.backends.laplace.restricted import method
+from dagmodels.fits.field.restricted import method
 from dagmodels.forms.leaf_laws import families_in
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Distribution, Joint, Stochastic
