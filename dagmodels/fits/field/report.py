@@ -90,7 +90,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool, backend: str) ->
         },
         boundary=boundary,
         warnings=(
-            *_warnings(boundary, prior, _errorless(columns, unknowns, boundary)),
+            *_warnings(boundary, prior, _errorless(columns, unknowns, boundary), backend),
             *negative_variances(solution),
         ),
         plan=plan,
@@ -440,7 +440,7 @@ def _errorless(columns: dict[str, list[Any]], u: Unknowns, boundary: tuple[str, 
     return [n for n in lost if n in negative or not boundary]
 
 
-def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str]) -> tuple[str, ...]:
+def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str], backend: str) -> tuple[str, ...]:
     """Sentences beside the verdict, which `converged` and `message` hold."""
     found = [f"'{name}' is estimated on the boundary of its domain" for name in boundary]
     if errorless:
@@ -450,5 +450,6 @@ def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str]) -> t
             f"no standard error of {told}{more}: the curvature of the criterion gives no variance there"
         )
     if prior:
-        found.append("these are modes of the marginal posterior, not posterior means (posterior=True)")
+        ask = "posterior=True" if backend == "laplace" else "method='laplace', posterior=True"
+        found.append(f"these are modes of the marginal posterior, not posterior means ({ask})")
     return tuple(found)

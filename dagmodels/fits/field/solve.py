@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,13 +45,19 @@ class Solution:
 
 
 def solve(
-    field: Field, began: float | None = None, near: Solution | None = None, *, rough: bool = False
+    field: Field,
+    began: float | None = None,
+    near: Solution | None = None,
+    *,
+    rough: bool = False,
+    approach: Callable[[Objective, Floats], Floats] | None = None,
 ) -> Solution:
     """Minimise minus twice the log marginal likelihood (and prior) of a field.
 
     near : the solution of a field of the same coordinates, from which the search begins.
     rough : the end only begins another search (`by_quadrature`): where Laplace's criterion is not smooth
         (the mode of a squared latent jumps), a few dozen steps must do.
+    approach : goes from a start to where Newton's steps take over; None: the steps that are quickest.
     """
     began = time.process_time() if began is None else began
     evaluator = ModeEvaluator(field) if field.curved else Evaluator(field)
@@ -66,7 +72,11 @@ def solve(
             refused.append(evaluator.unidentified())
             continue
         model = near.optimum.hessian if near is not None and start is near.optimum.x else None
-        optimum = _search(field, f, start, model, rough)
+        if approach is not None:
+            start, model = np.clip(approach(f, start), f.space.lower, f.space.upper), None
+            optimum = _finished(field, f, start)
+        else:
+            optimum = _search(field, f, start, model, rough)
         converged, message = verdict(field, f, optimum)
         if best is None or converged or (not best[2] and optimum.value < best[1].value):
             best = f, optimum, converged, message
@@ -87,6 +97,12 @@ def _from(near: Solution, others: Iterator[tuple[Floats, Floats]]) -> Iterator[t
     if not near.zero.any() and not near.optimum.active.any() and near.converged:
         yield near.optimum.x, near.scale
     yield from others
+
+
+def _finished(field: Field, f: Objective, x: Floats) -> Optimum:
+    """Newton's steps from a point near an optimum, which are no approach of their own."""
+    s = f.space
+    return best_of(field, f, settled(f, minimise(f, x, s.scale, s.lower, s.upper)))
 
 
 def _search(
