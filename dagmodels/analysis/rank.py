@@ -258,6 +258,8 @@ class _Jacobian:
         if node.kind in ("covariate", "constant"):
             return self.problem.values[name][..., None]
         own = [(i, c.element) for i, c in enumerate(self.coefficients) if c.node == name]
+        if own and any(isinstance(s, Stochastic) and not _is_free(s) for s in node.statements):
+            raise CannotEvaluate(f"elements of '{name}' may follow the free ones")
         if own or node.kind == "parameter":
             base = self._uniform(0.3, 0.7, (*shape, 1))
             if own:

@@ -269,6 +269,14 @@ class Evaluator:
         self._last = x.tobytes()
         return total, result[2:].copy()
 
+    def products(self) -> Floats:
+        """E[u_i u_j] at the places of H (off-diagonal ones twice), of the kernels' elements given the data.
+
+        The adjoint of the criterion in H: free elements are integrated, those that are solved stand at their
+        best. Only right after `gradient` or `value_and_gradient`; overwritten by what is asked next.
+        """
+        return self._arguments[-4]
+
     def means(self) -> Floats:
         """Conditional means (or generalised least squares values) of the elements at the last x."""
         return self.field.restored(self.elimination.mean() + self.field.shift)

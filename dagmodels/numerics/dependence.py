@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.numerics.tape import NAMES, Tape, operands
+from dagmodels.numerics.tape import INDEXED, NAMES, Tape, operands
 
 Ints = NDArray[np.int64]
 
@@ -51,7 +51,7 @@ def components(tape: Tape, chosen: Ints, read: Ints) -> tuple[Ints, Ints]:
             continue
         mine = [label[int(start[r]) : int(start[r] + length[r])] for r in (a[op], b[op], c[op])]
         mine = mine[: operands(int(code[op]))]
-        index = idx[ptr[aux[op]] : ptr[aux[op] + 1]]
+        index = idx[ptr[aux[op]] : ptr[aux[op] + 1]] if name in INDEXED else idx[:0]
         match name:
             case "gather":
                 found = mine[0][index] if mine[0].size > 1 else np.broadcast_to(mine[0], n)

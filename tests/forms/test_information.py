@@ -8,8 +8,8 @@ import pytest
 
 import dagmodels as dm
 from dagmodels.analysis.roles import roles
-from dagmodels.backends.laplace.fit import solve
 from dagmodels.bind.bind import bind
+from dagmodels.fits.field.solve import solve
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator
 from dagmodels.forms.information import average_information, has_average_information

@@ -9,8 +9,8 @@ from scipy import special
 
 import dagmodels as dm
 from dagmodels.analysis.roles import roles
-from dagmodels.backends.laplace import objective
 from dagmodels.bind.bind import bind
+from dagmodels.fits.field import objective
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.forms.working_information import working_information

@@ -214,7 +214,7 @@ def test_slopes_of_the_covariance_are_those_of_differences(reml: bool):
     fit = crossed() if reml else dm.lmer("y ~ x + t + (x | g) + (1 | h)", unbalanced(), REML=False)
     solution = fit.inner.spread.args[0]
     evaluator, x = solution.evaluator, solution.optimum.x
-    from dagmodels.backends.laplace.report import coefficient_rows
+    from dagmodels.fits.field.report import coefficient_rows
 
     rows = coefficient_rows(solution)
     spread = fit.inner.spread()

@@ -1,8 +1,8 @@
 """The `em` backend: expectation and maximisation, over tables of networks, discrete latents, latents of
-units on nodes of quadrature, unknown distributions, or moments.
+units on nodes of quadrature, unknown distributions, moments of units, or a Gaussian field.
 
-For the moments of exchangeable units it is a second route to the optimum that `laplace` finds by Newton's
-steps, with the same certificate.
+For the last two it is a second route to the optimum that `laplace` finds by Newton's steps, with the same
+certificate.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ class Em:
             from dagmodels.backends.em.mixture.judge import judge as judge_mixture
 
             return _or_on_nodes(facts, judge_mixture(facts), first=not facts.discrete_latents)
-        from dagmodels.backends.em.judge import judge
-
-        return _or_on_nodes(facts, judge(facts))
+        return _or_on_nodes(facts, _gaussian(facts))
 
     def fit(self, problem: Problem, plan: Plan, options: Mapping[str, Any]) -> Fit:
         """Maximise the likelihood by EM; see `fit` of the folders, and of this one."""
@@ -95,6 +93,12 @@ class Em:
             from dagmodels.backends.em.mixture.fit import fit as fit_mixture
 
             return fit_mixture(problem, plan, options)
+        from dagmodels.backends.em.field.judge import on_field
+
+        if on_field(plan):
+            from dagmodels.backends.em.field.fit import fit as fit_on_field
+
+            return fit_on_field(problem, plan, options)
         from dagmodels.backends.em.fit import fit
 
         return fit(problem, plan, options)
@@ -114,6 +118,18 @@ class Em:
             "em: the rows differ too much to be counted (round them), and only mixtures go through pieces "
             "again and again: give the data as one frame"
         )
+
+
+def _gaussian(facts: Facts) -> Verdict:
+    """That of units by their moments, or of the field."""
+    from dagmodels.backends.em.field.judge import judge as judge_field
+    from dagmodels.backends.em.judge import judge
+
+    verdict = judge(facts)
+    if verdict.accepts or (facts.form.form == "moments" and not facts.form.either):
+        return verdict
+    other = judge_field(facts)
+    return other if other.accepts or facts.form.form == "field" else verdict
 
 
 def _or_on_nodes(facts: Facts, verdict: Verdict, first: bool = False) -> Verdict:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.priors import example_prior
 from dagmodels.analysis.roles import Roles
-from dagmodels.backends.laplace.fit import Solution
 from dagmodels.backends.laplace.posterior_design import MOST_DIMENSIONS as MOST_IN_DESIGN
 from dagmodels.backends.laplace.posterior_design import central_composite
 from dagmodels.errors import FitError
+from dagmodels.fits.field.solve import Solution
 from dagmodels.forms.outer_scale import LogPosterior
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Joint, Parameter, Stochastic

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.general import IDENTITY, LOGIT
-from dagmodels.backends.laplace.fit import Solution
-from dagmodels.backends.laplace.layout import Layout, layout
 from dagmodels.backends.laplace.posterior import Points
 from dagmodels.backends.laplace.posterior_closed import Closed
 from dagmodels.backends.laplace.posterior_given import Given, given_points
@@ -24,8 +22,10 @@ from dagmodels.backends.laplace.posterior_outer import (
     itself,
     of_function,
 )
-from dagmodels.backends.laplace.report import is_coefficient
 from dagmodels.errors import FitError
+from dagmodels.fits.field.layout import Layout, layout
+from dagmodels.fits.field.report import is_coefficient
+from dagmodels.fits.field.solve import Solution
 from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.closed import Law, conditional_law
 from dagmodels.bind.problem import Problem
+from dagmodels.fits.field.closed import Law, conditional_law
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.field import Conditional
 from dagmodels.results.mixtures import ClosedMixture

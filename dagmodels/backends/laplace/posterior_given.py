@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.layout import Layout
 from dagmodels.backends.laplace.posterior_moments import Conditionals, Moments
+from dagmodels.fits.field.layout import Layout
 from dagmodels.forms.field import Evaluator
 
 Floats = NDArray[np.float64]

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dagmodels.analysis.roles import Roles
-from dagmodels.backends.laplace.fit import Solution
-from dagmodels.backends.laplace.modes import modes
 from dagmodels.backends.laplace.posterior import (
     DRAWS,
     DRAWS_OF_CURVED,
@@ -23,7 +21,9 @@ from dagmodels.backends.laplace.posterior import (
 from dagmodels.backends.laplace.posterior_answers import Answers
 from dagmodels.backends.laplace.posterior_check import Check, check
 from dagmodels.backends.laplace.posterior_plan import sentence
-from dagmodels.backends.laplace.report import _parameter_count
+from dagmodels.fits.field.modes import modes
+from dagmodels.fits.field.report import _parameter_count
+from dagmodels.fits.field.solve import Solution
 from dagmodels.numerics.pareto import RELIABLE
 from dagmodels.results.fit import Fit
 
@@ -100,7 +100,7 @@ class Predictor:
 
     def __call__(self, new: Any = None, *, type: str = "response", sd: bool = False) -> Any:
         """See `predict.Predictions`; standard deviations are given the outer unknowns' marginal mode."""
-        from dagmodels.backends.laplace.predict import predictor
+        from dagmodels.fits.field.predict import predictor
 
         found = predictor(self.answers.solution, self.answers.unknowns(), self.answers.element_means())
         return found(new, type=type, sd=sd)

@@ -11,9 +11,9 @@ from scipy import stats
 
 import dagmodels as dm
 from dagmodels.analysis.roles import roles
-from dagmodels.backends.laplace.fit import solve
 from dagmodels.bind.bind import bind
 from dagmodels.errors import FitError
+from dagmodels.fits.field.solve import solve
 from dagmodels.forms.build_field import build_field
 from tests.oracle.dense import dense
 

@@ -10,9 +10,9 @@ import pytest
 
 import dagmodels as dm
 from dagmodels.analysis.roles import roles
-from dagmodels.backends.laplace.fit import solve
-from dagmodels.backends.laplace.report import report
 from dagmodels.bind.bind import bind
+from dagmodels.fits.field.report import report
+from dagmodels.fits.field.solve import solve
 from dagmodels.forms.build_field import build_field
 
 WALK = """model walk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dagmodels.backends.laplace.warm_start import LEAST, _covariance_step
+from dagmodels.fits.field.warm_start import LEAST, _covariance_step
 from dagmodels.numerics.triangle import lower_triangle
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagmodels.analysis.roles import roles
-from dagmodels.backends.laplace.fit import Solution, solve
-from dagmodels.backends.laplace.influence import FieldInfluence
-from dagmodels.backends.laplace.judge import refusals
 from dagmodels.errors import FitError
+from dagmodels.fits.field.influence import FieldInfluence
+from dagmodels.fits.field.judge import refusals
+from dagmodels.fits.field.solve import Solution, solve
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.moments import MomentsSolution
 

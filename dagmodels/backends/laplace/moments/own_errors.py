@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dagmodels.analysis.mean_movers import mean_movers
 from dagmodels.backends.laplace.moments.beside import beside_field
-from dagmodels.backends.laplace.report import report
+from dagmodels.fits.field.report import report
 from dagmodels.forms.moments import MomentsSolution
 from dagmodels.forms.row_errors import RowErrorsForm
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.fit import Solution, solve
-from dagmodels.backends.laplace.inside import latent_scales
 from dagmodels.errors import FitError
 from dagmodels.fits.again import problem_with, shapes_of
+from dagmodels.fits.field.inside import latent_scales
+from dagmodels.fits.field.solve import Solution, solve
 from dagmodels.forms.build_field import build_field
 from dagmodels.forms.field import Evaluator
 from dagmodels.forms.mode import ModeEvaluator
@@ -30,7 +30,7 @@ from dagmodels.forms.responses import response_alone, with_responses
 from dagmodels.results.refitting import Limits, Refitted, Target, responses
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.influence import FieldInfluence
+    from dagmodels.fits.field.influence import FieldInfluence
     from dagmodels.plugin import Plan
     from dagmodels.results.fit import Fit
 
@@ -44,39 +44,40 @@ FAR = 6.0  # as are logarithms of scales that went this far
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class LaplaceAgain:
+class FieldAgain:
     """See `results.refitting.Again`."""
 
     solution: Solution
     plan: Plan | None
     joint: bool
+    backend: str = "laplace"
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Of the observed nodes."""
         return shapes_of(self.solution.field.problem)
 
-    def refitter(self, simulator: Callable[..., Any] | None = None) -> LaplaceRefitter:
+    def refitter(self, simulator: Callable[..., Any] | None = None) -> FieldRefitter:
         """A new one: the lean one where only sums change."""
         field = self.solution.field
         lean = response_alone(field.problem, field.roles)
-        return LeanRefitter(self, simulator) if lean else LaplaceRefitter(self, simulator)
+        return LeanRefitter(self, simulator) if lean else FieldRefitter(self, simulator)
 
     def refuses(self, target: Target) -> str | None:
         """Why an estimate has no profile; None where it has one."""
-        from dagmodels.backends.laplace.profile import refusal
+        from dagmodels.fits.field.profile import refusal
 
         return refusal(self.solution, target)
 
     def influence(self) -> FieldInfluence:
         """See `influence`."""
-        from dagmodels.backends.laplace.influence import FieldInfluence
+        from dagmodels.fits.field.influence import FieldInfluence
 
         return FieldInfluence(self.solution)
 
     def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
         """See `profile`."""
-        from dagmodels.backends.laplace.profile import profiles
+        from dagmodels.fits.field.profile import profiles
 
         return profiles(apart(self.solution), targets, level)
 
@@ -94,11 +95,11 @@ def apart(solution: Solution) -> Solution:
     return replace(solution, evaluator=own)
 
 
-class LaplaceRefitter:
+class FieldRefitter:
     """Refits by lowering the graph again; any graph of the backend."""
 
-    def __init__(self, again: LaplaceAgain, simulator: Callable[..., Any] | None = None) -> None:
-        from dagmodels.backends.laplace.layout import layout
+    def __init__(self, again: FieldAgain, simulator: Callable[..., Any] | None = None) -> None:
+        from dagmodels.fits.field.layout import layout
 
         self.again = again
         self.simulator = simulator
@@ -118,7 +119,7 @@ class LaplaceRefitter:
         )
         found = solve(field, near=self.solution)
         if isinstance(self.solution.evaluator, QuadratureEvaluator):
-            from dagmodels.backends.laplace.quadrature import by_quadrature
+            from dagmodels.fits.field.quadrature import by_quadrature
 
             found = by_quadrature(found, self.solution.evaluator.order, time.process_time())
         return found
@@ -136,9 +137,9 @@ class LaplaceRefitter:
 
     def fit(self, y: Any) -> Fit:
         """The whole fit for other responses."""
-        from dagmodels.backends.laplace.report import report
+        from dagmodels.fits.field.report import report
 
-        fit = report(self.solve(y), self.again.plan, joint=self.again.joint)
+        fit = report(self.solve(y), self.again.plan, joint=self.again.joint, backend=self.again.backend)
         sizes = {name: plate.size for name, plate in self.problem.plates.items()}
         return replace(fit, plate_sizes=sizes, simulator=self.simulator)
 
@@ -150,10 +151,10 @@ class LaplaceRefitter:
         return [self.simulator(values, stream) for stream in streams]
 
 
-class LeanRefitter(LaplaceRefitter):
+class LeanRefitter(FieldRefitter):
     """Refits on the kept field; see the module."""
 
-    def __init__(self, again: LaplaceAgain, simulator: Callable[..., Any] | None = None) -> None:
+    def __init__(self, again: FieldAgain, simulator: Callable[..., Any] | None = None) -> None:
         super().__init__(again, simulator)
         field = self.solution.field
         self.sums = with_responses(self.problem, field.roles)

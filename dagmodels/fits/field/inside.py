@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.objective import Objective
+from dagmodels.fits.field.objective import Objective
 from dagmodels.forms.field import Field
 from dagmodels.numerics.optimise import SADDLE, Optimum, certify, descend, minimise
 

@@ -7,11 +7,11 @@ import time
 import numpy as np
 
 from dagmodels.analysis.measurement import true_values
-from dagmodels.backends.laplace.fit import Solution
-from dagmodels.backends.laplace.inside import settled
-from dagmodels.backends.laplace.objective import Objective, Space
-from dagmodels.backends.laplace.verdict import verdict
 from dagmodels.errors import FitError
+from dagmodels.fits.field.inside import settled
+from dagmodels.fits.field.objective import Objective, Space
+from dagmodels.fits.field.solve import Solution
+from dagmodels.fits.field.verdict import verdict
 from dagmodels.forms.field import Field
 from dagmodels.forms.mode import ModeEvaluator
 from dagmodels.forms.quadrature import QuadratureEvaluator, dimensions

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.general import IDENTITY
 from dagmodels.analysis.measurement import true_values
-from dagmodels.backends.laplace.closed import conditional_law
-from dagmodels.backends.laplace.edges import ZERO, below_zero, negative_variances, set_edges
-from dagmodels.backends.laplace.fit import Solution
-from dagmodels.backends.laplace.modes import departures, modes
-from dagmodels.backends.laplace.restricted import measure, method
 from dagmodels.fits.defined import defined, root
+from dagmodels.fits.field.closed import conditional_law
+from dagmodels.fits.field.edges import ZERO, below_zero, negative_variances, set_edges
+from dagmodels.fits.field.modes import departures, modes
+from dagmodels.fits.field.restricted import measure, method
+from dagmodels.fits.field.solve import Solution
 from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import free_places
@@ -35,18 +35,19 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-def report(solution: Solution, plan: Plan | None, *, joint: bool = False) -> Fit:
+def report(solution: Solution, plan: Plan | None, *, joint: bool = False, backend: str = "laplace") -> Fit:
     """The fit that users see.
 
     joint : standard errors of coefficients include the uncertainty of the outer unknowns.
+    backend : whose search it was.
     """
     with np.errstate(all="ignore"):  # what overflows or is undefined is nan in the tables, with a sentence
-        return _report(solution, plan, joint)
+        return _report(solution, plan, joint, backend)
 
 
-def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
-    from dagmodels.backends.laplace.predict import predictor
-    from dagmodels.backends.laplace.refit import LaplaceAgain
+def _report(solution: Solution, plan: Plan | None, joint: bool, backend: str) -> Fit:
+    from dagmodels.fits.field.predict import predictor
+    from dagmodels.fits.field.refit import FieldAgain
 
     field, evaluator = solution.field, solution.evaluator
     dag = field.problem.graph
@@ -67,7 +68,7 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
     boundary = _boundary(solution)
     return Fit(
         graph=dag,
-        backend="laplace",
+        backend=backend,
         method=how,
         exact=not field.curved or not any(c.element for c in field.curved),
         converged=solution.converged,
@@ -89,14 +90,14 @@ def _report(solution: Solution, plan: Plan | None, joint: bool) -> Fit:
         },
         boundary=boundary,
         warnings=(
-            *_warnings(boundary, prior, _errorless(columns, unknowns, boundary)),
+            *_warnings(boundary, prior, _errorless(columns, unknowns, boundary), backend),
             *negative_variances(solution),
         ),
         plan=plan,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         predictor=predictor(solution, unknowns, means),
-        again=LaplaceAgain(solution, plan, joint),
+        again=FieldAgain(solution, plan, joint, backend),
         plate_sizes={name: plate.size for name, plate in field.problem.plates.items()},
         spread=None if field.curved else partial(_spread, solution, tuple(unknowns.names)),
     )
@@ -439,7 +440,7 @@ def _errorless(columns: dict[str, list[Any]], u: Unknowns, boundary: tuple[str, 
     return [n for n in lost if n in negative or not boundary]
 
 
-def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str]) -> tuple[str, ...]:
+def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str], backend: str) -> tuple[str, ...]:
     """Sentences beside the verdict, which `converged` and `message` hold."""
     found = [f"'{name}' is estimated on the boundary of its domain" for name in boundary]
     if errorless:
@@ -449,5 +450,6 @@ def _warnings(boundary: tuple[str, ...], prior: bool, errorless: list[str]) -> t
             f"no standard error of {told}{more}: the curvature of the criterion gives no variance there"
         )
     if prior:
-        found.append("these are modes of the marginal posterior, not posterior means (posterior=True)")
+        ask = "posterior=True" if backend == "laplace" else "method='laplace', posterior=True"
+        found.append(f"these are modes of the marginal posterior, not posterior means ({ask})")
     return tuple(found)

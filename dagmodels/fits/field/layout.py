@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.edges import set_edges
-from dagmodels.backends.laplace.report import estimate, symmetric
 from dagmodels.fits.defined import quantities
+from dagmodels.fits.field.edges import set_edges
+from dagmodels.fits.field.report import estimate, symmetric
 from dagmodels.fits.unknowns import Unknowns
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.fit import Solution
+    from dagmodels.fits.field.solve import Solution
     from dagmodels.forms.field import Evaluator
     from dagmodels.numerics.tape import Tape
 

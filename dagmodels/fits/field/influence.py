@@ -18,8 +18,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.fit import Solution
 from dagmodels.errors import FitError, ModelError, raise_all
+from dagmodels.fits.field.solve import Solution
 from dagmodels.forms.field import Evaluator
 from dagmodels.forms.responses import response_alone, with_responses
 from dagmodels.numerics.elimination import SCALED

@@ -12,7 +12,7 @@ from dagmodels.forms.field import Evaluator, Field
 from dagmodels.numerics.elimination import SCALED
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.fit import Solution
+    from dagmodels.fits.field.solve import Solution
     from dagmodels.results.fit import Modes
 
 Floats = NDArray[np.float64]

@@ -29,12 +29,12 @@ LEAST = 0.05  # a variance shrinks to no less than this share in one step
 
 def warm_start(field: Field, f: Objective, x: Floats) -> Floats:
     """x after some EM steps in those coordinates that have them; the best point met is returned."""
-    updates = _updates(field)
+    updates = closed_steps(field)
     value, gradient = f(x)
     if not updates or not np.isfinite(value):
         return x
     for _ in range(STEPS):
-        new = _stepped(updates, x, gradient)
+        new = stepped(updates, x, gradient)
         new_value, new_gradient = f(new)
         if not (np.isfinite(new_value) and new_value < value):
             break
@@ -44,19 +44,21 @@ def warm_start(field: Field, f: Objective, x: Floats) -> Floats:
 
 def em_step(field: Field) -> Callable[[Floats, Floats], Floats]:
     """One EM step from a point and its gradient; coordinates without one stay."""
-    return partial(_stepped, _updates(field))
+    return partial(stepped, closed_steps(field))
 
 
-def _stepped(
+def stepped(
     updates: list[tuple[slice, Callable[[Floats, Floats], Floats]]], x: Floats, gradient: Floats
 ) -> Floats:
+    """x after the steps of those coordinates that have one."""
     new = x.copy()
     for part, update in updates:
         new[part] = update(x[part], gradient[part])
     return new
 
 
-def _updates(field: Field) -> list[tuple[slice, Callable[[Floats, Floats], Floats]]]:
+def closed_steps(field: Field) -> list[tuple[slice, Callable[[Floats, Floats], Floats]]]:
+    """Coordinates of scales and covariances that have one, with the step from their values and slopes."""
     use = uses(field.problem.graph)
     found: list[tuple[slice, Callable[[Floats, Floats], Floats]]] = []
     position = 0

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dagmodels.analysis.general import IDENTITY
-from dagmodels.backends.laplace.closed import conditional_law
-from dagmodels.backends.laplace.expected import Expected
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.fits.field.closed import conditional_law
+from dagmodels.fits.field.expected import Expected
 from dagmodels.fits.forecast import Forecast
 from dagmodels.forms.scales import values_and_slopes
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.fit import Solution
+    from dagmodels.fits.field.solve import Solution
     from dagmodels.fits.new_rows import NewRows
     from dagmodels.fits.unknowns import Floats, Unknowns
 
@@ -91,7 +91,7 @@ class Predictions:
         return next(iter(answers.values())) if len(answers) == 1 else answers
 
     def _forecast(self, rows: NewRows | None, expected: Expected, name: str, places: Ints) -> Forecast:
-        from dagmodels.backends.laplace.repeat import moments
+        from dagmodels.fits.field.repeat import moments
 
         mean, spread = moments(self.problem, rows, self.outer, name, places)
         return Forecast(mean, spread, np.hypot(spread, expected.noise(name, places)))

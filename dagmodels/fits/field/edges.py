@@ -12,7 +12,7 @@ from dagmodels.forms.cells import element_label
 from dagmodels.forms.saturated import CORRELATION
 
 if TYPE_CHECKING:
-    from dagmodels.backends.laplace.fit import Solution
+    from dagmodels.fits.field.solve import Solution
     from dagmodels.forms.outer import Coordinate
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.modes import departures
+from dagmodels.fits.field.modes import departures
 from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.numerics.optimise import Objective

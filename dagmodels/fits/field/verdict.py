@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.inside import ridge
-from dagmodels.backends.laplace.objective import Objective
-from dagmodels.backends.laplace.separation import Separation, alone
+from dagmodels.fits.field.inside import ridge
+from dagmodels.fits.field.objective import Objective
+from dagmodels.fits.field.separation import Separation, alone
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.coordinates import uses
 from dagmodels.forms.field import Field

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.separation import Separation, separated
+from dagmodels.fits.field.separation import Separation, separated
 from dagmodels.forms.field import Evaluator, Field
 from dagmodels.forms.information import average_information, has_average_information, is_costly
 from dagmodels.forms.mode import ModeEvaluator

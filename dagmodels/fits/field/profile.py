@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.laplace.fit import Solution, solve
-from dagmodels.backends.laplace.layout import Layout, layout
-from dagmodels.backends.laplace.objective import Objective, Space
-from dagmodels.backends.laplace.report import is_coefficient
+from dagmodels.fits.field.layout import Layout, layout
+from dagmodels.fits.field.objective import Objective, Space
+from dagmodels.fits.field.report import is_coefficient
+from dagmodels.fits.field.solve import Solution, solve
 from dagmodels.fits.profile import Point, Profile, along, chained, limits_of, node_of
 from dagmodels.forms.build_field import HELD, build_field
 from dagmodels.forms.field import Evaluator

@@ -1,0 +1,1 @@
+"""Linear Gaussian latents that hang together (state space, mixed models, factors), by EM on the field."""

@@ -1,0 +1,1 @@
+"""Fits of latent Gaussian fields, whichever backend searches: starts, steps, certificate, report, refits."""
