@@ -33,14 +33,14 @@ def limited(
     """
     from scipy.optimize import minimize
 
-    values: list[float] = [f(x)[0]]
+    values: list[float] = [f(x)[0]]  # as they come: whoever asks for them holds them to never rise
     quiet = 0
 
     def after(intermediate_result: Any) -> None:
         nonlocal quiet
         value = float(intermediate_result.fun)
         quiet = quiet + 1 if values[-1] - value <= gain(value) else 0
-        values.append(min(value, values[-1]))
+        values.append(value)
         if quiet >= QUIET:
             raise StopIteration
 

@@ -95,6 +95,7 @@ def minimise(
     limit: int = 200,
     model: Floats | None = None,
     curvature: Curvature | None = None,
+    watch: Callable[[float], None] | None = None,
 ) -> Optimum:
     """Minimise f from `start`, and certify where the steps end.
 
@@ -108,13 +109,18 @@ def minimise(
     curvature : a model of the Hessian at a point, much cheaper than gradients. Where it is given (and
         not None at the start) gradients are taken to be dear: the certificate's Hessian comes from
         one-sided differences, good to five digits instead of eight.
+    watch : told the value at the start and after each step.
     """
     tolerance = TOLERANCE if curvature is None else NEAR
     found = descend(
-        f, start, scale, lower, upper, limit=limit, tolerance=tolerance, model=model, curvature=curvature
-    )
+        f, start, scale, lower, upper, limit=limit, tolerance=tolerance, model=model, curvature=curvature,
+        watch=watch,
+    )  # fmt: skip
     dear = curvature is not None
-    return certify(f, found.x, scale, lower, upper, found.iterations, found.message, dear=dear)
+    end = certify(f, found.x, scale, lower, upper, found.iterations, found.message, dear=dear)
+    if watch is not None:
+        watch(end.value)
+    return end
 
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # what is not finite is never accepted
@@ -129,11 +135,13 @@ def descend(
     tolerance: float = TOLERANCE,
     model: Floats | None = None,
     curvature: Curvature | None = None,
+    watch: Callable[[float], None] | None = None,
 ) -> Descent:
     """Damped Newton or BFGS steps from `start`, as long as they go down; see `minimise`.
 
     tolerance : on the Newton decrement, at which steps end.
     curvature : see `minimise`; asked whenever the model fails, differences only when it fails at once.
+    watch : see there.
     """
     x = _within(start, lower, upper)
     value, gradient = f(x)
@@ -146,6 +154,8 @@ def descend(
     message = "stopped at the limit of iterations"
     radius = 2.0
     stalls = iterations = 0
+    if watch is not None:
+        watch(value)
     while iterations < limit:
         iterations += 1
         free = ~_active(x, gradient, lower, upper)
@@ -178,6 +188,8 @@ def descend(
         model = _bfgs(model, new - x, new_gradient - gradient)
         fresh = guessed = False
         x, value, gradient = new, new_value, new_gradient
+        if watch is not None:
+            watch(value)
     return Descent(x, value, iterations, message, model)
 
 

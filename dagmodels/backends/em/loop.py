@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em import trace
 from dagmodels.errors import FitError
 from dagmodels.fits.moments.certificate import verdict
 from dagmodels.fits.moments.start import starting_point
@@ -95,6 +96,7 @@ def solve(form: MomentsForm, began: float | None = None, start: Floats | None = 
                 f"({error}); a residual variance runs to zero or below, which method='laplace' can tell"
             ) from error
         at = form.at(found.x)
+        trace.rising("moments", [-0.5 * v for v in (*found.values, at.value)])
         optimum = certified(found.x, at, t.lower, t.upper, found.steps, watch.told or HELD)
         converged, message = verdict(form, optimum)
     seconds = time.process_time() - began

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em import trace
 from dagmodels.backends.em.linear.expectation import Expectation, Expected, Numbers
 from dagmodels.backends.em.linear.maximise import Maximisation, Shrunk
 from dagmodels.errors import FitError
@@ -26,8 +27,8 @@ POLISH = 100
 class Solution:
     """The optimum of minus twice the log likelihood in free numbers.
 
-    held : numbers at an edge. values : minus the log likelihood along the best start. reached : starts that
-    ended there. shrunk : scales that ran to zero in other starts.
+    held : numbers at an edge. values : minus the log likelihood along the best start, to the end.
+    reached : starts that ended there. shrunk : scales that ran to zero in other starts.
     """
 
     maximisation: Maximisation
@@ -70,10 +71,14 @@ def solve(form: LinearCases, starts: int, seed: int) -> Solution:
         if not ran:
             raise FitError(_none(shrunk))
         ran.sort(key=lambda r: r[0])
-        optimum, held = _polished(expectation, step, ran[0][1])
+        for _, _, values in ran:
+            trace.rising("linear", [-v for v in values])
+        path = list(ran[0][2])
+        optimum, held = _polished(expectation, step, ran[0][1], path)
+        trace.rising("linear", [-v for v in path])
     reached = sum(value <= 0.5 * optimum.value + SAME for value, _, _ in ran)
     names = tuple(dict.fromkeys(n for n in shrunk if n))
-    return Solution(step, optimum, held, ran[0][2], starts, max(reached, 1), names, steps)
+    return Solution(step, optimum, held, tuple(path), starts, max(reached, 1), names, steps)
 
 
 def _none(shrunk: list[str]) -> str:
@@ -136,8 +141,10 @@ def _start(expectation: Expectation, step: Maximisation, rng: np.random.Generato
     return step(Expected(0.0, moments, weight.sum(axis=0), weight), old)
 
 
-def _polished(expectation: Expectation, step: Maximisation, y: Floats) -> tuple[Optimum, NDArray[np.bool_]]:
-    """Newton's steps; logits at an edge are held."""
+def _polished(
+    expectation: Expectation, step: Maximisation, y: Floats, path: list[float]
+) -> tuple[Optimum, NDArray[np.bool_]]:
+    """Newton's steps, added to the path; logits at an edge are held."""
 
     def f(x: Floats) -> tuple[float, Floats]:
         at = step.numbers(x)
@@ -152,4 +159,5 @@ def _polished(expectation: Expectation, step: Maximisation, y: Floats) -> tuple[
     logits = np.arange(y.size) >= len(step.form.locations) + len(step.form.scales)
     held = logits & (np.abs(y) > EDGE)
     low, high = np.where(held, y, -np.inf), np.where(held, y, np.inf)
-    return minimise(f, y, np.ones(y.size), low, high, limit=POLISH), held
+    watch = lambda value: path.append(0.5 * value)  # noqa: E731
+    return minimise(f, y, np.ones(y.size), low, high, limit=POLISH, watch=watch), held

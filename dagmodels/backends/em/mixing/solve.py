@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em import trace
 from dagmodels.backends.em.mixing.laws import Falling, Free, Smooth
 from dagmodels.errors import FitError
 from dagmodels.forms.mixing import MixingForm
@@ -87,11 +88,14 @@ class Profile:
     def _weights(self, components: Floats) -> Weights:
         """The best weights, with elements added to a component where the law says so."""
         at, more = self.law.extra
-        if not more:
-            return mixing_weights(components, self.form.counts, self.start)
-        sure = np.zeros((len(components), 1))
-        sure[at] = 1.0
-        return mixing_weights(np.hstack([components, sure]), np.append(self.form.counts, more), self.start)
+        counts = self.form.counts
+        if more:
+            sure = np.zeros((len(components), 1))
+            sure[at] = 1.0
+            components, counts = np.hstack([components, sure]), np.append(counts, more)
+        found = mixing_weights(components, counts, self.start)
+        trace.rising("mixing", (*found.values, found.value))
+        return found
 
 
 class Splines:
@@ -128,7 +132,12 @@ class Splines:
             return self.curvature(likelihood, alpha)
 
         scale = np.ones(self.alpha.size)
-        return descend(f, self.alpha, scale, -free, free, tolerance=1e-10, curvature=curvature).x
+        path: list[float] = []
+        end = descend(
+            f, self.alpha, scale, -free, free, tolerance=1e-10, curvature=curvature, watch=path.append
+        )
+        trace.rising("mixing", [-0.5 * v for v in path])
+        return end.x
 
     def inner(self, likelihood: Floats, alpha: Floats) -> tuple[float, Floats]:
         """Minus twice the penalised log likelihood and its gradient in the coefficients."""
@@ -242,7 +251,11 @@ def _minimised(f: Profile | Splines, start: Floats) -> Optimum:
         none, square = np.zeros(0), np.zeros((0, 0))
         return Optimum(start, value, none, square, 0.0, none.astype(bool), 1.0, 0, "nothing else is unknown")
     scale, free = np.ones(start.size), np.full(start.size, np.inf)
-    return minimise(f, start, scale, -free, free)
+    path: list[float] = []
+    found = minimise(f, start, scale, -free, free, watch=path.append)
+    slack = f.found.gap if isinstance(f, Profile) and f.found is not None else 0.0
+    trace.rising("mixing", [-0.5 * v for v in path], slack)
+    return found
 
 
 def _sandwich(hessian: Floats, penalty: Floats) -> Floats:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em import trace
 from dagmodels.backends.em.mixture.closed import Singular, shrunk
 from dagmodels.backends.em.mixture.labels import ordered
 from dagmodels.backends.em.mixture.starts import start
@@ -54,7 +55,8 @@ class Ran:
 class Solution:
     """The best optimum.
 
-    optimum : of minus twice the log density, certified. held : unconstrained numbers at the edge of a domain.
+    optimum : of minus twice the log density, certified. values : minus the log density along the best start,
+    to the end. held : unconstrained numbers at the edge of a domain.
     starts, reached : how many there were, and how many ended at the best. singular : elements that shrank.
     seed : of the starts.
     """
@@ -103,6 +105,8 @@ def solve(
         ran = [run(k) for k in range(starts)]
     else:
         ran = list(executor.map(_job, [(form, k, seed, first) for k in range(starts)]))
+    for r in ran:
+        trace.rising("mixture", [-v for v in r.values])
     good = sorted((r for r in ran if r.y is not None), key=lambda r: r.value)
     singular = tuple(dict.fromkeys(r.why for r in ran if r.y is None))
     if not good:
@@ -111,7 +115,8 @@ def solve(
         best = _further(steps, good[0], limit)
         assert best.y is not None
         y, labels = ordered(form, best.y)
-        optimum, held = polished(form, replace(best, y=y))
+        best = replace(best, y=y)
+        optimum, held, path = polished(form, best)
         if not (name := shrunk(form, steps.rules, optimum.x)):
             break
         good, singular = good[1:], tuple(dict.fromkeys((*singular, name)))
@@ -119,7 +124,7 @@ def solve(
             raise FitError(_none(form, singular))
     reached = sum(r.value <= 0.5 * optimum.value + SAME for r in good)
     best = replace(best, steps=sum(r.steps for r in ran if r.number != best.number) + best.steps)
-    solution = solution_at(steps, best, optimum, held, began)
+    solution = solution_at(steps, replace(best, values=path), optimum, held, began)
     solution = replace(solution, starts=starts, reached=max(reached, 1), singular=singular, seed=seed)
     return solution, labels
 
@@ -137,10 +142,10 @@ def carried(form: MixtureForm, y: Floats, began: float) -> Solution:
     if ran.y is None:
         raise FitError(_none(form, (ran.why,)))
     ran = _further(steps, ran)
-    optimum, held = polished(form, ran)
+    optimum, held, path = polished(form, ran)
     if name := shrunk(form, steps.rules, optimum.x):
         raise FitError(_none(form, (name,)))
-    return solution_at(steps, ran, optimum, held, began)
+    return solution_at(steps, replace(ran, values=path), optimum, held, began)
 
 
 def solution_at(steps: Steps, ran: Ran, optimum: Optimum, held: NDArray[np.bool_], began: float) -> Solution:
@@ -241,10 +246,11 @@ def _criterion(form: MixtureForm) -> Callable[[Floats], tuple[float, Floats]]:
     return f
 
 
-def polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_]]:
-    """Newton's steps from where EM rests, and the certificate."""
-    y = ran.y
+def polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_], tuple[float, ...]]:
+    """Newton's steps from where EM rests, and the certificate; minus the log density along the whole way."""
+    y, path = ran.y, list(ran.values)
     assert y is not None
+    watch: Callable[[float], None] = lambda value: path.append(0.5 * value)  # noqa: E731
     f = _criterion(form)
     free, size = np.full(y.size, np.inf), np.full(y.size, 0.1)
     if (
@@ -254,20 +260,23 @@ def polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_]]:
         unknown = np.full((y.size, y.size), np.nan)
         none = np.zeros(y.size, dtype=bool)
         told = f"the steps ended at their limit, {ran.steps}: ask for more (steps=)"
-        return Optimum(y, value, gradient, unknown, np.nan, none, np.nan, ran.steps, told), none
+        trace.rising("mixture", [-v for v in path])
+        return Optimum(y, value, gradient, unknown, np.nan, none, np.nan, ran.steps, told), none, tuple(path)
     with np.errstate(all="ignore"):
         if y.size <= NEWTON:
-            found = minimise(f, y, np.ones(y.size), -free, free, limit=POLISH)
+            found = minimise(f, y, np.ones(y.size), -free, free, limit=POLISH, watch=watch)
         else:
             found = certify(f, y, size, -free, free, 0, "converged", dear=True)
         held = at_edge(form, found)
         if held.any():
             low, high = np.where(held, found.x, -np.inf), np.where(held, found.x, np.inf)
             if y.size <= NEWTON:
-                found = minimise(f, found.x, np.ones(y.size), low, high, limit=POLISH)
+                found = minimise(f, found.x, np.ones(y.size), low, high, limit=POLISH, watch=watch)
             else:
                 found = certify(f, found.x, size, low, high, found.iterations, found.message, dear=True)
-    return found, held
+    watch(found.value)
+    trace.rising("mixture", [-v for v in path])
+    return found, held, tuple(path)
 
 
 def at_edge(form: MixtureForm, found: Optimum) -> NDArray[np.bool_]:

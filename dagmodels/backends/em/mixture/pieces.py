@@ -126,8 +126,8 @@ def fit_pieces(problem: Problem, parts: Partitions, plan: Plan, options: Mapping
     first, labels = solve(form, starts, int(options.get("seed", 1)), executor, began, steps)
     whole = Pieces(form.flat, form.latents, form.parts, form.sums, form.observations, parts_of_data=parts)
     ran = Ran(0, first.y, -whole.value_and_gradient(first.y)[0], (), first.steps)
-    optimum, held = polished(whole, ran)
-    solution: Solution = solution_at(Steps.of(whole), ran, optimum, held, began)
+    optimum, held, path = polished(whole, ran)
+    solution: Solution = solution_at(Steps.of(whole), replace(ran, values=path), optimum, held, began)
     solution = replace(
         solution, starts=first.starts, reached=first.reached, singular=first.singular, seed=first.seed
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em import trace
 from dagmodels.backends.em.tables.expectation import Expectation
 from dagmodels.backends.em.tables.information import EDGE, FLAT, Information, information
 from dagmodels.backends.em.tables.layout import Layout
@@ -36,7 +37,8 @@ class Optimum:
 
     cells : all tables. value : log likelihood plus the prior's counts times the logarithms of the cells.
     log_likelihood : of the cases. counts : expected, by cell.
-    steps : of EM and of Newton. path : the value after each cycle of two steps and each step of Newton.
+    steps : of EM and of Newton. path : the value at the start and after the first step, each cycle of two
+        steps and each step of Newton.
     information : at the end; None where it cannot be had. decrement : Newton's, or a bound of it from the
         rate of the steps.
     """
@@ -84,10 +86,10 @@ class Ascent:
         self, cells: Floats, limit: int, promise: float = PROMISE
     ) -> tuple[Floats, int, tuple[float, ...]]:
         """SQUAREM over the coupled cells, after the others have their shares."""
-        layout = self.layout
+        layout, start = self.layout, self.at(cells)[0]
         cells = self.step(cells)  # cells that nothing hidden depends on are at their optimum now
         if not layout.coupled.any():
-            return cells, 1, (self.at(cells)[0],)
+            return cells, 1, trace.rising("tables", (start, self.at(cells)[0]))
         begin = cells[layout.coupled]
         try:
             found = squarem(
@@ -106,7 +108,8 @@ class Ascent:
                 f"em: the log likelihood fell from {-before:.12g} to {-after:.12g} in a step that cannot "
                 "lower it; this is a defect: please report it"
             ) from rise
-        return self.full(found.x, cells), found.steps, tuple(-v for v in found.values)
+        path = trace.rising("tables", (start, *(-v for v in found.values)))
+        return self.full(found.x, cells), found.steps, path
 
     def promised(self, cells: Floats) -> float:
         """About twice the gain of one step of EM: squared changes of rows in the metric of their counts."""
@@ -173,9 +176,8 @@ class Ascent:
         hidden = self.slowness(cells)
         bound = np.sqrt(self.promised(cells) / (1 - hidden)) if hidden < 1 else np.inf
         value, log, counts = self.at(cells)
-        return Optimum(
-            cells, value, log, counts, optimum.steps + steps, optimum.path + path, None, float(bound)
-        )
+        path = trace.rising("tables", (*optimum.path, *path, value))
+        return Optimum(cells, value, log, counts, optimum.steps + steps, path, None, float(bound))
 
     def ended(self, cells: Floats, limit: int = LIMIT) -> Optimum:
         """The optimum from a point."""
@@ -184,7 +186,8 @@ class Ascent:
         if self.layout.coupled.any():
             cells, more, information, decrement = self.polished(cells)
         value, log, counts = self.at(cells)
-        return Optimum(cells, value, log, counts, steps + len(more), (*path, *more), information, decrement)
+        path = trace.rising("tables", (*path, *more, value))
+        return Optimum(cells, value, log, counts, steps + len(more), path, information, decrement)
 
 
 def random_start(layout: Layout, rng: np.random.Generator) -> Floats:
