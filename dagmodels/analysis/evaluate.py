@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 _ELEMENTWISE = (
     *("exp", "log", "sqrt", "logit", "expit", "probit", "Phi", "cloglog", "icloglog", "abs"),
+    *("sin", "cos", "arctan", "tanh", "lgamma", "floor"),
     *("min", "max", "if_else"),
 )
 MAX_CELLS = 30_000_000  # rows times variants: about 240 MB

@@ -24,6 +24,8 @@ log1p = np.log1p
 expm1 = np.expm1
 sin = np.sin
 cos = np.cos
+arctan = np.arctan
+tanh = np.tanh
 
 
 def quietly(formula: Callable[..., Any], *arguments: Any) -> Any:

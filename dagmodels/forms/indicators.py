@@ -32,7 +32,7 @@ def indicated(problem: Problem, node: Node, known: Known) -> tuple[Floats, Float
     lower, upper = np.full(size, -np.inf), np.full(size, np.inf)
     for child in problem.graph.children[node.name]:
         other = problem.graph.nodes[child]
-        if child not in problem.observed or other.plates != node.plates:
+        if child not in problem.observed or not set(node.plates) <= set(other.plates):
             continue
         for share in cells(problem, child):
             test = _test(share.statement, node)
@@ -46,11 +46,20 @@ def indicated(problem: Problem, node: Node, known: Known) -> tuple[Floats, Float
                 continue
             low = given & (value == (1.0 if above else 0.0))
             high = given & (value == (0.0 if above else 1.0))
-            lower[share.places[low]] = np.maximum(lower[share.places[low]], ends[low])
-            upper[share.places[high]] = np.minimum(upper[share.places[high]], ends[high])
+            own = _places(problem, node, share.rows)
+            np.maximum.at(lower, own[low], ends[low])
+            np.minimum.at(upper, own[high], ends[high])
     empty = lower >= upper  # contradictory data: left to be named where the density is found to be zero
     lower[empty], upper[empty] = -np.inf, np.inf
     return lower, upper
+
+
+def _places(problem: Problem, node: Node, rows: Rows) -> NDArray[np.int64]:
+    """The node's element that each row of a child compares."""
+    found = np.zeros(rows.n, dtype=np.int64)
+    for plate, size in zip(node.plates, problem.shape(node.name), strict=True):
+        found = found * size + rows.codes[plate]
+    return found
 
 
 def _test(statement: object, node: Node) -> tuple[bool, ex.Expression] | None:

@@ -474,6 +474,12 @@ def _abs_slopes(f: Functions, x: Traced, g: Traced) -> tuple[Traced, Traced]:
     return f.where(x < 0.0, -1.0, 1.0), f.traced(f.recorder.constant(0.0))
 
 
+def _arctan_slopes(f: Functions, x: Traced, g: Traced) -> tuple[Traced, Traced]:
+    del f, g
+    one = 1.0 / (1.0 + x * x)
+    return one, -2.0 * (x * (one * one))
+
+
 def _trigamma(f: Functions, x: Traced) -> Traced:
     inverse = 1.0 / x
     return inverse + 0.5 * (inverse * inverse) + f.apply("binet2", x)
@@ -502,7 +508,10 @@ _SLOPES: dict[str, Callable[[Functions, Traced, Traced], tuple[Traced, Traced]]]
     "abs": _abs_slopes,
     "sin": lambda f, x, g: (f.apply("cos", x), -g),
     "cos": lambda f, x, g: (-f.apply("sin", x), -g),
+    "arctan": _arctan_slopes,
+    "tanh": lambda f, x, g: (1.0 - g * g, -2.0 * (g * (1.0 - g * g))),
     "lgamma": lambda f, x, g: (f.apply("digamma", x), _trigamma(f, x)),
+    "floor": lambda f, x, g: (f.traced(f.recorder.constant(0.0)),) * 2,
     "log_i0e": _bessel_slopes,
     "binet": lambda f, x, g: (f.apply("binet1", x), f.apply("binet2", x)),
 }

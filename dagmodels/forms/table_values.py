@@ -28,6 +28,7 @@ SMALL, LARGE = 1 << 26, 1 << 33  # bytes: never refused, and refused where the s
 PLAIN = "[]"  # axis of a vector that is written out
 _ELEMENTWISE = (
     *("exp", "log", "sqrt", "logit", "expit", "probit", "Phi", "cloglog", "icloglog", "abs"),
+    *("sin", "cos", "arctan", "tanh", "lgamma", "floor"),
     *("min", "max"),
 )
 _REDUCE: Mapping[str, Callable[..., Any]] = {"sum": np.sum, "prod": np.prod, "mean": np.mean}

@@ -25,6 +25,7 @@ UNARY = (
     *("abs", "lgamma", "digamma", "cloglog", "icloglog", "probit", "sin", "cos"),
     *("binet", "binet1", "binet2"),  # what Stirling's formula leaves of lgamma, and its derivatives
     *("log_i0e", "i1_over_i0"),  # log I0(x) - x and I1(x) / I0(x), for x >= 0
+    *("arctan", "tanh", "floor"),
 )
 CODES = {
     **{name: i for i, name in enumerate(BINARY)},

@@ -550,6 +550,12 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                     r = log_i0e(v)
                 elif k == 43:
                     r = i1_over_i0(v)
+                elif k == 44:
+                    r = math.atan(v)
+                elif k == 45:
+                    r = math.tanh(v)
+                elif k == 46:
+                    r = np.floor(v)
                 else:
                     r = np.nan
                 w[o + i] = r
@@ -826,6 +832,12 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                     d1 = i1_over_i0_less_1(v)
                 elif k == 43:
                     d1 = i1_over_i0_slope(v)
+                elif k == 44:
+                    d1 = 1.0 / (1.0 + v * v)
+                elif k == 45:
+                    d1 = 4.0 * expit(2.0 * v) * expit(-2.0 * v)
+                elif k == 46:
+                    d1 = 0.0
                 else:
                     d1 = np.nan
                 g[x + i * dx] += t * d1

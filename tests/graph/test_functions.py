@@ -25,6 +25,12 @@ PUBLIC = [
     "Phi",
     "cloglog",
     "icloglog",
+    "sin",
+    "cos",
+    "arctan",
+    "tanh",
+    "lgamma",
+    "floor",
     "abs",
     "min",
     "max",
@@ -59,6 +65,8 @@ POINTS = {
     "mills": (np.array([-100.0, -30.0, -1.0, 0.3, 2.0, 5.0, 30.0]),),
     "sin": (line,),
     "cos": (line,),
+    "arctan": (line,),
+    "tanh": (np.array([-9.0, -1.0, -0.01, 0.02, 0.7, 3.0]),),
     "floor": (line,),
     "lgamma": (positive,),
     "digamma": (positive,),
@@ -176,7 +184,11 @@ def test_partial_derivatives(name: str):
             return quietly(lambda f, *a: function(*a), *arguments[:i], x, *arguments[i + 1 :])
 
         # steps within the range where the function is smooth: a fiftieth of the way to its nearest edge
-        edge = np.abs(at) if name not in ("exp", "expit", "softplus", "Phi", "sin", "cos") else 1 + 0 * at
+        edge = (
+            np.abs(at)
+            if name not in ("exp", "expit", "softplus", "Phi", "sin", "cos", "arctan", "tanh")
+            else 1 + 0 * at
+        )
         edge = np.minimum(edge, 1 - at) if np.all((at > 0) & (at < 1)) else edge
         edge = np.minimum(edge, 1.0) if name in ("icloglog", "expm1") else edge
         if name in ("log_Phi", "mills"):

@@ -725,8 +725,8 @@ FAULTS = [
                 "x",
                 9,
                 5,
-                "known: exp, log, sqrt, logit, expit, probit, Phi, cloglog, icloglog, abs, min, max, "
-                "if_else, softmax, inverse",
+                "known: exp, log, sqrt, logit, expit, probit, Phi, cloglog, icloglog, sin, cos, "
+                "arctan, tanh, lgamma, floor, abs, min, max, if_else, softmax, inverse",
             )
         ],
     ),

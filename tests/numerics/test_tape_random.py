@@ -12,11 +12,11 @@ from dagmodels.numerics.tape import CODES, NAMES, Recorder
 from tests.numerics.tapes import complex_step, folded, recorded, reverse, run
 
 # operations that keep values moderate: each takes registers and gives one of a stated length
-SMOOTH = ("neg", "expit", "softplus", "Phi", "icloglog")
+SMOOTH = ("neg", "expit", "softplus", "Phi", "icloglog", "arctan", "tanh")
 GUARDED = (
     *("log", "sqrt", "log1p", "lgamma", "digamma", "/", "**", "log_Phi", "abs", "exp", "expm1"),
     *("logit", "cloglog", "probit"),
-    *("sin", "cos", "binet", "binet1", "binet2", "log_i0e", "i1_over_i0"),
+    *("sin", "cos", "floor", "binet", "binet1", "binet2", "log_i0e", "i1_over_i0"),
 )
 KINDS = (
     *("unary", "binary", "safe", "if_else", "gather", "sum", "put", "pick", "constant", "softmax", "take"),

@@ -146,13 +146,16 @@ def test_probit() -> None:
         ("sqrt", [0.0, -1.0, 1e-300]),
         ("lgamma", [0.0, 1e-300, 1e15]),
         ("abs", [-3.0, 0.0, -0.0]),
+        ("tanh", [-1e3, -1e-300, 0.0, 20.0]),
+        ("arctan", [-1e300, -1e-300, 1.0]),
+        ("floor", [-1.5, -1.0, 0.0, 1e300]),
     ],
 )
 def test_folding_is_execution_at_the_limits(name: str, x: list[float]) -> None:
     np.testing.assert_allclose(known(name, x), value_and_slope(name, x)[0], rtol=1e-12, atol=1e-300)
 
 
-@pytest.mark.parametrize("name", ["softplus", "expit", "icloglog", "Phi", "log_Phi"])
+@pytest.mark.parametrize("name", ["softplus", "expit", "icloglog", "Phi", "log_Phi", "tanh", "arctan"])
 def test_slopes_are_finite_far_out(name: str) -> None:
     x = np.array([-1e6, -1e3, -750.0, -40.0, 40.0, 750.0, 1e3, 1e6])
     value, slope = value_and_slope(name, x)

@@ -89,6 +89,11 @@ FUNCTIONS: dict[str, Any] = {
     "cloglog": lambda p: _log(-_log(1 - p)),
     "icloglog": lambda x: 1 - _exp(-_exp(x)),
     "abs": lambda x: -x if real(x) < 0 else x,
+    "sin": _f(cmath.sin, math.sin),
+    "cos": _f(cmath.cos, math.cos),
+    "arctan": _f(cmath.atan, math.atan),
+    "tanh": _f(cmath.tanh, math.tanh),
+    "floor": lambda x: math.floor(real(x)),
     "min": lambda *x: min(x, key=real),
     "max": lambda *x: max(x, key=real),
 }

@@ -64,6 +64,7 @@ SYNONYMS = {
     "dchisq": "dchisqr",
     "ddirich": "ddirch",
     "dmultinom": "dmulti",
+    "dnbinom": "dnegbin",
     "dnegbinom": "dnegbin",
     "dweibull": "dweib",
 }
@@ -77,7 +78,7 @@ ABSENT = {
     "dmvt": "write dmnorm with a dgamma scale",
     "dscaled.gamma": "give 1/sqrt(tau) a dt(0, 1/s^2, k) T(0,) prior",
     "dscaled.wishart": "use dwish",
-    "dround": "give the latent value, and dinterval for its two ends",
+    "dround": "give the rounded values as data, and the digits too",
     "dnormmix": "write z ~ dcat(p[]) and dnorm(mu[z], tau[z])",
     "dsample": "use dcat",
 }
@@ -126,7 +127,9 @@ def _scalar(family: str, draw: sx.Draw, scope: Scope) -> st.Distribution:
     _count(draw, family, usage)
     if family == "dinterval" and _is_vector(draw.arguments[1], scope):
         told = f"dinterval has several limits, {sx.text(draw.arguments[1])}"
-        raise Unsayable(told, draw.at, "write one dinterval with one limit for each")
+        raise Unsayable(
+            told, draw.at, "give the limits and what is observed as data, or one dinterval a limit"
+        )
     name, arguments = make(*[translated(scope, a) for a in draw.arguments])
     return st.Distribution(name, tuple(arguments.items()))
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.readers.bugs import syntax as sx
+from dagmodels.readers.bugs.functions import NAMES
+from dagmodels.readers.bugs.number_laws import of_law
 
 Values = Mapping[str, NDArray[np.float64]]
 Loops = Mapping[str, Any]
@@ -35,7 +37,7 @@ def _special(name: str) -> Callable[..., Any]:
 ELEMENTWISE: Mapping[str, Callable[..., Any]] = {
     **{
         n: getattr(np, n)
-        for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "trunc")
+        for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "trunc", "floor")
     },
     **{f"arc{n}": getattr(np, f"arc{n}") for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "abs": np.abs,
@@ -71,6 +73,8 @@ WHOLE: Mapping[str, Callable[..., Any]] = {
     "sort": np.sort,
     "rank": lambda x: np.argsort(np.argsort(x)) + 1.0,
     "order": lambda x: np.argsort(x) + 1.0,
+    "interp.lin": np.interp,
+    "c": lambda *a: np.concatenate([np.ravel(x) for x in a]),
     "rep": lambda x, n: np.repeat(x, n) if np.ndim(n) else np.tile(np.atleast_1d(x), int(n)),
 }
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -116,7 +120,8 @@ def number(tree: sx.Index, known: Values, loops: Loops) -> NDArray[np.float64]:
 
 
 def _call(name: str, arguments: list[NDArray[np.float64]], at: int) -> NDArray[np.float64]:
-    function = ELEMENTWISE.get(name) or WHOLE.get(name)
+    name = NAMES.get(name, name)
+    function = ELEMENTWISE.get(name) or WHOLE.get(name) or of_law(name)
     if function is None:
         raise NotFixed(f"'{name}' is no function that is known here", at)
     try:

@@ -8,6 +8,7 @@ from dagmodels.readers.bugs.tokens import Source, Token, tokens
 MAX_DEPTH = 100
 LINKS = {"log": "exp", "logit": "expit", "probit": "Phi", "cloglog": "icloglog"}
 _LEVELS = (("||",), ("&&",), ("==", "!=", "<", "<=", ">", ">="), ("+", "-"), ("*", "/", "%*%"))
+_NOT = 2  # `!` binds less than comparisons
 
 
 class _Slip(Exception):
@@ -218,6 +219,9 @@ class _Parser:
     def expression(self, level: int = 0) -> sx.Expr:
         if level == len(_LEVELS):
             return self.unary()
+        if level == _NOT and self.now.text == "!" and self.now.kind == "symbol":
+            denied = self.next()
+            return sx.Op("==", self.expression(level), sx.Num(0.0, denied.at), denied.at)
         if level == 0:
             self.depth += 1
             if self.depth > MAX_DEPTH:
@@ -236,7 +240,7 @@ class _Parser:
         if self.take("+"):
             return self.unary()
         base = self.atom()
-        if self.now.text == "^" and self.now.kind == "symbol":
+        if self.now.text in ("^", "**") and self.now.kind == "symbol":
             op = self.next()
             return sx.Op("^", base, self.unary(), op.at)
         return base

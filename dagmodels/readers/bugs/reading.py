@@ -24,6 +24,7 @@ from dagmodels.readers.bugs.names import Names, names
 from dagmodels.readers.bugs.parse import parse
 from dagmodels.readers.bugs.plates import spaces
 from dagmodels.readers.bugs.provenance import Provenance, provenance
+from dagmodels.readers.bugs.rewriting import rewritten
 from dagmodels.readers.bugs.scope import Parts, Unsayable
 from dagmodels.readers.bugs.spaces import Spaces
 from dagmodels.readers.bugs.statements import elements, statements
@@ -80,6 +81,7 @@ def read(
     if data is not None:
         given = with_block(program, arrays(data, "data", folder), where)
         where.done()
+    program, given = rewritten(program, given, where)
     known = names(program, given, where)
     where.done()
     sets = spaces(known)

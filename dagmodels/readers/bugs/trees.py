@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from dagmodels.graph import expression as ex
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.covariates import made, numbers_of
+from dagmodels.readers.bugs.functions import EVERY, NAMES, NUMERIC, in_others, interpolated, usage
 from dagmodels.readers.bugs.indices import computed_index, level, reference
+from dagmodels.readers.bugs.numbers import NotFixed, number
+from dagmodels.readers.bugs.order import length, placed
 from dagmodels.readers.bugs.scope import Scope, Unsayable
 from dagmodels.readers.bugs.spaces import REDUCING, Space
-from dagmodels.readers.bugs.sums import deviation, product, reduce, reductions
+from dagmodels.readers.bugs.sums import MAX_TERMS, deviation, product, reduce, reductions
 
 FUNCTIONS = {
     **{n: n for n in ("exp", "log", "sqrt", "abs", "logit", "probit", "cloglog", "icloglog")},
+    **{n: n for n in ("sin", "cos", "arctan", "tanh", "floor")},
+    "loggam": "lgamma",
     "ilogit": "expit",
     "phi": "Phi",
     "ifelse": "if_else",
@@ -146,7 +153,42 @@ def _function(scope: Scope, call: sx.Fn) -> ex.Expression:
             told = f"{name} takes {arity} argument{'s' * (arity > 1)}, not {len(arguments)}"
             raise Unsayable(told, call.at, f"write {name}({', '.join('abc'[:arity])})")
         return ex.Call(FUNCTIONS[name], tuple(translated(scope, a) for a in arguments))
-    raise Unsayable(f"The function '{name}' has no counterpart", call.at, _known(name))
+    return _by_others(scope, call)
+
+
+def _by_others(scope: Scope, call: sx.Fn) -> ex.Expression:
+    """What is a formula of other functions, or of several copies of a set's elements."""
+    name, arguments = call.name, call.arguments
+    if name in ("rank", "sort", "order") and len(arguments) == 1:
+        return placed(scope, call)
+    if name == "length" and len(arguments) == 1 and isinstance(arguments[0], sx.Var):
+        return length(scope, arguments[0])
+    if name == "interp.lin" and len(arguments) == 3:
+        return translated(scope, _interpolated(scope, call))
+    formula = in_others(call)
+    if formula is not None:
+        return translated(scope, formula)
+    told, wanted = f"The function '{name}' has no counterpart", usage(name)
+    if wanted is not None:
+        told = f"{name} takes {wanted.count(',') + 1} arguments, not {len(arguments)}"
+        raise Unsayable(told, call.at, f"write {wanted}")
+    if NAMES.get(name, name)[:1] in ("p", "q") and NAMES.get(name, name)[1:] in NUMERIC:
+        hint = "it is computed of data alone; of draws take it afterwards, from fit.samples"
+        raise Unsayable(f"{told} for unknowns", call.at, hint)
+    raise Unsayable(told, call.at, _known(name))
+
+
+def _interpolated(scope: Scope, call: sx.Fn) -> sx.Expr:
+    e, *curve = call.arguments
+    try:
+        x, y = (np.asarray(number(v, scope.names.known, {})).reshape(-1) for v in curve)
+    except NotFixed as error:
+        hint = "give the places and the values as data"
+        raise Unsayable(f"interp.lin goes along known points: {error}", call.at, hint) from None
+    if x.size != y.size or x.size < 2 or x.size > MAX_TERMS or not (np.diff(x) > 0).all():
+        told = f"interp.lin has {x.size} places and {y.size} values"
+        raise Unsayable(told, call.at, f"give 2 to {MAX_TERMS} of both, the places increasing")
+    return interpolated(e, x.tolist(), y.tolist(), call.at)
 
 
 def literal(value: float) -> ex.Expression:
@@ -158,6 +200,7 @@ def literal(value: float) -> ex.Expression:
 def _known(name: str) -> str:
     import difflib
 
-    every = [*FUNCTIONS, *REDUCING, "pow", "equals", "step", "inverse"]
+    every = [*FUNCTIONS, *REDUCING, "pow", "equals", "step", "inverse", "rank", "sort", "order", "length"]
+    every += [n for n in EVERY if "." not in n and n[0] not in "dpq"] + ["interp.lin"]
     near = difflib.get_close_matches(name, every, n=1)
     return f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(sorted(every))

@@ -11,6 +11,8 @@ from dagmodels.writers.bugs.names import Names, Unwritable
 
 FUNCTIONS = {
     **{n: n for n in ("exp", "log", "sqrt", "abs", "logit", "probit", "cloglog", "icloglog", "min", "max")},
+    **{n: n for n in ("sin", "cos", "arctan", "tanh")},
+    "lgamma": "loggam",
     "expit": "ilogit",
     "Phi": "phi",
     "if_else": "ifelse",

@@ -30,6 +30,13 @@ FUNCTIONS: dict[str, Any] = {
     "ilogit": special.expit, "phi": special.ndtr, "inverse": np.linalg.inv,
     "logit": special.logit, "probit": special.ndtri, "cloglog": lambda p: np.log(-np.log(1 - p)),
     "icloglog": lambda x: 1 - np.exp(-np.exp(x)),
+    **{n: getattr(np, n) for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "trunc")},
+    **{f"arc{n}": getattr(np, f"arc{n}") for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{f"a{n}": getattr(np, f"arc{n}") for n in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    "loggam": special.gammaln, "lgamma": special.gammaln, "logfact": lambda x: special.gammaln(x + 1),
+    "round": lambda x: math.floor(x + 0.5), "interp.lin": np.interp,
+    "sort": np.sort, "rank": stats.rankdata, "order": lambda x: np.argsort(x) + 1.0,
+    "c": lambda *a: np.hstack(a), "rep": lambda x, n: np.full(int(n), x),
 }  # fmt: skip
 LINKS: dict[str, Any] = {
     "log": np.exp, "logit": special.expit, "probit": special.ndtr,
@@ -66,7 +73,17 @@ FAMILIES: dict[str, Any] = {
     "dwish": lambda r, k: stats.wishart(k, np.linalg.inv(r)),
     "dcat": lambda p: stats.rv_discrete(values=(range(1, len(p) + 1), np.asarray(p) / np.sum(p))),
 }
+OTHERS = {"dbinom": "dbin", "dchisq": "dchisqr", "dnbinom": "dnegbin", "dweibull": "dweib"}
 COUNTS = frozenset({"dbern", "dbin", "dbetabin", "dpois", "dnegbin", "dcat", "dmulti"})
+
+
+def of_law(name: str, arguments: list[Any]) -> float:
+    """Density, log density, distribution or quantile function by its name, `pnorm`."""
+    kind, law = ("logdensity", name[11:]) if name.startswith("logdensity.") else (name[0], name[1:])
+    family = OTHERS.get(f"d{law}", f"d{law}")
+    found, of = FAMILIES[family](*arguments[1:]), "pmf" if family in COUNTS else "pdf"
+    methods = {"d": of, "logdensity": f"log{of}", "p": "cdf", "q": "ppf"}
+    return float(getattr(found, methods[kind])(arguments[0]))
 
 
 class Oracle:
@@ -178,6 +195,8 @@ class Oracle:
                     "<=": lambda: (a <= b) * 1.0, ">=": lambda: (a >= b) * 1.0,
                     "&&": lambda: float(bool(a) and bool(b)), "||": lambda: float(bool(a) or bool(b)),
                 }[op]()  # fmt: skip
+            case sx.Fn(name, arguments) if name not in FUNCTIONS:
+                return of_law(name, [self.number(a, loops) for a in arguments])
             case sx.Fn(name, arguments):
                 return FUNCTIONS[name](*(self.number(a, loops) for a in arguments))
             case _:
@@ -192,9 +211,13 @@ class Oracle:
         arguments = [self.number(a, loops) for a in draw.arguments]
         if draw.family == "dinterval":
             t, c = arguments
-            return 0.0 if float(t > c) == x else -math.inf
-        law = FAMILIES[draw.family](*arguments)
-        density = law.logpmf if draw.family in COUNTS else law.logpdf
+            return 0.0 if float(np.sum(t > np.asarray(c))) == x else -math.inf
+        if draw.family == "dround":
+            t, digits = arguments
+            return 0.0 if abs(t - x) <= 0.5 * 10.0**-digits else -math.inf
+        family = OTHERS.get(draw.family, draw.family)
+        law = FAMILIES[family](*arguments)
+        density = law.logpmf if family in COUNTS else law.logpdf
         found = float(density(x))
         if draw.bounds is None:
             return found

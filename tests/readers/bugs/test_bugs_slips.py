@@ -60,11 +60,11 @@ SLIPS: tuple[tuple[str, Any, int, int, str, str], ...] = (
         "mean(x[])",
     ),
     (
-        "model {\n  x <- interp.lin(2, a[], b[])\n}",
+        "model {\n  x <- bezier(2, a[], b[])\n}",
         {"a": [1, 2], "b": [1, 2]},
         2,
         8,
-        "'interp.lin'",
+        "'bezier'",
         "known:",
     ),
     (
