@@ -42,6 +42,8 @@ def impute(fit: Fit, problem: Problem, m: int, seed: int) -> list[Simulated]:
     streams = np.random.SeedSequence(seed).spawn(m)
     if fit.sampled is not None:
         return _from_draws(fit, problem, gaps, m)
+    if fit.completer is not None:
+        return [_filled(problem, {n: cells[n] for n in gaps}) for cells in fit.completer(streams)]
     draws = Estimates(fit, problem)
     return [_filled(problem, _drawn(draws.fixed(s), gaps, s)) for s in streams]
 
@@ -92,7 +94,8 @@ def _filled(problem: Problem, cells: Mapping[str, Floats]) -> Simulated:
     data = replace(
         problem, graph=Dag(dag.name, dag.plates, statements), values=values, observed=seen, memo={}
     )
-    return assemble(data, {n: values[n].reshape(-1) for n in data.graph.nodes}, {})
+    found = assemble(data, {n: values[n].reshape(-1) for n in data.graph.nodes}, {})
+    return replace(found, what="imputed data: the observed cells and draws of the missing ones")
 
 
 class Estimates:
