@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,9 @@ def impute(fit: Fit, problem: Problem, m: int, seed: int) -> list[Simulated]:
     if fit.sampled is not None:
         return _from_draws(fit, problem, gaps, m)
     if fit.completer is not None:
-        return [_filled(problem, {n: cells[n] for n in gaps}) for cells in fit.completer(streams)]
+        law = cache(lambda: Estimates(fit, problem))
+        made = fit.completer(streams, lambda stream: law().drawn(stream))
+        return [_filled(problem, {n: cells[n] for n in gaps}) for cells in made]
     draws = Estimates(fit, problem)
     return [_filled(problem, _drawn(draws.fixed(s), gaps, s)) for s in streams]
 
@@ -166,11 +169,15 @@ class Estimates:
 
     def fixed(self, stream: np.random.SeedSequence) -> Problem:
         """The problem with the estimates drawn and given: latents and missing cells alone are unknown."""
+        return given(self.problem, self.drawn(stream))
+
+    def drawn(self, stream: np.random.SeedSequence) -> dict[str, Floats]:
+        """A draw within the domain of the estimates, by node."""
         rng = np.random.default_rng(stream)
         for k in range(2 * TRIES):
             arrays = self._arrays(self.draw(rng, 1.0 if k < TRIES else 0.5 ** (k - TRIES + 1)))
             if all(_regular(self.problem.graph, n, a) for n, a in arrays.items()):
-                return given(self.problem, arrays)
+                return arrays
         raise FitError(f"no draw of the estimates of '{self.problem.graph.name}' lies in their domain")
 
     def _arrays(self, numbers: Floats) -> dict[str, Floats]:

@@ -41,8 +41,13 @@ class Completion:
     cells: Floats
     best: Optimum
 
-    def __call__(self, streams: Sequence[np.random.SeedSequence]) -> list[dict[str, Floats]]:
-        """By stream the codes of all cases, by node that is seen in some and not in others."""
+    def __call__(
+        self, streams: Sequence[np.random.SeedSequence], estimates: object = None
+    ) -> list[dict[str, Floats]]:
+        """By stream the codes of all cases, by node that is seen in some and not in others.
+
+        estimates : not asked; tables are drawn here.
+        """
         net = self.form.tables
         codes = case_codes(self.problem, net)
         gaps = (codes < 0).any(axis=0) & np.array([n in self.problem.values for n in net.names])
