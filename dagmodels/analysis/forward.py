@@ -1,5 +1,5 @@
-"""Unobserved nodes, and missing values, that nothing observed depends on: the data say no more of them than of
-their parents.
+"""Unobserved nodes and missing values that nothing observed depends on: the data say no more of them than
+of their parents.
 
 They need no place in a sampler: each is drawn from its law, given its parents, after all else.
 """

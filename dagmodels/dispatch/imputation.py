@@ -45,7 +45,11 @@ def impute(fit: Fit, problem: Problem, m: int, seed: int) -> list[Simulated]:
         return _from_draws(fit, problem, gaps, m)
     if fit.completer is not None:
         law = cache(lambda: Estimates(fit, problem))
-        made = fit.completer(streams, lambda stream: law().drawn(stream))
+
+        def drawn(stream: np.random.SeedSequence) -> dict[str, Floats]:
+            return law().drawn(stream)
+
+        made = fit.completer(streams, drawn)
         return [_filled(problem, {n: cells[n] for n in gaps}) for cells in made]
     draws = Estimates(fit, problem)
     return [_filled(problem, _drawn(draws.fixed(s), gaps, s)) for s in streams]

@@ -71,8 +71,8 @@ class Fit:
     predictor : the backend's function behind `predict`.
     again : what the backend fits once more with: `refit`, `bootstrap`, `confint`.
     simulator : draws responses, given estimates by node and a stream; `Graph.fit` adds it.
-    completer : of fits that draw what is missing by themselves, given streams of random numbers and what draws
-        estimates by node from one: by stream the cells of nodes with gaps, flat, states by their codes.
+    completer : of fits that draw what is missing by themselves, given streams of random numbers and what
+        draws estimates by node from one: by stream the cells of nodes with gaps, flat, states by their codes.
         None where `impute` draws by a sampler.
     spread : the backend's function for the coefficients' covariance and its slopes, where they are exact.
     marginals : the posterior behind `marginal` and its quantiles; None for a point fit.

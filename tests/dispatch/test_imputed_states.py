@@ -1,5 +1,5 @@
-"""Imputation where states are hidden: draws against exact probabilities, pooled fits against the likelihood of
-what is there; a right program fails one of the random tests once in 10,000 runs."""
+"""Imputation where states are hidden: draws against exact probabilities, pooled fits against the likelihood
+of what is there; a right program fails one of the random tests once in 10,000 runs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def fits_law(counts: np.ndarray, p: np.ndarray, share: float) -> bool:
 
 
 @pytest.mark.parametrize(
-    "seen", [{"cough": "yes"}, {"tired": "yes", "smoke": "no"}, {"ill": "some"}, {"cough": "no", "tired": "no"}]
+    "seen",
+    [{"cough": "yes"}, {"tired": "yes", "smoke": "no"}, {"ill": "some"}, {"cough": "no", "tired": "no"}],
 )
 def test_states_are_drawn_jointly_by_their_probabilities(seen: dict[str, str]) -> None:
     graph = dm.read(NETWORK)

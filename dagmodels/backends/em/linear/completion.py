@@ -31,9 +31,7 @@ class Completion:
         self, streams: Sequence[np.random.SeedSequence], estimates: Estimates
     ) -> list[dict[str, Floats]]:
         """By stream the values of all cases, by node."""
-        return [
-            self.drawn(self.at(estimates(s)), np.random.default_rng(s.spawn(1)[0])) for s in streams
-        ]
+        return [self.drawn(self.at(estimates(s)), np.random.default_rng(s.spawn(1)[0])) for s in streams]
 
     def at(self, drawn: Mapping[str, Floats]) -> Numbers:
         """Unknowns by node as the form counts them."""

@@ -123,7 +123,9 @@ class Joined:
         steps.weigh(codes, np.arange(codes.shape[1]), evidence, t.sizes, t.offsets)
         work = np.empty((t.entries, len(codes)))
         sent, own = np.empty((int(t.messages[-1]), len(codes))), np.empty(len(codes))
-        steps.enter(potentials, evidence, work, self._touched, t.starts, t.homes, t.strides, t.sizes, t.offsets)
+        steps.enter(
+            potentials, evidence, work, self._touched, t.starts, t.homes, t.strides, t.sizes, t.offsets
+        )
         steps.collect(work, sent, own, False, *self._links)
         return work, sent, own
 
