@@ -1,11 +1,13 @@
-"""Unobserved nodes that nothing observed depends on: the data say no more of them than of their parents.
+"""Unobserved nodes and missing values that nothing observed depends on: the data say no more of them than
+of their parents.
 
 They need no place in a sampler: each is drawn from its law, given its parents, after all else.
 """
 
 from __future__ import annotations
 
-from dagmodels.analysis.laws import FLAT, distribution_of
+from dagmodels.analysis.laws import FLAT, distribution_of, is_discrete
+from dagmodels.bind.problem import Problem
 from dagmodels.graph.dag import Dag, Node, remembered
 from dagmodels.graph.statement import Stochastic
 
@@ -29,6 +31,29 @@ def drawn_forward(dag: Dag) -> tuple[str, ...]:
             )
             return tuple(n for n in dag.order if n in kept) if others else ()
         kept -= gone
+
+
+def missing_at_ends(problem: Problem) -> tuple[str, ...]:
+    """Observed nodes of continuous numbers with missing values on which no other node depends.
+
+    Such values may have several modes, one for each state of a discrete parent: no sampler should walk
+    between them. None where there is no other unknown.
+    """
+    dag = problem.graph
+    tied = {head.name for c in dag.covariances for head in (c.left, c.right)}
+    if not any(node.role in ("latent", "parameter") for node in dag.nodes.values()):
+        return ()
+    return tuple(
+        n
+        for n, seen in problem.observed.items()
+        if (node := dag.nodes.get(n)) is not None
+        and node.role == "observed"
+        and not seen.all()
+        and n not in tied
+        and not dag.children[n]
+        and _is_plain(dag, node)
+        and not any(is_discrete(law) for s in node.statements if (law := distribution_of(s)) is not None)
+    )
 
 
 def _descendants(dag: Dag, name: str) -> set[str]:
@@ -63,4 +88,4 @@ def _is_plain(dag: Dag, node: Node) -> bool:
     return True
 
 
-__all__ = ["drawn_forward"]
+__all__ = ["drawn_forward", "missing_at_ends"]

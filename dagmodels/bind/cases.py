@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dagmodels.data import files, frames
 from dagmodels.errors import ModelError, raise_all
-from dagmodels.graph.cases import is_single, on_cases
+from dagmodels.graph.cases import case_plate, is_single, on_cases
 from dagmodels.graph.dag import Dag
 
 
@@ -17,6 +18,7 @@ def as_cases(dag: Dag, data: Any) -> tuple[Dag, Any]:
     """
     if not is_single(dag):
         return dag, data
+    data = _alone(dag, data)
     try:
         table = frames.table(files.read(data) if files.is_file_name(data) else data)
         seen = [n for n in table.names if n in dag.nodes and not table.column(n).missing.all()]
@@ -26,6 +28,14 @@ def as_cases(dag: Dag, data: Any) -> tuple[Dag, Any]:
         raise_all([_nothing(dag, table)], f"the data for model '{dag.name}'")
     empty = [n for n in table.names if n in dag.nodes and n not in seen]
     return on_cases(dag, seen), table.without(empty) if empty else table
+
+
+def _alone(dag: Dag, data: Any) -> Any:
+    """The frame of cases as `Fit.impute` hands it back, under the name of their plate."""
+    if not isinstance(data, Mapping) or len(data) != 1:
+        return data
+    name, only = next(iter(data.items()))
+    return only if name == case_plate(dag) and frames.is_frame(only) else data
 
 
 def _nothing(dag: Dag, table: frames.Table) -> ModelError:

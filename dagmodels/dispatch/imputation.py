@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,14 @@ def impute(fit: Fit, problem: Problem, m: int, seed: int) -> list[Simulated]:
     streams = np.random.SeedSequence(seed).spawn(m)
     if fit.sampled is not None:
         return _from_draws(fit, problem, gaps, m)
+    if fit.completer is not None:
+        law = cache(lambda: Estimates(fit, problem))
+
+        def drawn(stream: np.random.SeedSequence) -> dict[str, Floats]:
+            return law().drawn(stream)
+
+        made = fit.completer(streams, drawn)
+        return [_filled(problem, {n: cells[n] for n in gaps}) for cells in made]
     draws = Estimates(fit, problem)
     return [_filled(problem, _drawn(draws.fixed(s), gaps, s)) for s in streams]
 
@@ -92,7 +101,8 @@ def _filled(problem: Problem, cells: Mapping[str, Floats]) -> Simulated:
     data = replace(
         problem, graph=Dag(dag.name, dag.plates, statements), values=values, observed=seen, memo={}
     )
-    return assemble(data, {n: values[n].reshape(-1) for n in data.graph.nodes}, {})
+    found = assemble(data, {n: values[n].reshape(-1) for n in data.graph.nodes}, {})
+    return replace(found, what="imputed data: the observed cells and draws of the missing ones")
 
 
 class Estimates:
@@ -163,11 +173,15 @@ class Estimates:
 
     def fixed(self, stream: np.random.SeedSequence) -> Problem:
         """The problem with the estimates drawn and given: latents and missing cells alone are unknown."""
+        return given(self.problem, self.drawn(stream))
+
+    def drawn(self, stream: np.random.SeedSequence) -> dict[str, Floats]:
+        """A draw within the domain of the estimates, by node."""
         rng = np.random.default_rng(stream)
         for k in range(2 * TRIES):
             arrays = self._arrays(self.draw(rng, 1.0 if k < TRIES else 0.5 ** (k - TRIES + 1)))
             if all(_regular(self.problem.graph, n, a) for n, a in arrays.items()):
-                return given(self.problem, arrays)
+                return arrays
         raise FitError(f"no draw of the estimates of '{self.problem.graph.name}' lies in their domain")
 
     def _arrays(self, numbers: Floats) -> dict[str, Floats]:

@@ -75,7 +75,7 @@ class FlatBuilder:
     ) -> None:
         self.problem, self.graph, self.forward = problem, problem.graph, tuple(forward)
         self.chosen = None if unknown is None else tuple(unknown)
-        self.plans: dict[str, NodePlan] = self._planned()
+        self.plans: dict[str, NodePlan] = {**self._planned(), **self._ends()}
         self.everything = unknown is None
         self.recorder = Recorder()
         self.jets = BatchJets(Batches(self.recorder))
@@ -91,6 +91,15 @@ class FlatBuilder:
 
     def _planned(self) -> dict[str, NodePlan]:
         return plans(self.problem, self.chosen, self.forward)
+
+    def _ends(self) -> dict[str, NodePlan]:
+        """Observed nodes whose missing values are drawn from their parents."""
+        nothing = np.zeros(0, np.int64)
+        return {
+            n: NodePlan((), nothing, np.flatnonzero(~self.problem.observed[n].reshape(-1)), False)
+            for n in self.forward
+            if self.graph.nodes[n].observed
+        }
 
     def _inputs(self) -> None:
         """The unconstrained vector first, in one piece; then what is given."""
@@ -148,7 +157,9 @@ class FlatBuilder:
         touched = self._touched()
         tied = self._tied(touched)
         for name in self.graph.order:
-            if name in tied or name not in self.plans or name in self.forward:
+            if name in tied or name not in self.plans:
+                continue
+            if name in self.forward and not self.graph.nodes[name].observed:
                 continue
             for site in sites(self.problem, name):
                 if self.everything or set(site.names) & touched or self._reads(site.statement, touched):
@@ -371,7 +382,7 @@ def build_flat(problem: Problem, unknown: Iterable[str] | None = None, forward: 
         prior (flat on their declared scale), and missing entries of observed continuous nodes. Of a subset,
         only the factors that depend on it are recorded, and the other unknowns are places to be written.
     forward : nodes without observed descendants (`analysis.forward`) that are left out, to be drawn from
-        their parents.
+        their parents; of observed nodes their missing values.
 
     Raises
     ------

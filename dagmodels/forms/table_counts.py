@@ -100,7 +100,7 @@ def table_counts(problem: Problem, unit: TableUnit) -> TableCounts:
     net = tables(off_cases(problem.graph, unit.plate, levels))
     sizes = [math.prod(net.sizes[i] for i in family) for family in net.families]
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    codes, weights = _distinct(_codes(problem, net), problem.repeats.get(unit.plate))
+    codes, weights = _distinct(case_codes(problem, net), problem.repeats.get(unit.plate))
     known = (codes >= 0).any(axis=1)
     codes, weights = codes[known], weights[known]
     never = tuple(int(i) for i in np.flatnonzero((codes < 0).all(axis=0)))
@@ -126,7 +126,7 @@ def _labels(levels: tuple[object, ...]) -> tuple[str | int, ...]:
     return tuple(x if isinstance(x, int) and not isinstance(x, bool) else str(x) for x in levels)
 
 
-def _codes(problem: Problem, net: Tables) -> Longs:
+def case_codes(problem: Problem, net: Tables) -> Longs:
     """(cases, nodes), -1 where nothing is seen."""
     n = max((problem.values[name].size for name in net.names if name in problem.values), default=0)
     found = np.full((n, len(net.names)), -1, dtype=np.int64)

@@ -26,14 +26,20 @@ def is_single(dag: Dag) -> bool:
     )
 
 
+def case_plate(dag: Dag) -> str:
+    """The name that the plate of the cases of a network gets."""
+    plate = CASE
+    while plate in dag.plate or plate in dag.nodes:
+        plate += "_"
+    return plate
+
+
 def on_cases(dag: Dag, observed: Collection[str]) -> Dag:
     """The network with every node in a plate of cases; the nodes named are observed.
 
     What depends on no stochastic node stays single.
     """
-    plate = CASE
-    while plate in dag.plate or plate in dag.nodes:
-        plate += "_"
+    plate = case_plate(dag)
     inside = {n for n, node in dag.nodes.items() if node.kind == "stochastic"}
     for name in dag.order:
         if dag.nodes[name].kind == "deterministic" and inside & set(dag.parents[name]):

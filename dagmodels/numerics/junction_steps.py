@@ -168,6 +168,42 @@ def trace_back(cells, states, starts, parents, widths, messages, maps, map_start
             states[node, b] = at // strides[node] % sizes[node]
 
 
+@kernel(f"void(f8[:, ::1], f8[:, ::1], i8[:, ::1], {TREE}, i8[::1], i8[::1], i8[::1])")
+def draw_back(
+    cells, uniforms, states, starts, parents, widths, messages, maps, map_starts, homes, strides, sizes
+):
+    """Joint states drawn by their probabilities, after `collect`: cliques from the roots, each given the
+    states that it shares with the one above (Dawid 1992, "Applications of a general propagation algorithm
+    for probabilistic expert systems", section 6).
+
+    uniforms : (cliques, rows), on [0, 1). states : (nodes, rows), filled.
+    """
+    chosen = np.empty(parents.size, dtype=np.int64)
+    for b in range(cells.shape[1]):
+        for c in range(parents.size):
+            width, above, first = widths[c], parents[c], starts[c]
+            end = starts[c + 1]
+            if above >= 0:
+                rest = (end - first) // width
+                first += rest * maps[map_starts[c] + chosen[above] - starts[above]]
+                end = first + rest
+            total = 0.0
+            for e in range(first, end):
+                total += cells[e, b]
+            left = uniforms[c, b] * total
+            picked = first
+            for e in range(first, end):
+                if cells[e, b] > 0.0:
+                    picked = e
+                    left -= cells[e, b]
+                    if left < 0.0:
+                        break
+            chosen[c] = picked
+        for node in range(homes.size):
+            at = chosen[homes[node]] - starts[homes[node]]
+            states[node, b] = at // strides[node] % sizes[node]
+
+
 @kernel("void(i8[:, ::1], i8[::1], f8[:, ::1], i8[::1], i8[::1])")
 def weigh(codes, nodes, weights, sizes, offsets):
     """Evidence of rows as weights of states: one for the state seen and where nothing is, else zero.

@@ -49,6 +49,35 @@ def expect(seen, weights, hidden, logs, counts):
     return total
 
 
+@kernel(f"void({PART}, f8[::1], f8[::1])")
+def draw(seen, weights, hidden, logs, uniforms, counts):
+    """Adds the counts of hidden states drawn given what is seen; weights are whole numbers of cases.
+
+    uniforms : on [0, 1), one a case, the cases of a row side by side. Other arguments as of `expect`.
+    """
+    rows, families = seen.shape
+    number = hidden.shape[0]
+    p = np.empty(number)
+    case = 0
+    for r in range(rows):
+        top = -np.inf
+        for k in range(number):
+            s = 0.0
+            for f in range(families):
+                s += logs[seen[r, f] + hidden[k, f]]
+            p[k] = s
+            top = max(top, s)
+        z = 0.0
+        for k in range(number):
+            z += np.exp(p[k] - top)
+            p[k] = z
+        for _ in range(int(weights[r])):
+            k = min(np.searchsorted(p, uniforms[case] * z, side="right"), number - 1)
+            case += 1
+            for f in range(families):
+                counts[seen[r, f] + hidden[k, f]] += 1.0
+
+
 @kernel(f"void({PART}, i8[::1], f8[:, ::1])")
 def spread(seen, weights, hidden, logs, place, covariance):
     """Adds the covariance of the cells' counts given what is seen, summed over the rows (Louis 1982).

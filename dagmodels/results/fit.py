@@ -71,6 +71,9 @@ class Fit:
     predictor : the backend's function behind `predict`.
     again : what the backend fits once more with: `refit`, `bootstrap`, `confint`.
     simulator : draws responses, given estimates by node and a stream; `Graph.fit` adds it.
+    completer : of fits that draw what is missing by themselves, given streams of random numbers and what
+        draws estimates by node from one: by stream the cells of nodes with gaps, flat, states by their codes.
+        None where `impute` draws by a sampler.
     spread : the backend's function for the coefficients' covariance and its slopes, where they are exact.
     marginals : the posterior behind `marginal` and its quantiles; None for a point fit.
     sampled : the draws behind `draws`, as arrays by node (`results.draws.Draws`); None for a point fit.
@@ -102,6 +105,9 @@ class Fit:
     predictor: Callable[..., Any] | None = field(default=None, repr=False)
     again: Again | None = field(default=None, repr=False)
     simulator: Callable[..., Any] | None = field(default=None, repr=False)
+    completer: Callable[..., Sequence[Mapping[str, NDArray[np.float64]]]] | None = field(
+        default=None, repr=False
+    )
     spread: Callable[[], CoefficientSpread] | None = field(default=None, repr=False)
     marginals: Marginals | None = field(default=None, repr=False)
     sampled: Draws | None = field(default=None, repr=False)
@@ -112,7 +118,7 @@ class Fit:
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
-        "covariance_matrix", "predictor", "again", "simulator", "beside", "targets", "marginals",
+        "covariance_matrix", "predictor", "again", "simulator", "completer", "beside", "targets", "marginals",
         "domains", "spread", "_estimates", "_latents", "moments", "coordinate_covariance",
     })  # fmt: skip
 

@@ -33,12 +33,14 @@ class Simulated(Mapping[str, Any]):
         one axis a plate; observed nodes of which some entries are withheld, whole; and under `Table(x)`
         the probabilities of tables that the model leaves unknown. Discrete nodes hold labels.
     levels : the labels of each plate in the order of those axes, as results print them.
+    what : the data are, as `repr` says it.
     """
 
     data: Mapping[str, Any]
     truth: Mapping[str, Any]
     levels: Mapping[str, tuple[str, ...]]
     _crossed: Mapping[str, Mapping[str, Any]]
+    what: str = "simulated data"
 
     def __eq__(self, other: object) -> bool:
         """Identity: frames do not compare as a whole."""
@@ -68,9 +70,8 @@ class Simulated(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         lines = [f"{name}: {_told(value)}" for name, value in self.data.items()]
-        return "\n".join(
-            ["simulated data", *(f"  {line}" for line in lines), f"  truth: {', '.join(self.truth)}"]
-        )
+        truth = [f"truth: {', '.join(self.truth)}"] if self.truth else []
+        return "\n".join([self.what, *(f"  {line}" for line in (*lines, *truth))])
 
 
 def _told(value: Any) -> str:

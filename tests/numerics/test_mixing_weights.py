@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from dagmodels.numerics.mixing_weights import local_maxima, mixing_weights, simplex_least_squares
+from dagmodels.numerics.mixing_weights import (
+    local_maxima,
+    mixing_weights,
+    simplex_least_squares,
+    triangle_of,
+)
 
 
 def normal(y, grid):
@@ -86,3 +91,33 @@ def test_least_squares_in_the_simplex():
 
 def test_local_maxima_include_the_ends():
     assert local_maxima(np.array([3.0, 1.0, 2.0, 0.0, 5.0])).tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize("stray", [0.0, 1e9, 1e200])
+def test_many_rows_begin_with_some(stray, monkeypatch):
+    """A start at every so many-th row ends where all rows do, also where one row is like no other."""
+    rng = np.random.default_rng(12)
+    y = np.sort(rng.choice([-2.0, 0.0, 3.0], 40_003) + rng.normal(size=40_003))
+    likelihood = normal(y, np.linspace(-6, 6, 61))
+    likelihood[:, 17] /= 1.0 + stray * (np.arange(61) != 3)
+    counts = np.ones(y.size)
+    found = mixing_weights(likelihood, counts)
+    monkeypatch.setattr("dagmodels.numerics.mixing_weights.SOME", 10**9)
+    want = mixing_weights(likelihood, counts)
+    assert found.value == pytest.approx(want.value, abs=want.gap + found.gap + 1e-8)
+    for one in (found, want):
+        gap = (likelihood @ (counts / (one.weights @ likelihood))).max() - counts.sum()
+        assert gap <= max(1e-9, 4e-15 * y.size**1.5) * 1.01
+        assert (np.diff(one.values) >= 0).all()
+    if not stray:
+        assert found.steps < want.steps
+
+
+@pytest.mark.parametrize("rows", [3, 12, 1024, 5000, 7168])
+def test_triangle_by_blocks(rows):
+    columns = np.random.default_rng(rows).normal(size=(12, rows)) * np.logspace(-6, 6, 12)[:, None]
+    r = triangle_of(columns)
+    size = np.sqrt((columns**2).sum(axis=1))
+    np.testing.assert_allclose(
+        (r.T @ r) / np.outer(size, size), columns @ columns.T / np.outer(size, size), atol=1e-13
+    )

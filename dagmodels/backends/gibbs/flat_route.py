@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.discrete_latents import discrete_latents
-from dagmodels.analysis.forward import drawn_forward
+from dagmodels.analysis.forward import drawn_forward, missing_at_ends
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.gibbs.collapsed_route import DEAR, Warm, trajectory_statistics
 from dagmodels.backends.gibbs.reasons import started
@@ -124,13 +124,15 @@ def flat_route(
     problem: Problem, warmup: int, nodes: Collection[str] | None, target: float, inits: Sequence[Inits]
 ) -> Whole | Enumerated:
     """Raises `FitError` naming what has no differentiable log density."""
-    found, forward = discrete_latents(problem.graph, problem), drawn_forward(problem.graph)
+    found, latents = discrete_latents(problem.graph, problem), drawn_forward(problem.graph)
+    ends = missing_at_ends(problem)
+    forward = (*latents, *ends)
     summable = (found.nodes.keys() | found.refused.keys()) - set(forward)
     try:
         flat = build_summed(problem, forward) if summable else build_flat(problem, forward=forward)
     except NotLowered as error:
         raise FitError(f"gibbs: {error}") from error
-    rest = completion(problem, roles(problem.graph, problem).predicted, nodes, flat.forward)
+    rest = completion(problem, (*roles(problem.graph, problem).predicted, *ends), nodes, latents)
     summed = tuple(told(found, problem, flat.forward)) if flat.summed is not None else ()
     if not flat.size:
         return Enumerated(flat, nodes, rest, summed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
-from dagmodels.analysis.forward import drawn_forward
+from dagmodels.analysis.forward import drawn_forward, missing_at_ends
 from dagmodels.analysis.improper import improper
 from dagmodels.backends.gibbs.few_states import by_state
 from dagmodels.backends.gibbs.options import unknown_options
@@ -179,7 +179,8 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
     states = discrete_latents(facts.graph, facts.problem)
     forward = drawn_forward(facts.graph)
     summed = [n for n in states.nodes if n not in forward]
-    apart = {*states.nodes, *forward}
+    ends = missing_at_ends(facts.problem) if facts.problem is not None else ()
+    apart = {*states.nodes, *forward, *ends}
     unknown = [n for n in dict.fromkeys((*facts.unknowns, *facts.parameters)) if n not in apart]
     flat = list(facts.parameters)
     assumed = (f"{_listed(flat)}: flat, as there is no prior",) if flat else ()
@@ -203,6 +204,7 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
             *state_roles(states, facts.problem, forward),
             *(Role(n, "sampled", "differentiable") for n in unknown),
             *(Role(n, "drawn from its parents", "nothing observed depends on it") for n in forward),
+            *(Role(n, "drawn from its parents", "nothing depends on its missing values") for n in ends),
         ),
         rewrites=(Rewrite("sum", f"{_listed(summed)} over all states"),) if summed else (),
         by_name=bool(flat) or not unknown,  # known networks have exact answers

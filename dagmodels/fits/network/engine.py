@@ -93,6 +93,15 @@ class Engine:
         steps.trace_back(cells, states, *self._links, *self._homes[:3])
         return states
 
+    def drawn(self, cells: Floats, rng: np.random.Generator) -> Longs:
+        """States drawn jointly by their probabilities, (nodes, rows), after `collected`."""
+        from dagmodels.numerics import junction_steps as steps
+
+        states = np.empty((len(self.nodes), cells.shape[1]), dtype=np.int64)
+        uniforms = rng.random((len(self.tree.parents), cells.shape[1]))
+        steps.draw_back(cells, uniforms, states, *self._links, *self._homes[:3])
+        return states
+
     def weights(self, rows: Sequence[Evidence]) -> tuple[Floats, NDArray[np.bool_]]:
         """Weights of all states by row, and which nodes have evidence."""
         offsets = self.tree.offsets

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em.linear.completion import Completion
 from dagmodels.backends.em.linear.expectation import Expectation
 from dagmodels.backends.em.linear.loop import Solution, solve
 from dagmodels.backends.em.linear.states import continuous, states
@@ -88,6 +89,7 @@ def _report(solution: Solution, plan: Plan, seconds: float) -> MixtureFit:
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
         plate_sizes={name: plate.size for name, plate in problem.plates.items()},
+        completer=Completion(form, solution.maximisation.expectation, solution.numbers),
         find_states=partial(_states_of, solution, estimated),
         answers={**estimated.answers, "log_likelihood": partial(_of_others, solution, estimated)},
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em.tables.completion import completion
 from dagmodels.backends.em.tables.information import EDGE, edges_hold
 from dagmodels.backends.em.tables.layout import Layout
 from dagmodels.backends.em.tables.loop import BEST, CLOSE, Optimum
@@ -82,6 +83,7 @@ def report(
         predictor=lambda new=None, targets=None: query(
             network, _given(problem, net)[0] if new is None else new, targets
         ),
+        completer=completion(problem, form, layout, cells, best),
         network=network,
         answers={"query": query, "probability": probability, "mpe": mpe},
     )
