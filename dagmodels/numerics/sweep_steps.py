@@ -16,7 +16,7 @@ import math
 import numba
 import numpy as np
 
-from dagmodels.numerics import elimination_kernels, random_laws
+from dagmodels.numerics import elimination_kernels, mixture_steps, random_laws
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
 from dagmodels.numerics.sweep_codes import (
@@ -37,12 +37,14 @@ _inline = numba.njit(error_model="numpy")
 forward = linked(forward)
 cut_normal, log_gamma_draw = linked(random_laws.cut_normal), linked(random_laws.log_gamma_draw)
 polya_gamma, wishart = linked(random_laws.polya_gamma), linked(random_laws.wishart)
+draw_curves, log_ratio = linked(mixture_steps.draw_curves), linked(mixture_steps.log_ratio)
 eliminate, substitute = linked(elimination_kernels.eliminate), linked(elimination_kernels.substitute)
 
 # `numbers` of a slice: widths, moves, lower and upper ends, each as many as draws
 STEPS = 32  # widths that an interval may grow to
 SHRINKS = 200  # by then an interval has no length left
 SPREAD = 2.5  # width for a mean move of one: for a normal law about three standard deviations
+FREE = 50  # sweeps of warm-up in which all is accepted, so that no chain stays where it was put
 _TAPE = ", ".join(["i8[::1]"] * 10)
 
 
@@ -358,5 +360,20 @@ def sweeps(
             elif draw == 14:
                 for i in range(n):
                     w[slots[o + i]] = w[p + i * dp]
+            elif draw == 15:
+                f = row[NUMBERS]
+                at, table_ = slots[o : o + 2 * n + 1], numbers[f : f + row[EXTRA]]
+                w[at[2 * n]] = draw_curves(rng, w, at, table_, n, p, dp, q, dq)
+            elif draw == 16:
+                f = row[NUMBERS]
+                w[slots[o]] = log_ratio(w, numbers[f : f + row[EXTRA]], n, p, dp, q, dq)
+            elif draw == 17:  # parameters: the log ratio now and before, and the values before
+                before = row[PARAMETERS + 4]
+                free = 0 < learning and learning + sweep <= FREE
+                taken = w[p] > -np.inf if free else -rng.standard_exponential() <= w[p] - w[q]
+                w[row[EXTRA]] = 1.0 if taken else 0.0
+                if not taken:
+                    for i in range(n):
+                        w[slots[o + i]] = w[before + i]
         for i in range(kept.shape[1]):
             kept[sweep, i] = w[i]
