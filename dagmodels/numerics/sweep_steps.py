@@ -19,6 +19,7 @@ import numpy as np
 from dagmodels.numerics import elimination_kernels, mixture_steps, random_laws
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
+from dagmodels.numerics.mixture_steps import FREE, KNOWN
 from dagmodels.numerics.sweep_codes import (
     COUNT,
     DRAW,
@@ -44,7 +45,6 @@ eliminate, substitute = linked(elimination_kernels.eliminate), linked(eliminatio
 STEPS = 32  # widths that an interval may grow to
 SHRINKS = 200  # by then an interval has no length left
 SPREAD = 2.5  # width for a mean move of one: for a normal law about three standard deviations
-FREE = 50  # sweeps of warm-up in which all is accepted, so that no chain stays where it was put
 _TAPE = ", ".join(["i8[::1]"] * 10)
 
 
@@ -361,15 +361,17 @@ def sweeps(
                 for i in range(n):
                     w[slots[o + i]] = w[p + i * dp]
             elif draw == 15:
-                f = row[NUMBERS]
-                at, table_ = slots[o : o + 2 * n + 1], numbers[f : f + row[EXTRA]]
-                w[at[2 * n]] = draw_curves(rng, w, at, table_, n, p, dp, q, dq)
+                f, k = row[NUMBERS], row[EXTRA]
+                at, own = slots[o : o + 2 * n + 1], numbers[f : f + k + KNOWN + 2 * n]
+                number = learning + sweep if learning > 0 else 0
+                taken = w[row[PARAMETERS + 4]]
+                w[at[2 * n]] = draw_curves(rng, w, at, own, k, n, p, dp, q, dq, number, taken)
             elif draw == 16:
-                f = row[NUMBERS]
-                w[slots[o]] = log_ratio(w, numbers[f : f + row[EXTRA]], n, p, dp, q, dq)
+                f, k = row[NUMBERS], row[EXTRA]
+                w[slots[o]] = log_ratio(w, numbers[f : f + k + KNOWN + 2 * n], k, n, p, dp, q, dq)
             elif draw == 17:  # parameters: the log ratio now and before, and the values before
                 before = row[PARAMETERS + 4]
-                free = 0 < learning and learning + sweep <= FREE
+                free = learning > 0 and learning + sweep <= FREE
                 taken = w[p] > -np.inf if free else -rng.standard_exponential() <= w[p] - w[q]
                 w[row[EXTRA]] = 1.0 if taken else 0.0
                 if not taken:

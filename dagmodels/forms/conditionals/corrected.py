@@ -19,22 +19,25 @@ def drawn(a: Auxiliary, *, seldom: bool) -> Update:
     """The draw of auxiliary variables."""
     return Update(
         a.node, a.slots, a.draw, a.count or a.slots.size, a.registers, a.why,
-        numbers=a.numbers, extra=0 if a.numbers is None else a.numbers.size, seldom=seldom,
+        numbers=a.numbers, extra=a.extra, seldom=seldom,
     )  # fmt: skip
 
 
 def corrected(board: Board, update: Update, given: Sequence[Auxiliary]) -> Iterator[Update]:
-    """An update that holds these auxiliary variables, which have been drawn for it, and its acceptance."""
-    r, n, node = board.recorder, update.slots.size, update.node
+    """An update, the auxiliary variables that it holds before it, and its acceptance after it."""
+    n, node = update.slots.size, update.node
     before, slots = board.auxiliary(f"before {node}", n)
-    _, told = board.auxiliary(f"acceptance of {node}", 1)
+    accepted, told = board.auxiliary(f"acceptance of {node}", 1)
+    curves = [drawn(a, seldom=update.seldom) for a in given]
+    for u in curves:
+        yield replace(u, registers=(*u.registers, accepted))
     yield Update(node, slots, "copy", n, (board.entries(update.slots),), "", seldom=update.seldom)
     yield update
     after = []
-    for a in given:
-        register, place = board.auxiliary(f"log ratio of {a.node} after", 1)
+    for u in curves:
+        register, place = board.auxiliary(f"log ratio of {u.node} after", 1)
         after.append(register)
-        yield replace(drawn(a, seldom=update.seldom), slots=place, draw="log gamma ratio")
+        yield replace(u, slots=place, draw="log gamma ratio")
     old = board.added([a.ratio for a in given if a.ratio is not None])
     yield replace(
         update,

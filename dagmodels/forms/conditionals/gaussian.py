@@ -34,7 +34,7 @@ class Auxiliary:
     """A variable drawn before what is Gaussian given it.
 
     slots : where. draw : the drawing code; registers : its parameters. why : in words.
-    count : draws, where they are not as many as slots. numbers : what the code needs besides.
+    count : draws, where they are not as many as slots. numbers, extra : what the code needs besides.
     ratio : of variables given which it is so only nearly, the register of the log of the likelihood over the
     one that it stands for; what is drawn given these must be accepted by that.
     """
@@ -45,6 +45,7 @@ class Auxiliary:
     registers: tuple[int, ...]
     why: str
     count: int = 0
+    extra: int = 0
     numbers: NDArray[np.float64] | None = None
     ratio: int | None = None
 

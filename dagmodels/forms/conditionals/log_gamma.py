@@ -1,8 +1,8 @@
 """Poisson likelihoods as mixtures of normal laws: the numbers, and how they were found.
 
 As a function of eta, the likelihood exp(y eta - exp(eta)) of a count y > 0 is the density of the logarithm of
-a Gamma(y, 1) number (Fruehwirth-Schnatter, Fruehwirth, Held and Rue 2009, Stat. Comput. 19:479, stand mixtures
-for the times between arrivals; here they stand for the likelihood itself). That of a count of zero,
+a Gamma(y, 1) number (Fruehwirth-Schnatter, Fruehwirth, Held and Rue 2009, Stat. Comput. 19:479, have mixtures
+for times between arrivals; here they stand for the likelihood itself). That of a count of zero,
 exp(-exp(eta)), is level to the left and has no such density, but is as well a sum of normal curves, wider
 and wider to the left.
 
@@ -127,7 +127,9 @@ def _least_squares(x: Floats, log_density: Floats, weight: Floats, curves: int, 
         part = np.exp(logs - _log_sum(logs))
         sd = np.exp(own[:, 2:])
         d = (x - own[:, 1:2]) / sd
-        found: Floats = -(root * np.stack([part, part * d / sd, part * (d * d - 1.0)], axis=1)).reshape(-1, x.size).T
+        found: Floats = (
+            -(root * np.stack([part, part * d / sd, part * (d * d - 1.0)], axis=1)).reshape(-1, x.size).T
+        )
         return found
 
     best: Any = None

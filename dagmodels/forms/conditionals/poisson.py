@@ -44,6 +44,8 @@ def poisson(board: Any, factor: Factor, number: Callable[[ex.Expression], int]) 
     mean, at_mean = board.auxiliary(f"means of curves of {node}", n)
     weight, at_weight = board.auxiliary(f"precisions of curves of {node}", n)
     before, at_before = board.auxiliary(f"log ratio of {node}", 1)
+    table, counts = mixtures().numbers.reshape(-1), r.constant_value(y)
+    guess = np.maximum(np.ones(n) if counts is None else counts, 0.5) + np.zeros(n)
     auxiliary = Auxiliary(
         node,
         np.concatenate([at_mean, at_weight, at_before]),
@@ -51,7 +53,8 @@ def poisson(board: Any, factor: Factor, number: Callable[[ex.Expression], int]) 
         (eta, y),
         f"curves of the mixtures for '{node}'",
         count=n,
-        numbers=mixtures().numbers.reshape(-1),
+        extra=table.size,
+        numbers=np.concatenate([table, [1.0, 0.0, 0.0, 0.0], np.log(guess), guess]),
         ratio=before,
     )
     return Gaussian(r.apply("-", eta, mean), weight, auxiliary=auxiliary)

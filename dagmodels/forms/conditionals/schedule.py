@@ -114,7 +114,7 @@ class Schedule:
         found: dict[str, list[Floats]] = {}
         for update in self.drawn:
             for name, slot in update.statistics:
-                together = name in TOGETHER and update.function is not None or name == "lp"
+                together = (name in TOGETHER and update.function is not None) or name == "lp"
                 for whole in (name,) if together else [f"{name}_{n}" for n in update.every]:
                     found.setdefault(whole, []).append(states[:, slot])
         kinds: dict[str, type] = {"diverging": bool, "n_steps": int}
@@ -211,7 +211,7 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
 
 
 def _alone(board: Board, target: Target, chosen: Chosen) -> Step:
-    """A class drawn by itself: by slices where the normal rule holds only nearly, which take no acceptance."""
+    """A class drawn by itself: by slices where the normal rule holds nearly: they take no acceptance."""
     factors = {t.factor.register: t.factor for t in target.touched}
     given = [board.gaussian(factors[key]) for key in chosen.update.needs]
     if not any(g is not None and g.nearly for g in given):
@@ -247,11 +247,11 @@ def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
             a = None if found is None else found.auxiliary
             if a is None or key in have:
                 continue
-            if a.ratio is None:
-                seldom.add(key)
-                have.add(key)
-            else:  # drawn for each update anew
+            if a.ratio is not None:  # drawn for each update anew
                 near.append(a)
+                continue
+            seldom.add(key)
+            have.add(key)
             yield drawn(a, seldom=update.seldom)
         yield from corrected(board, update, near) if near else (update,)
         changed = {t.factor.register for t in step.touched} - set(update.needs)
