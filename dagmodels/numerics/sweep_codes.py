@@ -26,8 +26,13 @@ CODES = {
     "inverse wishart": 12,
     "joint normal": 13,
     "copy": 14,
+    "log gamma curves": 15,
+    "log gamma ratio": 16,
+    "accept": 17,
     "python": 99,  # drawn outside: the loop runs its operations and ends there
 }
 BLOCK = 14  # columns of a joint block: n, ts, base, size, counts of places and rows, and bounds of four parts
 LENGTHS = ("dirichlet",)  # codes whose second parameter is a list: its pair has the length instead
 ROWS = 12  # of the scratch matrix
+CURVES = 10  # of a mixture that stands for a Poisson likelihood, at most
+EXACT, RATIO = 20, 1.1  # counts up to which each has a mixture of its own, and steps between those beyond

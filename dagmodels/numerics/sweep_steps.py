@@ -16,9 +16,10 @@ import math
 import numba
 import numpy as np
 
-from dagmodels.numerics import elimination_kernels, random_laws
+from dagmodels.numerics import elimination_kernels, mixture_steps, random_laws
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
+from dagmodels.numerics.mixture_steps import FREE, KNOWN
 from dagmodels.numerics.sweep_codes import (
     COUNT,
     DRAW,
@@ -37,6 +38,7 @@ _inline = numba.njit(error_model="numpy")
 forward = linked(forward)
 cut_normal, log_gamma_draw = linked(random_laws.cut_normal), linked(random_laws.log_gamma_draw)
 polya_gamma, wishart = linked(random_laws.polya_gamma), linked(random_laws.wishart)
+draw_curves, log_ratio = linked(mixture_steps.draw_curves), linked(mixture_steps.log_ratio)
 eliminate, substitute = linked(elimination_kernels.eliminate), linked(elimination_kernels.substitute)
 
 # `numbers` of a slice: widths, moves, lower and upper ends, each as many as draws
@@ -358,5 +360,22 @@ def sweeps(
             elif draw == 14:
                 for i in range(n):
                     w[slots[o + i]] = w[p + i * dp]
+            elif draw == 15:
+                f, k = row[NUMBERS], row[EXTRA]
+                at, own = slots[o : o + 2 * n + 1], numbers[f : f + k + KNOWN + 2 * n]
+                number = learning + sweep if learning > 0 else 0
+                taken = w[row[PARAMETERS + 4]]
+                w[at[2 * n]] = draw_curves(rng, w, at, own, k, n, p, dp, q, dq, number, taken)
+            elif draw == 16:
+                f, k = row[NUMBERS], row[EXTRA]
+                w[slots[o]] = log_ratio(w, numbers[f : f + k + KNOWN + 2 * n], k, n, p, dp, q, dq)
+            elif draw == 17:  # parameters: the log ratio now and before, and the values before
+                before = row[PARAMETERS + 4]
+                free = learning > 0 and learning + sweep <= FREE
+                taken = w[p] > -np.inf if free else -rng.standard_exponential() <= w[p] - w[q]
+                w[row[EXTRA]] = 1.0 if taken else 0.0
+                if not taken:
+                    for i in range(n):
+                        w[slots[o + i]] = w[before + i]
         for i in range(kept.shape[1]):
             kept[sweep, i] = w[i]

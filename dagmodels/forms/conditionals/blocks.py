@@ -146,6 +146,9 @@ def joint(board: Board, targets: Sequence[Target]) -> Update:
     told = ", ".join(f"'{n}'" for n in nodes)
     children = dict.fromkeys(f"'{c}'" for t in targets for c in t.children() if c not in nodes)
     why = f"jointly normal: {told} together, {', '.join(children)} linear in all of them at once"
+    near = dict.fromkeys(f"'{x.factor.site.names[0]}'" for x in leaves(board, targets) if x.g.nearly)
+    if near:
+        why += f"; {', '.join(near)} Poisson, Normal given curves of mixtures, which acceptance corrects"
     return Update(
         nodes[0], slots, "joint normal", count, (values,), why,
         needs=tuple(given), nodes=nodes, pattern=(rows, columns),

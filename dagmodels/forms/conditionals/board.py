@@ -98,6 +98,18 @@ class Board:
             parts.append(self.by_owner(register, touched, count))
         return self.added(parts)
 
+    def entries(self, slots: Ints) -> int:
+        """Slots of the state, perhaps of several nodes, as one register."""
+        r, parts = self.recorder, []
+        for register, start in self.influence.inputs.items():
+            n = r.length(register)
+            mine = np.flatnonzero((slots >= start) & (slots < start + n))
+            if mine.size:
+                at = slots[mine] - start
+                whole = at.size == n and (at == np.arange(n)).all()
+                parts.append((register if whole else r.gather(register, at), mine))
+        return parts[0][0] if len(parts) == 1 else r.assemble(slots.size, parts)
+
     def whole_density(self) -> int:
         """The log joint density."""
         r, parts = self.recorder, []

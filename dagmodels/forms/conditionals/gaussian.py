@@ -5,6 +5,7 @@ Normal law, or the entries of a precision matrix by pairs of components. Binomia
 binomial logits are so given Polya-Gamma variables omega (Polson, Scott and Windle 2013, J. Am. Stat. Assoc.
 108:1339, theorem 1): e = eta - kappa/omega, w = omega. Probits and ordered probits are so given the normal
 number whose level was seen (Albert and Chib 1993, J. Am. Stat. Assoc. 88:669): e = z - eta, w = 1/sigma**2.
+Poisson counts with a predictor are so nearly, given curves of mixtures: see `poisson`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from dagmodels.distributions import WRAPPERS
 from dagmodels.forms import vectors
 from dagmodels.forms.build_flat import Factor
+from dagmodels.forms.conditionals.poisson import poisson
 from dagmodels.forms.leaf_laws import on_link_scale
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Distribution
@@ -32,6 +34,9 @@ class Auxiliary:
     """A variable drawn before what is Gaussian given it.
 
     slots : where. draw : the drawing code; registers : its parameters. why : in words.
+    count : draws, where they are not as many as slots. numbers, extra : what the code needs besides.
+    ratio : of variables given which it is so only nearly, the register of the log of the likelihood over the
+    one that it stands for; what is drawn given these must be accepted by that.
     """
 
     node: str
@@ -39,6 +44,10 @@ class Auxiliary:
     draw: str
     registers: tuple[int, ...]
     why: str
+    count: int = 0
+    extra: int = 0
+    numbers: NDArray[np.float64] | None = None
+    ratio: int | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,6 +65,11 @@ class Gaussian:
     right: Ints | None = None
     auxiliary: Auxiliary | None = None
 
+    @property
+    def nearly(self) -> bool:
+        """Whether what is drawn by it must be accepted afterwards."""
+        return self.auxiliary is not None and self.auxiliary.ratio is not None
+
 
 def gaussian(board: Any, factor: Factor) -> Gaussian | None:
     """A factor as Gaussian, None where it is not."""
@@ -70,6 +84,8 @@ def gaussian(board: Any, factor: Factor) -> Gaussian | None:
             return _vector(board, factor)
         case "Bernoulli" | "Binomial":
             return _logit(board, factor) or _probit(board, factor)
+        case "Poisson":
+            return poisson(board, factor, lambda tree: _number(board, factor, tree))
         case "NegativeBinomial":
             return _negative_binomial(board, factor)
         case "OrderedProbit":

@@ -181,10 +181,10 @@ def _slice(
     lower, upper, logarithm = _line(board, target)
     parts = [(s, np.flatnonzero(owner[s.slots] >= 0)) for s in scaled]
     slots = np.concatenate([target.slots, *(s.slots[at] for s, at in parts)])
-    here = _entries(board, target.slots)
+    here = board.entries(target.slots)
     start = [r.apply("log", here) if logarithm else here]
     for s, at in parts:
-        gap = r.apply("-", _entries(board, s.slots[at]), _spread(board, s.location, at))
+        gap = r.apply("-", board.entries(s.slots[at]), _spread(board, s.location, at))
         start.append(r.apply("/", gap, _spread(board, s.scale, at)))
     line, at_line = board.auxiliary(f"line of {target.node}", n)
     units = [board.auxiliary(f"standard {s.node}", at.size) for s, at in parts]
@@ -230,7 +230,7 @@ def _location(
     r = board.recorder
     n = standard.slots.size
     of = np.arange(n)
-    gap = r.apply("-", _entries(board, standard.slots), _spread(board, standard.location, of))
+    gap = r.apply("-", board.entries(standard.slots), _spread(board, standard.location, of))
     deviations, places = board.auxiliary(f"deviations of {standard.node}", n)
     moved = Moved.begun(board, {deviations: int(places[0])})
     moved.put(standard.slots, r.apply("+", _spread(board, standard.location, of), deviations))
@@ -318,6 +318,8 @@ class Moved(Board):
         key = factor.register
         if key not in self._gaussian:
             g = self.base.gaussian(factor)
+            if g is not None and g.nearly:
+                g = None  # no block, no acceptance
             of = self.replaced().of
             self._gaussian[key] = g and replace(g, residual=of(g.residual), weight=of(g.weight))
         return self._gaussian[key]
@@ -332,17 +334,6 @@ def _whole(r: Any, n: int, parts: list[tuple[int, Ints]]) -> int:
     if len(parts) == 1 and places.size == n and (places == np.arange(n)).all():
         return register
     return r.assemble(n, parts)
-
-
-def _entries(board: Board, slots: Ints) -> int:
-    """Slots of one node as a register."""
-    r = board.recorder
-    for register, start in board.influence.inputs.items():
-        n = r.length(register)
-        if start <= slots[0] < start + n:
-            at = slots - start
-            return register if at.size == n and (at == np.arange(n)).all() else r.gather(register, at)
-    raise AssertionError("slots of no node")
 
 
 def _spread(board: Board, register: int, at: Ints) -> int:

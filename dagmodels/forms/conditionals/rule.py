@@ -34,7 +34,8 @@ class Update:
     density, "acceptance_rate", "diverging".
     seldom : a second update, which a sweep may do without.
     function : what draws, where the code is "python". needs : registers of factors given whose auxiliary
-    variables it holds. why : in words. extra : a whole number, and numbers : others, that the code needs.
+    variables it holds. why : in words. extra : a whole number, and numbers : others, that the code needs and
+    learns; updates with the same array share it.
     """
 
     node: str

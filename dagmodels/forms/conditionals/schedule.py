@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError, ModelError, ModelErrors
 from dagmodels.forms.completion import Completion, Sheet, completion
-from dagmodels.forms.conditionals import blocks, interweaving, trajectories
+from dagmodels.forms.conditionals import blocks, interweaving, slices, trajectories
 from dagmodels.forms.conditionals.board import Board
+from dagmodels.forms.conditionals.corrected import corrected, drawn
+from dagmodels.forms.conditionals.gaussian import Auxiliary
 from dagmodels.forms.conditionals.registry import rules, template
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.segments import Walk, walk
@@ -112,8 +114,9 @@ class Schedule:
         found: dict[str, list[Floats]] = {}
         for update in self.drawn:
             for name, slot in update.statistics:
-                whole = name if name in TOGETHER else f"{name}_{update.node}"
-                found.setdefault(whole, []).append(states[:, slot])
+                together = (name in TOGETHER and update.function is not None) or name == "lp"
+                for whole in (name,) if together else [f"{name}_{n}" for n in update.every]:
+                    found.setdefault(whole, []).append(states[:, slot])
         kinds: dict[str, type] = {"diverging": bool, "n_steps": int}
         return {
             n: np.mean(v, axis=0)
@@ -203,8 +206,19 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
             members = [classes[i] for i in first[k]]
             steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
         elif k not in inside:
-            steps.append(Step(c.rule, c.update, target.touched))
+            steps.append(_alone(board, target, c))
     return [*_second(again), *steps]
+
+
+def _alone(board: Board, target: Target, chosen: Chosen) -> Step:
+    """A class drawn by itself: by slices where the normal rule holds nearly: they take no acceptance."""
+    factors = {t.factor.register: t.factor for t in target.touched}
+    given = [board.gaussian(factors[key]) for key in chosen.update.needs]
+    if not any(g is not None and g.nearly for g in given):
+        return Step(chosen.rule, chosen.update, target.touched)
+    update = slices.recognise(board, target)
+    assert isinstance(update, Update)
+    return Step(slices.name, update, target.touched)
 
 
 def _second(again: Sequence[tuple[tuple[Update, tuple[Touched, ...]], ...]]) -> Iterator[Step]:
@@ -227,15 +241,19 @@ def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
     for step in steps:
         update = step.update
         have = seldom if update.seldom else fresh
+        near: list[Auxiliary] = []
         for key in update.needs:
             found = board.gaussian(factors[key])
-            if key in have or found is None or found.auxiliary is None:
+            a = None if found is None else found.auxiliary
+            if a is None or key in have:
+                continue
+            if a.ratio is not None:  # drawn for each update anew
+                near.append(a)
                 continue
             seldom.add(key)
             have.add(key)
-            a = found.auxiliary
-            yield Update(a.node, a.slots, a.draw, a.slots.size, a.registers, a.why, seldom=update.seldom)
-        yield update
+            yield drawn(a, seldom=update.seldom)
+        yield from corrected(board, update, near) if near else (update,)
         changed = {t.factor.register for t in step.touched} - set(update.needs)
         fresh, seldom = fresh - changed, seldom - changed
 

@@ -126,15 +126,18 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
     slots: list[Ints] = [np.zeros(0, np.int64)]
     numbers: list[Floats] = [np.zeros(0)]
     outside: list[Outside] = []
+    begun: dict[int, int] = {}
     for k, u in enumerate(updates):
         table[k, codes.DRAW], table[k, codes.COUNT] = codes.CODES[u.draw], u.count
         table[k, [codes.FIRST, codes.INSIDE, codes.LAST]] = bounds[k]
         table[k, codes.SLOTS] = sum(s.size for s in slots)
         table[k, codes.EXTRA], table[k, codes.SELDOM] = u.extra, int(u.seldom)
-        table[k, codes.NUMBERS] = sum(x.size for x in numbers)
         slots.append(u.slots)
         if u.numbers is not None:
-            numbers.append(u.numbers)
+            if id(u.numbers) not in begun:  # updates with the same array share it
+                begun[id(u.numbers)] = sum(x.size for x in numbers)
+                numbers.append(u.numbers)
+            table[k, codes.NUMBERS] = begun[id(u.numbers)]
         if u.function is not None:
             own = None
             if u.numbers is not None:
