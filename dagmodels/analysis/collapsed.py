@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dagmodels.analysis.conjugacy import Conjugate, conjugate
+from dagmodels.analysis.proportions import proportions
 from dagmodels.analysis.reach import Reach
 from dagmodels.distributions import WRAPPERS, family
 from dagmodels.graph.dag import Dag, Node
@@ -14,16 +15,21 @@ GAUSSIAN = ("Normal", "MvNormal", "Simultaneous", "Flat")
 
 
 def collapsed(
-    dag: Dag, unknown: Sequence[Node], dependent: Mapping[str, bool]
+    dag: Dag, unknown: Sequence[Node], dependent: Mapping[str, bool], counted: bool = False
 ) -> tuple[dict[str, Conjugate], dict[str, str]]:
     """Latents that can be integrated in closed form, and for other conjugate-looking ones why not.
 
     unknown : nodes without values, the largest first. dependent : unknown nodes whose prior has unknowns.
+    counted : whether Dirichlet proportions are integrated too.
 
     A latent with a known prior could be maximised over as well: it is integrated where it lies on a plate
     and no Gaussian unknown, which could be integrated instead, stands beside it.
     """
-    candidates = [n for n in unknown if n.role == "latent" and _has_kernel(n)]
+    candidates = [
+        n
+        for n in unknown
+        if n.role == "latent" and (_has_kernel(n) or (counted and _laws(n) == {"Dirichlet"}))
+    ]
     if not candidates:
         return {}, {}
     reach = Reach(dag)
@@ -38,6 +44,12 @@ def collapsed(
     for node in sorted(candidates, key=lambda n: not dependent[n.name]):
         own = dependent[node.name]
         if not own and not node.plates:
+            continue
+        if _laws(node) == {"Dirichlet"}:
+            counts = proportions(reach, node.name, latents)
+            if counts is not None:
+                found[node.name] = counts
+                latents.add(node.name)
             continue
         pair = conjugate(reach, node.name, latents if own else latents | gaussian)
         if isinstance(pair, str):

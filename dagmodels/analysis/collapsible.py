@@ -39,7 +39,7 @@ class Collapsible:
 
 def collapsible(dag: Dag, problem: Problem | None = None) -> Collapsible:
     """Ask a graph, with data if there are any (missing values may change the answer)."""
-    found = roles(dag, problem)
+    found = roles(dag, problem, counted=True)
     against = tuple(_against(dag, problem, found))
     if against:
         return Collapsible(False, against)

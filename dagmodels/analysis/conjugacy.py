@@ -66,6 +66,11 @@ class Conjugate:
         return KERNELS[self.law.kernel]
 
     @property
+    def nodes(self) -> tuple[str, ...]:
+        """The children's names, one a statement."""
+        return tuple(c.node for c in self.children)
+
+    @property
     def why(self) -> str:
         """The pair in words."""
         told = []

@@ -63,7 +63,7 @@ class Roles:
     @property
     def collapsed_children(self) -> frozenset[str]:
         """Observed nodes whose laws are in the integrals of `collapsed`."""
-        return frozenset(c.node for pair in self.collapsed.values() for c in pair.children)
+        return frozenset(node for pair in self.collapsed.values() for node in pair.nodes)
 
     @property
     def block(self) -> tuple[str, ...]:
@@ -71,34 +71,40 @@ class Roles:
         return (*self.integrated, *self.profiled)
 
 
-def roles(dag: Dag, problem: Problem | None = None) -> Roles:
+def roles(dag: Dag, problem: Problem | None = None, counted: bool = False) -> Roles:
     """Assign a role to every unknown of the graph.
 
     Parameters
     ----------
     dag : the model.
     problem : its data; without them every `observed` node counts as fully given.
+    counted : Dirichlet proportions whose children are counts are integrated too.
     """
     if problem is None:
-        return _kept(dag, None)
-    if "roles" not in problem.memo:
-        problem.memo["roles"] = _kept(dag, problem)
-    return cast(Roles, problem.memo["roles"])
+        return _kept(dag, None, counted)
+    key = ("roles", counted)
+    if key not in problem.memo:
+        problem.memo[key] = _kept(dag, problem, counted)
+    return cast(Roles, problem.memo[key])
 
 
-def _kept(dag: Dag, problem: Problem | None) -> Roles:
+def _kept(dag: Dag, problem: Problem | None, counted: bool) -> Roles:
     """The roles, worked out once for each order of the nodes' sizes and each set of nodes with gaps."""
     partly = _partly_missing(dag, problem)
     size = {name: _size(node, dag, problem) for name, node in dag.nodes.items()}
     by_size = tuple(sorted(size, key=lambda n: -size[n]))
-    key = ("roles", tuple(partly.items()), by_size)
+    key = ("roles", tuple(partly.items()), by_size, counted)
     if key not in dag.memo:
-        dag.memo[key] = _roles(dag, partly, {n: i for i, n in enumerate(by_size)})
+        dag.memo[key] = _roles(dag, partly, {n: i for i, n in enumerate(by_size)}, counted)
     return cast(Roles, dag.memo[key])
 
 
 def _roles(
-    dag: Dag, partly: Mapping[str, bool], place: Mapping[str, int], curved: frozenset[str] = frozenset()
+    dag: Dag,
+    partly: Mapping[str, bool],
+    place: Mapping[str, int],
+    counted: bool,
+    curved: frozenset[str] = frozenset(),
 ) -> Roles:
     """See `roles`.
 
@@ -113,8 +119,8 @@ def _roles(
         if not partly[n] and (n in tied or n in curved or not families_of(dag.nodes[n]) <= {"Normal", "Flat"})
     }
     unknown = [n for n in dag.nodes.values() if _is_unknown(n) or (n.name in partly and n.name not in apart)]
-    pairs, spoilt = _collapsed(dag, unknown, partly, place)
-    within = {c.node for pair in pairs.values() for c in pair.children}
+    pairs, spoilt = _collapsed(dag, unknown, partly, place, counted)
+    within = {node for pair in pairs.values() for node in pair.nodes}
     unknown = [n for n in unknown if n.name not in pairs and n.name not in within]
     candidates = {
         n.name: n for n in unknown if _is_candidate(n) and not (n.name in partly and n.name in tied)
@@ -126,7 +132,7 @@ def _roles(
     use = nonlinearity(dag, set(candidates), general, gaussian | set(general))
     bent = {leaf for found in use.curved.values() for leaf in found}
     if more := {n for n in partly if n in bent and not partly[n] and n not in apart}:
-        return _roles(dag, partly, place, curved | more)
+        return _roles(dag, partly, place, counted, curved | more)
     _coefficients_of_curved_leaves(candidates, use)
     ranked = sorted(
         (
@@ -156,12 +162,12 @@ def _roles(
 
 
 def _collapsed(
-    dag: Dag, unknown: list[Node], partly: Mapping[str, bool], place: Mapping[str, int]
+    dag: Dag, unknown: list[Node], partly: Mapping[str, bool], place: Mapping[str, int], counted: bool
 ) -> tuple[dict[str, Conjugate], dict[str, str]]:
     """See `collapsed`; missing cells that nothing depends on are no latents."""
     latent = [n for n in unknown if not (n.name in partly and not partly[n.name])]
     dependent = {n.name: _has_unknown_prior(dag, n, unknown) for n in latent}
-    return collapsed(dag, sorted(latent, key=lambda n: place[n.name]), dependent)
+    return collapsed(dag, sorted(latent, key=lambda n: place[n.name]), dependent, counted)
 
 
 def _beside(dag: Dag, pairs: Mapping[str, Conjugate]) -> dict[str, str]:
@@ -170,7 +176,7 @@ def _beside(dag: Dag, pairs: Mapping[str, Conjugate]) -> dict[str, str]:
     reach = Reach(dag) if pairs else None
     for name, pair in pairs.items():
         assert reach is not None
-        for node in (name, *(c.node for c in pair.children)):
+        for node in (name, *pair.nodes):
             for parent in sorted(reach.unknowns_of(node) - {name}):
                 found[parent] = f"it stands beside '{name}', which is integrated in closed form"
     return found

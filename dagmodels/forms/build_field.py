@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import variance_tree
+from dagmodels.analysis.proportions import Proportions
 from dagmodels.analysis.roles import Roles
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import FitError
 from dagmodels.forms import coordinates as co
 from dagmodels.forms.cells import cells
 from dagmodels.forms.collapse import ClosedIntegral, collapse, shapes
+from dagmodels.forms.collapse_counts import collapse_counts
 from dagmodels.forms.field import Conditional, Curved, Field, Leaf
 from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.jets import Jets
@@ -168,7 +170,10 @@ class FieldBuilder:
                 self._latent_vector(vector)
         self._leaves()
         for pair in self.roles.collapsed.values():
-            self._collapse(collapse(self.lowering, self.functions, pair))
+            if isinstance(pair, Proportions):
+                self._collapse(collapse_counts(self.lowering, self.functions, pair))
+            else:
+                self._collapse(collapse(self.lowering, self.functions, pair))
         for name in self.roles.outer:
             for place, times in co.log_prior(self.lowering, self.functions, name):
                 start, length = self.recorder.start(place), self.recorder.length(place)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.collapsible import Collapsible, collapsible
+from dagmodels.analysis.proportions import Proportions
 from dagmodels.analysis.roles import roles
 from dagmodels.bind.problem import Problem
 from dagmodels.distributions import family
@@ -161,6 +162,11 @@ class Collapsed:
             k = c.sums[0].size
             a, b, more_a, more_b = (values[:, begin + j * k : begin + (j + 1) * k] for j in range(4))
             begin += 4 * k
+            if isinstance(c.pair, Proportions):  # a vector's proportions at once
+                width = self.problem.shape(c.pair.name)[-1]
+                vectors = (a + more_a).reshape(len(values), k // width, width)
+                found[c.pair.name] = family("Dirichlet").draw(conjugate, vectors).reshape(len(values), k)
+                continue
             found[c.pair.name] = family(c.pair.law.conditional).draw(conjugate, a + more_a, b + more_b)
         for name, rows in self.field.rows.items():
             own = elements[:, rows]
@@ -194,7 +200,7 @@ def collapsed(problem: Problem) -> Collapsed:
     verdict = collapsible(problem.graph, problem)
     if not verdict.accepts:
         raise_all([ModelError(why) for why in verdict.because], f"the collapse of '{problem.graph.name}'")
-    assigned = roles(problem.graph, problem)
+    assigned = roles(problem.graph, problem, counted=True)
     field = build_field(problem, assigned, arms=True)
     inexact = [c.node for c in field.curved if c.element]
     if inexact:  # `collapsible` names such nodes before; this holds should it miss one

@@ -15,6 +15,7 @@ from dagmodels.forms.cells import cells
 from dagmodels.forms.coordinates import canonical
 from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.lower import Lowering, NotLowered
+from dagmodels.forms.predicted_levels import levels, takes_vectors
 from dagmodels.forms.vectors import Vector, matrix, vector_nodes, vectors
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Distribution, Stochastic
@@ -63,12 +64,24 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Response:
-    """Missing cells of one statement of a response: its family, their places, its parameters' results."""
+    """Missing cells of one statement of a response: its family, their places, its parameters' results.
+
+    widths : of parameters that are vectors, how many entries; else nothing.
+    """
 
     node: str
     law: Family
     places: Ints
     arguments: tuple[int | float, ...]
+    widths: tuple[int, ...] = ()
+
+    def draw(self, results: list[Floats], rng: np.random.Generator, m: int) -> Floats:
+        """One value a draw and cell."""
+        arguments = [results[a] if isinstance(a, int) else a for a in self.arguments]
+        for k, width in enumerate(self.widths):
+            if width:
+                arguments[k] = np.reshape(arguments[k], (m, -1, width))
+        return np.asarray(self.law.draw(rng, *arguments, size=(m, self.places.size)), dtype=float)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -120,8 +133,7 @@ class Completion:
                 draws[name] = np.tile(self.problem.values[name].reshape(-1), (m, 1))
             results = self.laws.values(draws)
             for r in self.responses:
-                arguments = [results[a] if isinstance(a, int) else a for a in r.arguments]
-                draws[r.node][:, r.places] = r.law.draw(rng, *arguments, size=(m, r.places.size))
+                draws[r.node][:, r.places] = r.draw(results, rng, m)
             for p in self.patterns:
                 _draw_pattern(p, results, draws, rng)
         for sheet, own in self.forward:
@@ -129,8 +141,7 @@ class Completion:
             m = len(next(iter(draws.values())))
             found = np.empty((m, int(np.prod(self.problem.shape(own[0].node), dtype=np.int64))))
             for r in own:
-                arguments = [results[a] if isinstance(a, int) else a for a in r.arguments]
-                found[:, r.places] = r.law.draw(rng, *arguments, size=(m, r.places.size))
+                found[:, r.places] = r.draw(results, rng, m)
             draws[own[0].node] = found
         if self.deterministic:
             draws.update(zip(self.deterministic, self.rest.values(draws), strict=True))
@@ -231,7 +242,9 @@ def _laws(
     tied = vector_nodes(vectors(problem)) if predicted else {}
     for name in predicted:
         try:
-            if name not in tied:
+            if takes_vectors(problem, name):
+                responses += [Response(name, *found) for found in levels(lowering, name, result)]
+            elif name not in tied:
                 responses += _scalar(lowering, name, result)
             elif not any(v is tied[name] for v in done):
                 done.append(tied[name])

@@ -69,6 +69,15 @@ observed y[t] ~ Normal(mu[z], 1)
 p[s, to] ~ Dirichlet(2)
 mu[s] ~ Ordered(Normal(0, 3))
 """
+SHARES = """model shares
+plate g
+plate i in g
+plate k = 1..3
+observed z[i] in k ~ Categorical(p[g, k])
+p[g, k] ~ Dirichlet(a*w[k])
+constant w[k] = [1, 2, 0.5]
+a ~ Gamma(4, 2)
+"""
 
 
 def nested(groups, each, rng):
@@ -85,6 +94,8 @@ def data(name):
         return {"pump": [f"p{k}" for k in range(6)], "t": [1.0, 2.0, 5.0, 10.0, 0.5, 3.0], "y": [0] * 6}
     if name in ("mixture", "states"):
         return {"i" if name == "mixture" else "t": range(12), "y": np.zeros(12)}
+    if name == "shares":
+        return {"g": nested(5, 4, rng)["g"], "z": np.ones(20)}
     return nested(5, 4, rng)
 
 
@@ -92,6 +103,7 @@ CASES = {
     "groups": (GROUPS, {}),
     "slopes": (SLOPES, {"thin": 3, "warmup": 200}),
     "counts": (COUNTS, {}),
+    "shares": (SHARES, {}),
     "choices": (CHOICES, {"thin": 3, "warmup": 300, "collapse": False}),
     "choices, by quadrature": (CHOICES, {"thin": 3, "warmup": 200}),
     "mixture": (MIXTURE, {"thin": 3, "warmup": 300}),
@@ -100,7 +112,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", ["groups", "slopes", "counts", "choices"])
+@pytest.mark.parametrize("case", ["groups", "slopes", "counts", "shares", "choices"])
 def test_ranks_are_uniform(case):
     text, options = CASES[case]
     found = calibration(dm.read(text), data(case.split(",")[0]), replicates=100, **options)
