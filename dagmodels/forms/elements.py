@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,10 @@ def unrolled(
 
 def elements(problem: Problem, name: str) -> list[str]:
     """Names of a node's elements."""
-    size = int(np.prod(problem.shape(name), dtype=np.int64))
-    return [element_label(problem, name, i) for i in range(size)]
+    plates = problem.graph.nodes[name].plates
+    if not plates:
+        return [name]
+    return [f"{name}[{', '.join(at)}]" for at in product(*(plate_labels(problem, p) for p in plates))]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,6 +73,8 @@ class _Unrolling:
     varying: set[str] = field(default_factory=set)
     labels: dict[str, tuple[ex.Label, ...]] = field(default_factory=dict)
     owners: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=dict)
+    before: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
 
     def dag(self) -> Dag:
         graph = self.problem.graph
@@ -150,7 +155,7 @@ class _Unrolling:
             for slot, own in zip(slots, self.problem.graph.nodes[name].plates, strict=True):
                 bound.setdefault(slot or own, bound[own])
             law = self._law(statement.distribution, bound)
-            label = element_label(self.problem, name, place)
+            label = self._name(name, place)
             alone = replace(statement, head=st.Head(label), distribution=law, observed=False)
             found.append((place, alone))
         return found
@@ -222,7 +227,10 @@ class _Unrolling:
 
     def _known(self, tree: ex.Reference, bound: Bound) -> float:
         """The value of an element of a known node."""
-        place = self._place(tree, bound)
+        return self._value(tree, self._codes(tree, bound))
+
+    def _value(self, tree: ex.Reference, codes: Sequence[int | ex.Index]) -> float:
+        place = self._place(tree.name, codes)
         if place is None:
             raise ModelError(f"`{tree}` cannot be told element by element", node=tree.name)
         value = float(self.known[tree.name][place])
@@ -242,7 +250,7 @@ class _Unrolling:
                     found.append(at if isinstance(at, int) else ex.PlateIndex(at))
                 case ex.LagIndex(name, lag):
                     at = bound.get(name)
-                    before = -1 if not isinstance(at, int) else int(lagged(self.problem, name, lag)[at])
+                    before = -1 if not isinstance(at, int) else self._before(name, lag)[at]
                     if before < 0:
                         told = f"`{tree}` reads an element before the first"
                         hint = f"state the law of the first: `{tree.name}[{name} first {lag}]`"
@@ -259,11 +267,22 @@ class _Unrolling:
                         found.append(ex.NodeIndex(read))
         return found
 
-    def _place(self, tree: ex.Reference, bound: Bound) -> int | None:
+    def _before(self, plate: str, lag: int) -> list[int]:
+        """The element so many places before each one."""
+        if (plate, lag) not in self.before:
+            self.before[plate, lag] = lagged(self.problem, plate, lag).tolist()
+        return self.before[plate, lag]
+
+    def _name(self, node: str, place: int) -> str:
+        """How an element is written."""
+        if node not in self.names:
+            self.names[node] = elements(self.problem, node)
+        return self.names[node][place]
+
+    def _place(self, name: str, codes: Sequence[int | ex.Index]) -> int | None:
         """The flat place of an element; None where an index stays."""
         place = 0
-        shape = self.problem.shape(tree.name)
-        for code, size in zip(self._codes(tree, bound), shape, strict=True):
+        for code, size in zip(codes, self.problem.shape(name), strict=True):
             if not isinstance(code, int):
                 return None
             place = place * size + code
@@ -277,14 +296,14 @@ class _Unrolling:
         codes = self._codes(tree, bound)
         whole = all(isinstance(c, int) for c in codes)
         if name in self.known and whole:
-            return ex.as_expression(self._known(tree, bound))
+            return ex.as_expression(self._value(tree, codes))
         if node.kind == "stochastic" and name not in self.known:
             if not whole:
                 told = f"which element of '{name}' is meant in `{tree}` is not known"
                 raise ModelError(told, node=name, hint="write the choice as a comparison of elements")
-            place = self._place(tree, bound)
+            place = self._place(name, codes)
             assert place is not None
-            return ex.Reference(element_label(self.problem, name, place), ())
+            return ex.Reference(self._name(name, place), ())
         if node.kind == "deterministic" and name not in self.known and (whole or name in self.varying):
             return self._written_out(tree, codes, depth)
         self.kept[name] = None

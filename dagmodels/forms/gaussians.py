@@ -56,6 +56,13 @@ def law_of(dag: Dag, name: str) -> Distribution:
 
 def read_by(dag: Dag, name: str) -> frozenset[str]:
     """The stochastic nodes that a single node's law reads, computed nodes between looked through."""
+    known: dict[str, frozenset[str]] = dag.memo.setdefault("read_by", {})  # type: ignore[assignment]
+    if name not in known:
+        known[name] = _read_by(dag, name)
+    return known[name]
+
+
+def _read_by(dag: Dag, name: str) -> frozenset[str]:
     found: set[str] = set()
     waiting = [r.name for tree in distribution_expressions(law_of(dag, name)) for r in ex.references(tree)]
     while waiting:

@@ -110,8 +110,10 @@ class States:
                         t for s in self.dag.nodes[reference.name].statements for t in expressions(s)
                     )
         size = 8 * width * math.prod(len(self.labels[p]) for p in parents)
+        if size <= SMALL:
+            return
         free = available()
-        if size > SMALL and size > (LARGE if free is None else free / 4):
+        if size > (LARGE if free is None else free / 4):
             there = "" if free is None else f", and {size_text(free)} are free"
             told = f"its table has {len(parents)} parents and takes {size_text(size)}{there}"
             raise NoTable(told, hint="let nodes between sum up some of the parents")

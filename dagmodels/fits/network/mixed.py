@@ -73,6 +73,7 @@ def question(dag: Dag, evidence: Any, targets: Iterable[str], tied: Iterable[Seq
     raise_all([_no_node(n, parents) for n in unknown], QUESTION)
     relevant = _ancestors(parents, (*given, *targets))
     discrete = [n for n in dag.nodes if n in relevant and n not in continuous]
+    unseen = continuous - seen.keys()
     faults = [
         ModelError(
             f"'{n}' depends on '{p}', which is continuous and not seen",
@@ -80,7 +81,7 @@ def question(dag: Dag, evidence: Any, targets: Iterable[str], tied: Iterable[Seq
             hint=f"exact answers need the value of '{p}' as evidence",
         )
         for n in discrete
-        for p in sorted(parents[n] & continuous - seen.keys())
+        for p in sorted(parents[n] & unseen)
     ]
     raise_all(faults, QUESTION)
     known = {n: Value(np.asarray(v)) for n, v in seen.items()}

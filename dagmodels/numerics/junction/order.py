@@ -37,7 +37,10 @@ def elimination(neighbours: Sequence[int], sizes: Sequence[int], last: int = 0) 
     sizes : numbers of states.
     last : mask of nodes that are eliminated after all others.
     """
-    found = [_greedy(neighbours, sizes, last, rule) for rule in (_weighted_fill, _fill, _weight)]
+    first, filled = _greedy(neighbours, sizes, last, _weighted_fill)
+    if not filled:  # the graph is chordal: its own cliques are the least there are
+        return first
+    found = [first, *(_greedy(neighbours, sizes, last, rule)[0] for rule in (_fill, _weight))]
     return min(found, key=lambda e: e.cells(sizes))
 
 
@@ -52,7 +55,11 @@ def bits(mask: int) -> Iterator[int]:
 Rule = Callable[[int, Sequence[int], Sequence[float]], tuple[float, ...]]
 
 
-def _greedy(neighbours: Sequence[int], sizes: Sequence[int], last: int, rule: Rule) -> Elimination:
+def _greedy(
+    neighbours: Sequence[int], sizes: Sequence[int], last: int, rule: Rule
+) -> tuple[Elimination, bool]:
+    """The order, and whether it joined nodes that were no neighbours."""
+    filled = False
     near = list(neighbours)
     weights = [math.log2(s) if s > 1 else 1e-3 for s in sizes]
     left = (1 << len(near)) - 1
@@ -74,6 +81,7 @@ def _greedy(neighbours: Sequence[int], sizes: Sequence[int], last: int, rule: Ru
         for i in bits(around):
             missing = around & ~near[i] & ~(1 << i)
             if missing:
+                filled = True
                 changed |= near[i]  # a new edge among neighbours of a third node lowers its fill
             near[i] = (near[i] | around) & ~(1 << i | 1 << node)
         for i in bits(changed & left):
@@ -81,7 +89,7 @@ def _greedy(neighbours: Sequence[int], sizes: Sequence[int], last: int, rule: Ru
             if new != score[i]:
                 score[i] = new
                 heappush(waiting, (late[i], new, i))
-    return Elimination(tuple(order), tuple(cliques))
+    return Elimination(tuple(order), tuple(cliques)), filled
 
 
 def _fill(node: int, near: Sequence[int], weights: Sequence[float]) -> tuple[float, ...]:
