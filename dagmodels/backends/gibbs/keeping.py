@@ -18,6 +18,7 @@ from dagmodels.errors import FitError
 from dagmodels.results.draws.draws import Draws
 
 if TYPE_CHECKING:
+    from dagmodels.results.draws.records import RecordStore
     from dagmodels.results.draws.store import Store
 
 
@@ -29,7 +30,7 @@ class Keeper:
     and shapes; None until there is one.
     """
 
-    store: Store
+    store: Store | RecordStore
     recipe: Recipe
     route: Route
     made: int = 0
@@ -87,8 +88,9 @@ def keeper(path: Path, recipe: Recipe, route: Route, before: Draws | None, *, ag
 
     Raises `FitError` for a place that is taken, or of another run.
     """
-    from dagmodels.results.draws.store import reopened
+    from dagmodels.results.draws import records, store
 
+    reopened = records.reopened if path.suffix == ".nc" else store.reopened
     if path.exists() and before is None and not again:
         raise FitError(f"'{path}' is there already: name another place, or go on with the run by checkpoint=")
     run = digest(text=json.dumps(fingerprint(recipe), sort_keys=True, default=str))

@@ -38,7 +38,8 @@ class Options:
     until : what must hold before the run ends, "ess_bulk > 1000 and seconds < 60" (see `stopping`); looked at
     after every `draws` draws. most : draws kept of each chain at which it ends anyhow, None for 100 rounds.
     checkpoint : a folder that the run is written to, and goes on from.
-    store : a folder that ends in .zarr, to which draws go as they come: none but the last stay in memory.
+    store : a folder that ends in .zarr, or a NetCDF file in .nc, to which draws go as they come: none but the
+    last stay in memory.
     """
 
     seed: int = 1
@@ -119,11 +120,15 @@ def _check_run(found: Options) -> None:
     if found.checkpoint is not None and not isinstance(found.checkpoint, str | os.PathLike):
         raise FitError(f"checkpoint={found.checkpoint!r} must be the name of a folder")
     if found.store is not None:
-        if not isinstance(found.store, str | os.PathLike) or not os.fspath(found.store).endswith(".zarr"):
-            raise FitError(f"store={found.store!r} must be the name of a folder that ends in .zarr")
-        from dagmodels.results.draws.files import check_place
+        given = isinstance(found.store, str | os.PathLike) and os.fspath(found.store)
+        if not given or not given.endswith((".zarr", ".nc")):
+            raise FitError(
+                f"store={found.store!r} must be the name of a folder that ends in .zarr, or of a file in .nc"
+            )
+        if given.endswith(".zarr"):
+            from dagmodels.results.draws.files import check_place
 
-        check_place(Path(found.store))
+            check_place(Path(found.store))
 
 
 def _names(problem: Problem, given: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.results.draws.draws import Draws
+from dagmodels.results.draws.records import is_records, parts
 from dagmodels.results.writing import check_writable
 
 ENDINGS = {".nc": "h5netcdf", ".zarr": "zarr"}
@@ -45,11 +46,15 @@ def save(draws: Draws, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Draws:
     """See `Draws.load`; everything is read into memory."""
     target = Path(path)
-    check_place(target)
+    if not is_records(target):
+        check_place(target)
     if not target.exists():
         raise_all([ModelError(f"there are no draws at '{target}'")], "the draws")
     import xarray
 
+    if is_records(target):
+        with xarray.DataTree.from_dict(parts(target)) as found:
+            return Draws.from_xarray(found.load())
     with xarray.open_datatree(target, engine=_engine(target)) as found:
         return Draws.from_xarray(found.load())
 
@@ -60,12 +65,15 @@ def opened(draws: Draws) -> Any:
 
     from dagmodels.results.draws.trees import Tree, group_dataset
 
-    found = xarray.open_datatree(draws.place, engine="zarr", consolidated=True)
-    parts = {
-        n: found[n].to_dataset().isel(draw=slice(draws.draws), missing_dims="ignore") for n in found.children
-    }
-    made = {g: group_dataset(draws, g) for g in draws.groups if g not in parts}
-    return Tree.from_dict({**parts, **made})
+    assert draws.place is not None
+    if is_records(draws.place):
+        groups = parts(draws.place)
+    else:
+        found = xarray.open_datatree(draws.place, engine="zarr", consolidated=True)
+        groups = {n: found[n].to_dataset() for n in found.children}
+    stored = {n: g.isel(draw=slice(draws.draws), missing_dims="ignore") for n, g in groups.items()}
+    made = {g: group_dataset(draws, g) for g in draws.groups if g not in stored}
+    return Tree.from_dict({**stored, **made})
 
 
 def _engine(target: Path) -> Any:

@@ -56,10 +56,7 @@ class Store:
 
         first : some draws, of which nothing but names, shapes and all other groups is used.
         """
-        size = sum(
-            v[0, 0].size * v.dtype.itemsize for v in (*first.values.values(), *first.statistics.values())
-        )
-        self.block = int(max(1, min(MOST, BYTES // max(size, 1))))
+        self.block = block_of(first)
         encoding: dict[str, Any] = {}
         for group, arrays in ((POSTERIOR, first.values), (STATISTICS, first.statistics)):
             plain = {"compressors": None, "filters": None}
@@ -133,10 +130,7 @@ class Store:
             raise self._full(error) from error
 
     def _full(self, error: Exception) -> FitError:
-        return FitError(
-            f"cannot write the store '{self.path}': {_reason(error)}; it stays valid, with {self.length:,} "
-            "draws of each chain: free some space and go on by checkpoint=, or draw again"
-        )
+        return not_written(self.path, self.length, error)
 
     def _array(self, group: str, node: str) -> tuple[Path, np.dtype[Any]]:
         name = _name(group, node)
@@ -165,6 +159,20 @@ class Store:
             statistics=stored(STATISTICS, like.statistics),
             place=self.path,
         )
+
+
+def block_of(first: Draws) -> int:
+    """Draws of a chunk, by the size of one."""
+    size = sum(v[0, 0].size * v.dtype.itemsize for v in (*first.values.values(), *first.statistics.values()))
+    return int(max(1, min(MOST, BYTES // max(size, 1))))
+
+
+def not_written(path: Path, length: int, error: Exception) -> FitError:
+    """What a disk that refuses means."""
+    return FitError(
+        f"cannot write the store '{path}': {_reason(error)}; it stays valid, with {length:,} "
+        "draws of each chain: free some space and go on by checkpoint=, or draw again"
+    )
 
 
 def reopened(path: Path, run: str, chains: int) -> Store:
@@ -206,4 +214,4 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-__all__ = ["Store", "reopened"]
+__all__ = ["Store", "block_of", "not_written", "reopened"]

@@ -32,16 +32,15 @@ def chunk_name(chain: int, block: int, plates: int) -> str:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class StoredArray:
+class OnDisk:
     """An array (chains, draws, *plates) on the disk: `numpy.asarray` and indices read it.
 
-    folder : of its chunks. dtype : as stored. block : draws of a chunk.
+    place : where. dtype : of what is read.
     """
 
-    folder: Path
+    place: Path
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    block: int
 
     @property
     def ndim(self) -> int:
@@ -62,20 +61,53 @@ class StoredArray:
         own = slice(0, size) if which is None else which
         count = len(range(*own.indices(size)))
         found = np.empty((*self.shape[:2], count), self.dtype)
+        if found.size:
+            self._fill(found, own)
+        return found.reshape(self.shape) if which is None else found
+
+    def _fill(self, found: Array, own: slice) -> None:
+        """Read elements of all draws, flat, into an array."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class StoredArray(OnDisk):
+    """Of a Zarr folder. place : the folder of its chunks. block : draws of a chunk."""
+
+    block: int
+
+    def _fill(self, found: Array, own: slice) -> None:
+        size = math.prod(self.shape[2:])
         for chain in range(self.shape[0]):
             for first in range(0, self.shape[1], self.block):
                 last = min(first + self.block, self.shape[1])
-                chunk = np.memmap(
-                    self.folder / chunk_name(chain, first // self.block, self.ndim - 2), self.dtype, "r"
-                )
+                file = self.place / chunk_name(chain, first // self.block, self.ndim - 2)
+                chunk = np.memmap(file, self.dtype, "r")
                 found[chain, first:last] = chunk.reshape(self.block, size)[: last - first, own]
-        return found.reshape(self.shape) if which is None else found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RecordArray(OnDisk):
+    """Of a NetCDF file. begin : where its first draw stands. record : bytes from one draw to the next.
+    written : its type there."""
+
+    begin: int
+    record: int
+    written: np.dtype[Any]
+
+    def _fill(self, found: Array, own: slice) -> None:
+        chains, draws = self.shape[:2]
+        size, item = math.prod(self.shape[2:]), self.written.itemsize
+        file = np.memmap(self.place, np.uint8, "r")
+        strides = (self.record, size * item, item)
+        view = np.ndarray((draws, chains, size), self.written, file, self.begin, strides)
+        found[:] = view.transpose(1, 0, 2)[:, :, own]
 
 
 def column_blocks(draws: Draws, most: float = MOST) -> Iterator[tuple[list[str], NDArray[np.float64]]]:
     """Names and draws of all unknown elements, as `Draws.table` with indicators, by blocks of bytes."""
     for node, value in draws.values.items():
-        if not isinstance(value, StoredArray) or value.ndim == 2:
+        if not isinstance(value, OnDisk) or value.ndim == 2:
             yield draws.table([node], indicators=True)
             continue
         size = math.prod(value.shape[2:])

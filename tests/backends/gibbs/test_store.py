@@ -199,7 +199,7 @@ def test_places_that_are_taken_or_mean_nothing(tmp_path: Path):
     with pytest.raises(FitError, match="is no store"):
         run(draws=20, store=tmp_path / "b.zarr", checkpoint=tmp_path / "d")
     with pytest.raises(FitError, match=r"must be the name of a folder that ends in \.zarr"):
-        run(draws=20, store=tmp_path / "a.nc")
+        run(draws=20, store=tmp_path / "a.csv")
 
 
 def test_discrete_names_and_missing_entries(tmp_path: Path):
