@@ -35,7 +35,7 @@ MODULES = (
     "junction_steps",  # loaded for queries to discrete networks
     "table_steps",  # loaded for the tables of networks with hidden nodes
     "random_laws",
-    "sweep_steps",  # loaded for draws element by element
+    *("program_steps", "sweep_steps"),  # loaded for draws element by element
     "state_sums",
     "normal_columns",  # loaded for discrete latents
 )
