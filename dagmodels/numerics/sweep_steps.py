@@ -16,10 +16,11 @@ import math
 import numba
 import numpy as np
 
-from dagmodels.numerics import elimination_kernels, mixture_steps, random_laws
+from dagmodels.numerics import elimination_kernels, mixture_steps, program_steps, random_laws
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
 from dagmodels.numerics.mixture_steps import FREE, KNOWN
+from dagmodels.numerics.program_steps import TAPE, step
 from dagmodels.numerics.sweep_codes import (
     COUNT,
     DRAW,
@@ -32,10 +33,9 @@ from dagmodels.numerics.sweep_codes import (
     SELDOM,
     SLOTS,
 )
-from dagmodels.numerics.tape_kernels import forward
 
 _inline = numba.njit(error_model="numpy")
-forward = linked(forward)
+steps_until = linked(program_steps.steps_until)
 cut_normal, log_gamma_draw = linked(random_laws.cut_normal), linked(random_laws.log_gamma_draw)
 polya_gamma, wishart = linked(random_laws.polya_gamma), linked(random_laws.wishart)
 draw_curves, log_ratio = linked(mixture_steps.draw_curves), linked(mixture_steps.log_ratio)
@@ -45,7 +45,8 @@ eliminate, substitute = linked(elimination_kernels.eliminate), linked(eliminatio
 STEPS = 32  # widths that an interval may grow to
 SHRINKS = 200  # by then an interval has no length left
 SPREAD = 2.5  # width for a mean move of one: for a normal law about three standard deviations
-_TAPE = ", ".join(["i8[::1]"] * 10)
+_TAPE = f"u8[:, ::1], {TAPE}"
+_ONE = np.uint64(1)
 
 
 @_inline
@@ -84,45 +85,56 @@ def _dirichlet(rng, w, place, step, other, choices, n, size, at, found):
 
 
 @_inline
-def _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, found):
-    """Densities of all draws of an update at values x; what is not a number counts as minus infinity."""
-    p, d = row[PARAMETERS], row[PARAMETERS + 1]
-    for i in range(x.size):
-        w[at[i]] = x[i]
-    s, e = row[INSIDE], row[LAST]
-    forward(code[s:e], out[s:e], a[s:e], b[s:e], c[s:e], aux[s:e], start, length, ptr, idx, w)
-    for i in range(x.size):
+def _evaluate(steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, scratch, x, found):
+    """Densities of all draws of an update at the values in row x of the scratch matrix, into row `found`;
+    what is not a number counts as minus infinity.
+    """
+    o, p, d = row[SLOTS], row[PARAMETERS], row[PARAMETERS + 1]
+    for i in range(n):
+        w[slots[o + i]] = scratch[x, i]
+    last = np.uint64(row[LAST])
+    at = steps_until(steps, np.uint64(row[INSIDE]), last, idx, w)
+    while at < last:
+        step(steps, at, code, out, a, b, c, aux, start, length, ptr, idx, w)
+        at = steps_until(steps, at + _ONE, last, idx, w)
+    for i in range(n):
         v = w[p + i * d]
-        found[i] = v if v == v else -np.inf
+        scratch[found, i] = v if v == v else -np.inf
 
 
 @kernel(f"void({_TAPE}, f8[::1], i8[::1], i8[::1], f8[:, ::1], npy_rng)")
-def enumerate_levels(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, scratch, rng):
+def enumerate_levels(steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, scratch, rng):
     """Levels 0, 1, ... drawn with their full conditional probabilities, all units at once.
 
     By the largest of log density plus a Gumbel number, so that one pass over the levels is enough.
     """
-    n = at.size
-    x, density, best, level = scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n]
+    n, o = row[COUNT], row[SLOTS]
     for i in range(n):
-        best[i] = -np.inf
-        level[i] = w[at[i]]
+        scratch[2, i] = -np.inf
+        scratch[3, i] = w[slots[o + i]]
     for k in range(row[EXTRA]):
         for i in range(n):
-            x[i] = float(k)
-        _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, density)
+            scratch[0, i] = float(k)
+        _evaluate(
+            steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, scratch, 0, 1
+        )  # fmt: skip
         for i in range(n):
-            if density[i] > -np.inf:
-                v = density[i] - math.log(rng.standard_exponential())
-                if v > best[i]:
-                    best[i] = v
-                    level[i] = float(k)
+            if scratch[1, i] > -np.inf:
+                v = scratch[1, i] - math.log(rng.standard_exponential())
+                if v > scratch[2, i]:
+                    scratch[2, i] = v
+                    scratch[3, i] = float(k)
     for i in range(n):
-        w[at[i]] = level[i]
+        w[slots[o + i]] = scratch[3, i]
+
+
+X, ORIGIN, TRIED, DENSITY, LEFT, RIGHT, HEIGHT, DOWN, UP, BUSY, TRIAL = range(11)  # rows of a slice's scratch
 
 
 @kernel(f"void({_TAPE}, f8[::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8)")
-def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers, scratch, rng, learning):
+def slices(
+    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, numbers, scratch, rng, learning
+):  # fmt: skip
     """Slice updates of independent numbers, all at once, by stepping out and shrinking (Neal 2003, Ann.
     Stat. 31:705, figures 3 and 5).
 
@@ -132,89 +144,93 @@ def slices(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, numbers
     move, later moves counting more; until an element has moved its width doubles.
     The number of evaluations is written to the place `EXTRA`.
     """
-    n, whole = at.size, row[DRAW] == 8
-    f = row[NUMBERS]
-    x, z, t, density = scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n]
-    left, right, height = scratch[4, :n], scratch[5, :n], scratch[6, :n]
-    down, up, busy, trial = scratch[7, :n], scratch[8, :n], scratch[9, :n], scratch[10, :n]
-    width, moves = numbers[f : f + n], numbers[f + n : f + 2 * n]
-    lower, upper = numbers[f + 2 * n : f + 3 * n], numbers[f + 3 * n : f + 4 * n]
+    n, o, whole = row[COUNT], row[SLOTS], row[DRAW] == 8
+    f, s = row[NUMBERS], scratch
+    lower, upper = f + 2 * n, f + 3 * n
+    more = 1.0 if whole else 0.0
     for i in range(n):
-        x[i] = w[at[i]]
-    _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, x, density)
+        s[X, i] = w[slots[o + i]]
+    _evaluate(
+        steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, X, DENSITY
+    )  # fmt: skip
     evaluations = 1.0
     for i in range(n):
-        z[i] = x[i] + rng.random() if whole else x[i]
-        height[i] = density[i] - rng.standard_exponential()
-        left[i] = z[i] - width[i] * rng.random()
-        right[i] = left[i] + width[i]
+        s[ORIGIN, i] = s[X, i] + rng.random() if whole else s[X, i]
+        s[HEIGHT, i] = s[DENSITY, i] - rng.standard_exponential()
+        width = numbers[f + i]
+        left = s[ORIGIN, i] - width * rng.random()
         # the steps are shared between the sides at random, or the limit would favour some values
-        down[i] = math.floor(STEPS * rng.random())
-        up[i] = STEPS - 1.0 - down[i]
-        left[i] = max(left[i], lower[i])
-        right[i] = min(right[i], upper[i] + 1.0 if whole else upper[i])
+        s[DOWN, i] = math.floor(STEPS * rng.random())
+        s[UP, i] = STEPS - 1.0 - s[DOWN, i]
+        s[LEFT, i] = max(left, numbers[lower + i])
+        s[RIGHT, i] = min(left + width, numbers[upper + i] + more)
     for side in range(2):
+        end, rest = (LEFT, DOWN) if side == 0 else (RIGHT, UP)
         for i in range(n):
-            open_ = left[i] > lower[i] if side == 0 else right[i] < upper[i]
-            busy[i] = 1.0 if open_ and (down[i] if side == 0 else up[i]) > 0.0 else 0.0
+            open_ = s[LEFT, i] > numbers[lower + i] if side == 0 else s[RIGHT, i] < numbers[upper + i] + more
+            s[BUSY, i] = 1.0 if open_ and s[rest, i] > 0.0 else 0.0
         while True:
             count = 0
             for i in range(n):
-                trial[i] = z[i]
-                if busy[i] > 0.0:
-                    trial[i] = left[i] if side == 0 else right[i]
+                trial = s[ORIGIN, i]
+                if s[BUSY, i] > 0.0:
+                    trial = s[end, i]
                     count += 1
-                t[i] = math.floor(trial[i]) if whole else trial[i]
+                s[TRIED, i] = math.floor(trial) if whole else trial
             if count == 0:
                 break
-            _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, t, density)
+            _evaluate(
+                steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, TRIED, DENSITY
+            )  # fmt: skip
             evaluations += 1.0
             for i in range(n):
-                if busy[i] == 0.0:
+                if s[BUSY, i] == 0.0:
                     continue
-                if not density[i] > height[i]:
-                    busy[i] = 0.0
-                elif side == 0:
-                    left[i] = max(left[i] - width[i], lower[i])
-                    down[i] -= 1.0
-                    busy[i] = 1.0 if down[i] > 0.0 and left[i] > lower[i] else 0.0
+                if not s[DENSITY, i] > s[HEIGHT, i]:
+                    s[BUSY, i] = 0.0
+                    continue
+                s[rest, i] -= 1.0
+                if side == 0:
+                    s[LEFT, i] = max(s[LEFT, i] - numbers[f + i], numbers[lower + i])
+                    open_ = s[LEFT, i] > numbers[lower + i]
                 else:
-                    end = upper[i] + 1.0 if whole else upper[i]
-                    right[i] = min(right[i] + width[i], end)
-                    up[i] -= 1.0
-                    busy[i] = 1.0 if up[i] > 0.0 and right[i] < end else 0.0
+                    s[RIGHT, i] = min(s[RIGHT, i] + numbers[f + i], numbers[upper + i] + more)
+                    open_ = s[RIGHT, i] < numbers[upper + i] + more
+                s[BUSY, i] = 1.0 if open_ and s[rest, i] > 0.0 else 0.0
     for i in range(n):
-        busy[i] = 1.0
-        t[i] = x[i]
+        s[BUSY, i] = 1.0
+        s[TRIED, i] = s[X, i]
     for _ in range(SHRINKS):
         count = 0
         for i in range(n):
-            if busy[i] > 0.0:
-                trial[i] = left[i] + (right[i] - left[i]) * rng.random()
-                t[i] = math.floor(trial[i]) if whole else trial[i]
+            if s[BUSY, i] > 0.0:
+                s[TRIAL, i] = s[LEFT, i] + (s[RIGHT, i] - s[LEFT, i]) * rng.random()
+                s[TRIED, i] = math.floor(s[TRIAL, i]) if whole else s[TRIAL, i]
                 count += 1
         if count == 0:
             break
-        _evaluate(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, t, density)
+        _evaluate(
+            steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, TRIED, DENSITY
+        )  # fmt: skip
         evaluations += 1.0
         for i in range(n):
-            if busy[i] == 0.0:
+            if s[BUSY, i] == 0.0:
                 continue
-            if density[i] > height[i]:
-                busy[i] = 0.0
-            elif trial[i] < z[i]:
-                left[i] = trial[i]
+            if s[DENSITY, i] > s[HEIGHT, i]:
+                s[BUSY, i] = 0.0
+            elif s[TRIAL, i] < s[ORIGIN, i]:
+                s[LEFT, i] = s[TRIAL, i]
             else:
-                right[i] = trial[i]
+                s[RIGHT, i] = s[TRIAL, i]
     for i in range(n):
-        new = x[i] if busy[i] > 0.0 else t[i]  # what is still open has shrunk to x itself
-        w[at[i]] = new
+        new = s[X, i] if s[BUSY, i] > 0.0 else s[TRIED, i]  # what is still open has shrunk to x itself
+        w[slots[o + i]] = new
         if learning > 0:
-            moves[i] += learning * abs(new - x[i])
+            moves = f + n + i
+            numbers[moves] += learning * abs(new - s[X, i])
             share = 0.5 * learning * (learning + 1.0)
-            width[i] = SPREAD * moves[i] / share if moves[i] > 0.0 else 2.0 * width[i]
-            if whole:
-                width[i] = max(width[i], 1.0)
+            width = SPREAD * numbers[moves] / share if numbers[moves] > 0.0 else 2.0 * numbers[f + i]
+            numbers[f + i] = max(width, 1.0) if whole else width
     w[row[EXTRA]] = evaluations
 
 
@@ -254,7 +270,7 @@ enumerate_linked, slices_linked = linked(enumerate_levels), linked(slices)
     " i8[::1], i4[::1], i4[::1], u1[::1], f8[:, ::1])"
 )
 def sweeps(
-    code, out, a, b, c, aux, start, length, ptr, idx, w, table, slots, numbers, scratch, rng, learning,
+    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, table, slots, numbers, scratch, rng, learning,
     period, phase, blocks, block_long, block_short, block_wide, block_kinds, kept,
 ):  # fmt: skip
     """As many sweeps as `kept` has rows, the state after each in its row.
@@ -271,9 +287,12 @@ def sweeps(
             if row[SELDOM] > 0 and (phase + sweep + 1) % period > 0:
                 continue
             draw, n = row[DRAW], row[COUNT]
-            s, e = row[FIRST], row[INSIDE]
+            s, e = np.uint64(row[FIRST]), np.uint64(row[INSIDE])
             if e > s:
-                forward(code[s:e], out[s:e], a[s:e], b[s:e], c[s:e], aux[s:e], start, length, ptr, idx, w)
+                s = steps_until(steps, s, e, idx, w)
+                while s < e:
+                    step(steps, s, code, out, a, b, c, aux, start, length, ptr, idx, w)
+                    s = steps_until(steps, s + _ONE, e, idx, w)
             o = row[SLOTS]
             p, dp = row[PARAMETERS], row[PARAMETERS + 1]
             q, dq = row[PARAMETERS + 2], row[PARAMETERS + 3]
@@ -312,30 +331,15 @@ def sweeps(
                 at = slots[o : o + n * size]
                 _dirichlet(rng, w, p, dp, q, dq, n, size, at, scratch[0])
             elif draw == 6:
-                at = slots[o : o + n]
-                enumerate_linked(code, out, a, b, c, aux, start, length, ptr, idx, w, row, at, scratch, rng)
+                enumerate_linked(
+                    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, scratch, rng
+                )  # fmt: skip
             elif draw == 7 or draw == 8:
-                at = slots[o : o + n]
                 number = learning + sweep if learning > 0 else 0
                 slices_linked(
-                    code,
-                    out,
-                    a,
-                    b,
-                    c,
-                    aux,
-                    start,
-                    length,
-                    ptr,
-                    idx,
-                    w,
-                    row,
-                    at,
-                    numbers,
-                    scratch,
-                    rng,
-                    number,
-                )
+                    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, numbers, scratch,
+                    rng, number,
+                )  # fmt: skip
             elif draw == 9:
                 for i in range(n):
                     w[slots[o + i]] = polya_gamma(rng, w[q + i * dq], w[p + i * dp])

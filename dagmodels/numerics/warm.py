@@ -36,7 +36,7 @@ MODULES = (
     "table_steps",  # loaded for the tables of networks with hidden nodes
     "random_laws",
     "mixture_steps",
-    "sweep_steps",  # loaded for draws element by element
+    *("program_steps", "sweep_steps"),  # loaded for draws element by element
     "state_sums",
     "normal_columns",  # loaded for discrete latents
 )

@@ -14,8 +14,9 @@ from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.numerics import sweep_codes as codes
 from dagmodels.numerics.elimination import FREE, pattern
+from dagmodels.numerics.program import COUNT, Line, Program, program
 from dagmodels.numerics.pruning import compact
-from dagmodels.numerics.tape import Tape, operands
+from dagmodels.numerics.tape import Tape
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -86,13 +87,13 @@ class Blocks:
 class Walk:
     """What the loop takes.
 
-    tape : everything that updates read; run whole before the first sweep. stretches : its operations as
-    updates run them. table, slots, numbers, scratch : see `sweep_steps`. size : slots of
+    program : everything that updates read; run whole before the first sweep. steps : its steps as updates
+    run them. table, slots, numbers, scratch : see `sweep_steps`. size : slots of
     the state. blocks : of joint draws. outside : updates that Python draws.
     """
 
-    tape: Tape
-    stretches: tuple[Ints, ...]
+    program: Program
+    steps: NDArray[np.uint64]
     table: NDArray[np.int64]
     slots: Ints
     numbers: Floats
@@ -101,9 +102,13 @@ class Walk:
     blocks: Blocks
     outside: tuple[Outside, ...] = ()
 
+    @property
+    def tape(self) -> Tape:
+        return self.program.tape
+
     def share_seldom(self) -> float:
         """The share of a sweep's work that second updates are, roughly: numbers computed, and draws."""
-        lengths = self.tape.operations[7][self.stretches[1]]
+        lengths = self.steps[:, COUNT].astype(np.int64)
         found = np.zeros(2)
         for row in self.table:
             once = lengths[row[codes.FIRST] : row[codes.INSIDE]]
@@ -120,8 +125,10 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
     for u in updates:
         for register in u.registers:
             recorder.start(register)
-    tape = compact(recorder.finish(), [r for u in updates for r in u.registers])
-    stretches, bounds = _stretches(tape, updates)
+    read = [r for u in updates for r in u.registers]
+    tape = compact(recorder.finish(), read)
+    made = program(tape, read)
+    order, bounds = _stretches(made, updates)
     table = np.zeros((len(updates), codes.COLUMNS), np.int64)
     slots: list[Ints] = [np.zeros(0, np.int64)]
     numbers: list[Floats] = [np.zeros(0)]
@@ -156,8 +163,8 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
     joint = [k for k, u in enumerate(updates) if u.pattern is not None]
     table[joint, codes.EXTRA] = np.arange(len(joint))
     return Walk(
-        tape,
-        stretches,
+        made,
+        np.ascontiguousarray(made.steps[order]),
         table,
         np.concatenate(slots),
         np.concatenate(numbers),
@@ -168,16 +175,16 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
     )
 
 
-def _stretches(tape: Tape, updates: Sequence[Update]) -> tuple[tuple[Ints, ...], list[tuple[int, int, int]]]:
-    """The operations of all updates one after the other, and each one's three bounds.
+def _stretches(made: Program, updates: Sequence[Update]) -> tuple[Ints, list[tuple[int, int, int]]]:
+    """The steps of all updates one after the other, and each one's three bounds.
 
     Second updates are done in some sweeps alone, then all of them: what they ran counts for the later of them
     in the same sweep, and for no others.
     """
-    ops = np.stack(tape.operations[:6], axis=1).tolist()
-    changed = _changed(tape, updates, ops)
+    lines = made.lines
+    changed = _changed(made, updates)
     n = len(updates)
-    used: list[list[int]] = [_needed(ops, u.registers, changed) for u in updates]
+    used: list[list[int]] = [_needed(lines, u.registers, changed) for u in updates]
     last: dict[int, int] = {}
     for k in range(n):  # the last update of the sweep before that used each operation
         if not updates[k].seldom:
@@ -193,7 +200,7 @@ def _stretches(tape: Tape, updates: Sequence[Update]) -> tuple[tuple[Ints, ...],
             here[op] = k
             if not u.seldom:
                 last[op] = k
-            mask = changed[ops[op][1]]
+            mask = changed[lines[op].out]
             if u.repeated and mask >> k & 1:
                 inside.append(op)
             elif j is None or mask & _between(j, k, n, every):
@@ -201,8 +208,7 @@ def _stretches(tape: Tape, updates: Sequence[Update]) -> tuple[tuple[Ints, ...],
         first = len(order)
         order += before + inside
         bounds.append((first, first + len(before), len(order)))
-    at = np.array(order, dtype=np.int64)
-    return tuple(np.ascontiguousarray(column[at]) for column in tape.operations[:6]), bounds
+    return np.array(order, dtype=np.int64), bounds
 
 
 def _between(j: int, k: int, n: int, every: int) -> int:
@@ -212,10 +218,10 @@ def _between(j: int, k: int, n: int, every: int) -> int:
     return every & ~(((1 << j) - 1) & ~((1 << k) - 1))
 
 
-def _changed(tape: Tape, updates: Sequence[Update], ops: list[list[int]]) -> dict[int, int]:
+def _changed(made: Program, updates: Sequence[Update]) -> dict[int, int]:
     """For each register the updates, as bits, that change it."""
-    start, length = tape.operations[6], tape.operations[7]
-    inputs = {s: n for s, n in tape.inputs.values() if n}
+    start, length = made.tape.operations[6], made.tape.operations[7]
+    inputs = {s: n for s, n in made.tape.inputs.values() if n}
     changed: dict[int, int] = {}
     for r in range(start.size):
         n = inputs.get(int(start[r]))
@@ -225,21 +231,20 @@ def _changed(tape: Tape, updates: Sequence[Update], ops: list[list[int]]) -> dic
                 for u in updates
             ]
             changed[r] = sum(1 << k for k, yes in enumerate(inside) if yes)
-    for code, out, *read in ops:
-        mask = changed.get(out, 0)
-        for r in read[: operands(code)]:
+    for line in made.lines:
+        mask = changed.get(line.out, 0)
+        for r in line.reads:
             mask |= changed.get(r, 0)
-        changed[out] = mask
+        changed[line.out] = mask
     return changed
 
 
-def _needed(ops: list[list[int]], registers: Sequence[int], changed: dict[int, int]) -> list[int]:
+def _needed(lines: Sequence[Line], registers: Sequence[int], changed: dict[int, int]) -> list[int]:
     """Operations that these registers are made of and that some update changes, in order."""
     wanted = {r for r in registers if changed.get(r, 0)}
     kept = []
-    for op in range(len(ops) - 1, -1, -1):
-        code, out, *read = ops[op]
-        if out in wanted:
-            kept.append(op)
-            wanted.update(r for r in read[: operands(code)] if changed.get(r, 0))
+    for k in range(len(lines) - 1, -1, -1):
+        if lines[k].out in wanted:
+            kept.append(k)
+            wanted.update(r for r in lines[k].reads if changed.get(r, 0))
     return kept[::-1]

@@ -23,14 +23,14 @@ class Sweeper:
         self.w[: walk.size] = state
         self.numbers = (walk.numbers if numbers is None else numbers).copy()
         self.scratch = np.empty(walk.scratch)
-        walk.tape.forward(self.w)
+        walk.program.run(self.w)
         if walk.blocks.long:
             from dagmodels.numerics import dense_blocks, wide_blocks  # noqa: F401
 
     def place(self, state: Floats) -> None:
         """Go on from another state."""
         self.w[: self.walk.size] = state
-        self.walk.tape.forward(self.w)
+        self.walk.program.run(self.w)
 
     def run(self, rng: np.random.Generator, count: int, learning: int = 0, period: int = 1) -> Floats:
         """So many sweeps; the state after each, (count, size).
@@ -67,7 +67,7 @@ class Sweeper:
 
         tape, walk, b = self.walk.tape.operations, self.walk, self.walk.blocks
         memory = (self.w, table, walk.slots, self.numbers, self.scratch, rng, learning, period, phase)
-        sweeps(*walk.stretches, *tape[6:], *memory, b.table, b.places, b.near, b.wide, b.kinds, kept)
+        sweeps(walk.steps, *tape, *memory, b.table, b.places, b.near, b.wide, b.kinds, kept)
 
     def state(self) -> Floats:
         """A copy of the state."""

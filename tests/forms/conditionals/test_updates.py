@@ -19,6 +19,7 @@ from dagmodels.forms.conditionals.segments import walk
 from dagmodels.forms.conditionals.start import Starter
 from dagmodels.forms.conditionals.state import StateBuilder
 from dagmodels.forms.conditionals.sweeper import Sweeper
+from dagmodels.numerics.program import COUNT
 from dagmodels.numerics.sampling.streams import stream
 from tests.backends.gibbs.compared import bugs
 from tests.backends.gibbs.test_rules import LIMITS, LOGITS, SLOPES, covariates
@@ -146,8 +147,7 @@ def test_statistics_stand_for_rows(text, most):
         data = {"x": x, "w": np.arange(n) % 7, "y": 1 + 2 * x, "g": np.arange(n) % 12}
         graph = dm.read(text)
         found = schedule(bind(graph.dag, {k: v for k, v in data.items() if k in text})).walk
-        lengths = found.tape.operations[7]
-        work.append(lengths[found.stretches[1]].sum())
+        work.append(found.steps[:, COUNT].sum())
     assert work[0] == work[1] < most
 
 
