@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import comparing, elements_named, level_codes, rank
 from dagmodels.bind.problem import Codes, Problem, Rows
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Head
@@ -44,9 +45,13 @@ def evaluate(tree: ex.Expression, rows: Rows, values: Mapping[str, Array], probl
             inner = evaluate(operand, rows, values, problem)
             return -inner if operator == "-" else inner
         case ex.Binary(operator, left, right):
-            if operator in ("==", "!="):
-                return _compare(operator, left, right, rows, values, problem)
-            a, b = (evaluate(side, rows, values, problem) for side in (left, right))
+            tables = comparing(problem, operator, left, right)
+            if tables is not None:
+                a, b = (
+                    _compared(s, t, rows, values, problem) for s, t in zip((left, right), tables, strict=True)
+                )
+            else:
+                a, b = (evaluate(side, rows, values, problem) for side in (left, right))
             return np.asarray(ARITHMETIC[operator](a, b), dtype=float)
         case ex.Call(function, arguments) if function in _ELEMENTWISE:
             from dagmodels.distributions import _numeric
@@ -67,32 +72,10 @@ def head_rows(head: Head, problem: Problem) -> tuple[Rows, NDArray[np.bool_]]:
     named = np.ones(rows.n, dtype=bool)
     for slot, plate in zip(head.slots, plates, strict=True):
         if slot.label is not None:
-            named &= rows.codes[plate] == level_code(problem, plate, slot.label)
+            named &= np.isin(rows.codes[plate], elements_named(problem, plate, slot.label))
         elif slot.first:
-            named &= position(problem, plate)[rows.codes[plate]] < slot.first
+            named &= rank(problem, plate)[rows.codes[plate]] < slot.first
     return rows, named
-
-
-def level_code(problem: Problem, plate: str, label: ex.Label) -> int:
-    """The element of a plate that bears a label; the data may hold numbers as text or the reverse."""
-    levels = problem.plates[plate].levels
-    for code, level in enumerate(levels):
-        if level == label or str(level) == str(label):
-            return code
-    raise CannotEvaluate(f"plate '{plate}' has no level {label!r}")
-
-
-def position(problem: Problem, plate: str) -> Codes:
-    """How many elements come before each element of an ordered plate, within its parents."""
-    before = problem.plates[plate].order
-    if before is None:
-        raise CannotEvaluate(f"plate '{plate}' has no order")
-    found = np.zeros(len(before), dtype=np.int64)
-    current = before.copy()
-    while (current >= 0).any():
-        found += current >= 0
-        current = np.where(current >= 0, before[current], -1)
-    return found
 
 
 def _reference(tree: ex.Reference, rows: Rows, values: Mapping[str, Array], problem: Problem) -> Array:
@@ -121,7 +104,7 @@ def _codes(
                 codes = np.where(codes >= 0, before[codes], -1)
             return np.maximum(codes, 0)  # first elements have statements of their own
         case ex.LevelIndex(label):
-            return np.full(rows.n, level_code(problem, own, label))
+            return level_codes(problem, own, label, rows.codes, rows.n)
         case ex.NodeIndex(reference):
             kind = problem.graph.nodes[reference.name].kind
             if kind not in ("covariate", "constant"):
@@ -132,31 +115,19 @@ def _codes(
             raise CannotEvaluate(f"'{tree.name}' is a vector along '{own}'")
 
 
-def _compare(
-    operator: str, left: ex.Expression, right: ex.Expression, rows: Rows, values: Mapping[str, Array],
-    problem: Problem,
-) -> Array:  # fmt: skip
-    """Equality, where one side may be a level's name or a plate's element."""
-    a, b = (_operand(s, o, rows, values, problem) for s, o in ((left, right), (right, left)))
-    return np.asarray(ARITHMETIC[operator](a, b), dtype=float)
-
-
-def _operand(
-    tree: ex.Expression, other: ex.Expression, rows: Rows, values: Mapping[str, Array], problem: Problem
+def _compared(
+    tree: ex.Expression, table: Codes | float, rows: Rows, values: Mapping[str, Array], problem: Problem
 ) -> Array:
-    if isinstance(tree, ex.Text):
-        if isinstance(other, ex.Reference):
-            plate = other.name
-            if other.name in problem.graph.nodes:
-                plate = problem.graph.nodes[other.name].values_in or ""
-            if plate in problem.plates:
-                return np.full((1, 1), float(level_code(problem, plate, tree.value)))
-        raise CannotEvaluate(f'"{tree.value}" is compared with what is no element')
+    """What an operand of a comparison between elements is compared by, row by row."""
+    if not isinstance(table, np.ndarray):
+        return np.full((1, 1), float(table))
     if isinstance(tree, ex.Reference) and tree.name not in problem.graph.nodes:
-        if tree.name in rows.codes:
-            return rows.codes[tree.name][:, None].astype(float)
-        raise CannotEvaluate(f"'{tree.name}' is not bound here")
-    return evaluate(tree, rows, values, problem)
+        if tree.name not in rows.codes:
+            raise CannotEvaluate(f"'{tree.name}' is not bound here")
+        return table[rows.codes[tree.name]][:, None].astype(float)
+    codes = evaluate(tree, rows, values, problem)
+    known = codes >= 0
+    return np.where(known, table[np.where(known, codes, 0).astype(np.int64)], np.nan)
 
 
 def _reduce(

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import variance_tree
 from dagmodels.analysis.unit import Unit
+from dagmodels.bind.labels import elements_named
 from dagmodels.bind.problem import BoundPlate, Problem, Rows
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms import coordinates as co
-from dagmodels.forms.cells import cells, level_code
+from dagmodels.forms.cells import cells
 from dagmodels.forms.formulas import Functions
 from dagmodels.forms.lower import Lowering, NotLowered, Value
 from dagmodels.forms.moments import MomentsForm, Template, Thresholds
@@ -276,7 +277,7 @@ class _Builder:
         keep = np.ones(rows.n, dtype=bool)
         for plate, slot in zip(node.plates, head.slots or (), strict=False):
             if slot.label is not None:
-                keep &= rows.codes[plate] == level_code(self.small, plate, slot.label)
+                keep &= np.isin(rows.codes[plate], elements_named(self.small, plate, slot.label))
         at = np.flatnonzero(keep)
         if at.size == rows.n:
             return self.elements[head.name], rows

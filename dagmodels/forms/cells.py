@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dagmodels.bind.labels import elements_named, rank
 from dagmodels.bind.problem import Codes, Problem, Rows
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.statement import Deterministic, Head, Joint, Slot, Statement, Stochastic
@@ -84,37 +85,10 @@ def _covered(problem: Problem, plates: tuple[str, ...], heads: tuple[Slot, ...],
     keep = np.ones(rows.n, dtype=bool)
     for plate, slot in zip(plates, heads, strict=True):
         if slot.label is not None:
-            keep &= rows.codes[plate] == level_code(problem, plate, slot.label)
+            keep &= np.isin(rows.codes[plate], elements_named(problem, plate, slot.label))
         elif slot.first:
             keep &= (rank(problem, plate) < slot.first)[rows.codes[plate]]
     return np.flatnonzero(keep)
-
-
-def level_code(problem: Problem, plate: str, label: object) -> int:
-    """The element with that label; numbers and their text are the same label."""
-    levels = problem.plates[plate].levels
-    for code, level in enumerate(levels):
-        if level == label:
-            return code
-    for code, level in enumerate(levels):
-        if str(level) == str(label):
-            return code
-    raise ModelError(f"plate '{plate}' has no level {label!r}", node=plate, hint="see its levels in the data")
-
-
-def rank(problem: Problem, plate: str) -> Codes:
-    """Each element's position from the first of its chain, counted from 0.
-
-    By pointer doubling: as many passes as the longest chain's length has binary digits.
-    """
-    previous = problem.plates[plate].order
-    if previous is None:
-        return np.arange(problem.plates[plate].size)
-    steps = (previous >= 0).astype(np.int64)
-    jump = previous.copy()
-    while (live := np.flatnonzero(jump >= 0)).size:
-        steps[live], jump[live] = steps[live] + steps[jump[live]], jump[jump[live]]
-    return steps
 
 
 def lagged(problem: Problem, plate: str, lag: int) -> Codes:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import level_codes
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import ModelError, raise_all
-from dagmodels.forms.cells import Cells, cells, element_label, lagged, level_code, plate_labels
+from dagmodels.forms.cells import Cells, cells, element_label, lagged, plate_labels
 from dagmodels.forms.lower import expand
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
@@ -257,7 +258,8 @@ class _Unrolling:
                         raise ModelError(told, node=tree.name, hint=hint)
                     found.append(before)
                 case ex.LevelIndex(label):
-                    found.append(level_code(self.problem, plate, label))
+                    known = {p: np.array([at]) for p, at in bound.items() if isinstance(at, int)}
+                    found.append(int(level_codes(self.problem, plate, label, known, 1)[0]))
                 case ex.NodeIndex(inner):
                     if inner.name in self.known:
                         found.append(int(self._known(inner, bound)))

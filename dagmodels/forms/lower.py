@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dagmodels.bind.labels import comparing, level_codes
 from dagmodels.bind.problem import Codes, Problem, Rows
 from dagmodels.errors import FitError
-from dagmodels.forms.cells import cells, lagged, level_code, rank
+from dagmodels.forms.cells import cells, lagged
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic
 from dagmodels.numerics.tape import Recorder
@@ -115,12 +115,12 @@ class Lowering:
             case ex.Reference(name, _) if name in self.problem.graph.nodes:
                 return self._reference(tree, rows)
             case ex.Reference(name, _):
-                return Value(self.recorder.constant(self._position(name, rows.codes[name])), ROWS)
+                return Value(self.recorder.constant(rows.codes[name].astype(np.float64)), ROWS)
             case ex.Unary(operator, operand):
                 inner = self.value(operand, rows)
                 return inner if operator == "+" else self._apply("neg", [inner], rows)
             case ex.Binary(operator, left, right):
-                return self._apply(operator, self._operands(left, right, rows), rows)
+                return self._apply(operator, self._operands(operator, left, right, rows), rows)
             case ex.Call(function, arguments):
                 return self._call(function, arguments, rows)
             case ex.Reduction():
@@ -128,46 +128,32 @@ class Lowering:
             case _:
                 raise NotLowered(f"{type(tree).__name__} stands where a number is needed")
 
-    def _operands(self, left: ex.Expression, right: ex.Expression, rows: Rows) -> list[Value]:
-        """Operands of a binary operator; a label beside a discrete node or plate is its code."""
-        pair = []
-        for side, other in ((left, right), (right, left)):
-            plate = self._plate_of(other)
-            if plate is not None and isinstance(side, ex.Text | ex.Number):
-                code = np.array([level_code(self.problem, plate, side.value)])
-                pair.append(Value(self.recorder.constant(self._position(plate, code)), None))
-            elif isinstance(side, ex.Reference) and (own := self._discrete(side)) is not None:
-                at = self.places(side, rows)
-                codes = self.problem.values[side.name].reshape(-1)[at].astype(np.int64)
-                pair.append(Value(self.recorder.constant(self._position(own, codes)), ROWS))
-            elif isinstance(side, ex.Reference) and (own := self._moving_in(side.name)) is not None:
-                codes = self.value(side, rows)
-                table = self.recorder.constant(rank(self.problem, own).astype(np.float64))
-                pair.append(Value(self.recorder.take(table, codes.register), codes.key))
-            else:
-                pair.append(self.value(side, rows))
-        return pair
+    def _operands(self, operator: str, left: ex.Expression, right: ex.Expression, rows: Rows) -> list[Value]:
+        """Operands of a binary operator; elements and labels of plates by what they compare by."""
+        tables = comparing(self.problem, operator, left, right)
+        if tables is None:
+            return [self.value(left, rows), self.value(right, rows)]
+        return [self._compared(s, t, rows) for s, t in zip((left, right), tables, strict=True)]
 
-    def _position(self, plate: str, codes: Codes) -> NDArray[np.float64]:
-        """What elements compare by: their order where the plate has one, else their identity."""
-        return rank(self.problem, plate)[codes].astype(np.float64)
-
-    def _discrete(self, reference: ex.Reference) -> str | None:
-        """The ordered plate that holds the values of a discrete node given as data, else None."""
-        node = self.problem.graph.nodes.get(reference.name)
-        if node is None or node.values_in is None or reference.name not in self.problem.values:
-            return None
-        if self._moving_in(reference.name) is not None:  # given in part
-            return None
-        return node.values_in if self.problem.plates[node.values_in].order is not None else None
-
-    def _plate_of(self, tree: ex.Expression) -> str | None:
-        if not isinstance(tree, ex.Reference):
-            return None
-        node = self.problem.graph.nodes.get(tree.name)
+    def _compared(self, side: ex.Expression, table: Codes | float, rows: Rows) -> Value:
+        if isinstance(table, float):
+            return Value(self.recorder.constant(np.array([table])), None)
+        codes = self.value(side, rows)
+        if (table == np.arange(table.size)).all():
+            return codes
+        assert isinstance(side, ex.Reference)
+        node = self.problem.graph.nodes.get(side.name)
         if node is None:
-            return tree.name if tree.name in self.problem.plates else None
-        return node.values_in
+            return Value(self.recorder.constant(table[rows.codes[side.name]].astype(np.float64)), ROWS)
+        if self._moving_in(side.name) is not None or side.name not in self.problem.values:
+            return Value(
+                self.recorder.take(self.recorder.constant(table.astype(np.float64)), codes.register),
+                codes.key,
+            )
+        given = self.problem.values[side.name].reshape(-1)[self.places(side, rows)]
+        known = np.isfinite(given)
+        found = np.where(known, table[np.where(known, given, 0).astype(np.int64)], np.nan)
+        return Value(self.recorder.constant(found), ROWS)
 
     def _apply(self, function: str, values: list[Value], rows: Rows) -> Value:
         keys = {v.key for v in values if v.key is not None}
@@ -240,7 +226,7 @@ class Lowering:
             case ex.LagIndex(name, lag):
                 return self._lag(name, lag, rows)
             case ex.LevelIndex(label):
-                return np.full(rows.n, level_code(self.problem, plate, label))
+                return level_codes(self.problem, plate, label, rows.codes, rows.n)
             case ex.NodeIndex(reference):
                 if reference.name not in self.problem.values:
                     raise NotLowered(f"index '{reference.name}' is not data")

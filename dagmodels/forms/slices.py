@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import rank
 from dagmodels.errors import FitError
 from dagmodels.forms.alike import alike
-from dagmodels.forms.cells import element_label, rank
+from dagmodels.forms.cells import element_label
 from dagmodels.forms.states import Latents
 from dagmodels.graph import expression as ex
 from dagmodels.graph.dag import expressions

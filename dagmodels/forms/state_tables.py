@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import level_code
 from dagmodels.bind.problem import Problem
 from dagmodels.distributions._shared import NEVER
 from dagmodels.distributions.dirichlet import on_simplex
 from dagmodels.errors import FitError
 from dagmodels.forms.batch_jets import BatchJets
-from dagmodels.forms.cells import element_label, level_code
+from dagmodels.forms.cells import element_label
 from dagmodels.forms.jets import Jet
 from dagmodels.forms.leaf_laws import LawReader
 from dagmodels.forms.lower import NotLowered

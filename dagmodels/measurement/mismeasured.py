@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.analysis.evaluate import level_code
 from dagmodels.analysis.measurement import berkson, covariates_with_error
 from dagmodels.analysis.reading_values import averages, places
+from dagmodels.bind.labels import level_code
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.graph.dag import Dag

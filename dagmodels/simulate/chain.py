@@ -7,21 +7,6 @@ import numpy as np
 from dagmodels.bind.problem import Codes, Problem
 
 
-def rank(problem: Problem, plate: str) -> Codes:
-    """Each element's position from the first of its chain, counted from 0.
-
-    By pointer doubling: as many passes as the longest chain's length has binary digits.
-    """
-    previous = problem.plates[plate].order
-    if previous is None:
-        return np.arange(problem.plates[plate].size)
-    steps = (previous >= 0).astype(np.int64)
-    jump = previous.copy()
-    while (live := np.flatnonzero(jump >= 0)).size:
-        steps[live], jump[live] = steps[live] + steps[jump[live]], jump[jump[live]]
-    return steps
-
-
 def lagged(problem: Problem, plate: str, lag: int, codes: Codes) -> Codes:
     """The element `lag` places before each of these, -1 where there is none."""
     previous = problem.plates[plate].order

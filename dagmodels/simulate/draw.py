@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import rank
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms.cells import element_label
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic, Stochastic
-from dagmodels.simulate.chain import rank
 from dagmodels.simulate.evaluate import Evaluator, Scope
 from dagmodels.simulate.jobs import Job
 from dagmodels.simulate.order import Loop, Residuals, Step

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import comparing, elements_named, level_codes
 from dagmodels.bind.problem import Codes, Problem, Rows
 from dagmodels.distributions import _numeric
 from dagmodels.errors import ModelError
-from dagmodels.forms.cells import level_code
 from dagmodels.forms.lower import expand
 from dagmodels.graph import expression as ex
 from dagmodels.graph.functions import FUNCTIONS
@@ -61,14 +61,7 @@ class Evaluator:
 
     def __init__(self, problem: Problem, values: Mapping[str, Floats]) -> None:
         self.problem, self.graph, self.values = problem, problem.graph, values
-        self._levels: dict[tuple[str, ex.Label | float], int] = {}
-
-    def level(self, plate: str, label: ex.Label | float) -> int:
-        """The element of a plate with this label."""
-        key = (plate, label)
-        if key not in self._levels:
-            self._levels[key] = level_code(self.problem, plate, label)
-        return self._levels[key]
+        self._levels: dict[tuple[str, ex.Label], Codes] = {}
 
     def value(self, tree: ex.Expression, scope: Scope) -> Value:
         """The tree on every row; undefined operations give NaN or infinity, never an error."""
@@ -84,7 +77,7 @@ class Evaluator:
                 inner = self.value(operand, scope)
                 return Value(-inner.array, inner.axes) if operator == "-" else inner
             case ex.Binary(operator, left, right):
-                return _apply(ARITHMETIC[operator], *self._operands(left, right, scope))
+                return _apply(ARITHMETIC[operator], *self._operands(operator, left, right, scope))
             case ex.Call(function, arguments):
                 if FUNCTIONS[function].event:
                     return self._vector_call(tree, scope)
@@ -128,7 +121,7 @@ class Evaluator:
             case ex.LagIndex(name, lag):
                 return Value(lagged(self.problem, name, lag, scope.rows.codes[name]))
             case ex.LevelIndex(label):
-                return Value(np.array([self.level(plate, label)]))
+                return Value(self._level(plate, label, scope))
             case ex.NodeIndex(reference):
                 return self.codes(reference, scope)
 
@@ -139,22 +132,33 @@ class Evaluator:
 
     # -- comparisons
 
-    def _operands(self, left: ex.Expression, right: ex.Expression, scope: Scope) -> list[Value]:
-        """Operands of a binary operator; a label beside a discrete node or a plate is its code."""
-        pair: list[Value] = []
-        for side, other in ((left, right), (right, left)):
-            plate, label = self._plate_of(other), _label(side)
-            if plate is not None and label is not None:
-                pair.append(Value(np.array([float(self.level(plate, label))])))
-            else:
-                pair.append(self.value(side, scope))
-        return pair
+    def _operands(
+        self, operator: str, left: ex.Expression, right: ex.Expression, scope: Scope
+    ) -> list[Value]:
+        """Operands of a binary operator; elements and labels of plates by what they compare by."""
+        tables = comparing(self.problem, operator, left, right)
+        if tables is None:
+            return [self.value(left, scope), self.value(right, scope)]
+        return [self._compared(s, t, scope) for s, t in zip((left, right), tables, strict=True)]
 
-    def _plate_of(self, tree: ex.Expression) -> str | None:
-        if not isinstance(tree, ex.Reference):
-            return None
-        node = self.graph.nodes.get(tree.name)
-        return tree.name if node is None else node.values_in
+    def _compared(self, side: ex.Expression, table: Codes | float, scope: Scope) -> Value:
+        if not isinstance(table, np.ndarray):
+            return Value(np.array([float(table)]))
+        codes = self.value(side, scope)
+        known = codes.array >= 0
+        found = np.where(known, table[np.where(known, codes.array, 0).astype(np.int64)], np.nan)
+        return Value(found, codes.axes)
+
+    def _level(self, plate: str, label: ex.Label, scope: Scope) -> Codes:
+        """The element with this label, or that of each row's parents."""
+        found = self._levels.get((plate, label))
+        if found is None:
+            found = self._levels[plate, label] = elements_named(self.problem, plate, label)
+        return (
+            found
+            if found.size == 1
+            else level_codes(self.problem, plate, label, scope.rows.codes, scope.rows.n)
+        )
 
     # -- what works along plates
 
@@ -221,16 +225,6 @@ class Evaluator:
                     if isinstance(index, ex.PlateIndex | ex.LagIndex):
                         found[index.plate] = None
         return found
-
-
-def _label(tree: ex.Expression) -> ex.Label | float | None:
-    match tree:
-        case ex.Text(value) | ex.Number(value):
-            return value
-        case ex.Unary("-", ex.Number(value)):
-            return -value
-        case _:
-            return None
 
 
 def _aligned(values: list[Value], axes: tuple[str, ...] = ()) -> tuple[list[NDArray[Any]], tuple[str, ...]]:

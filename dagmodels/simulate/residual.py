@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import level_code, rank
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.distributions.mv_normal import root
 from dagmodels.errors import ModelError
-from dagmodels.forms.cells import element_label, level_code
+from dagmodels.forms.cells import element_label
 from dagmodels.graph.expression import Number
 from dagmodels.graph.scope import head_plates
 from dagmodels.graph.statement import Covariance, Head, Stochastic
 from dagmodels.simulate.arguments import law
-from dagmodels.simulate.chain import rank
 from dagmodels.simulate.domains import outside
 from dagmodels.simulate.evaluate import Evaluator, Scope
 from dagmodels.simulate.jobs import Job

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import level_code
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError
 from dagmodels.graph import expression as ex
@@ -120,7 +121,7 @@ def _places(
     place = np.full(int(np.prod(shape[:-1], dtype=np.int64)), -1)
     plates = [str(evaluator.graph.nodes[r.name].values_in) for r in parents]
     for number, row in enumerate(rows.rows):
-        codes = [evaluator.level(p, label) for p, label in zip(plates, row.labels, strict=True)]
+        codes = [level_code(evaluator.problem, p, label) for p, label in zip(plates, row.labels, strict=True)]
         place[np.ravel_multi_index(codes, shape[:-1])] = number
     return place
 

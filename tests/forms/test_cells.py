@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from dagmodels.bind.bind import bind
+from dagmodels.bind.labels import level_code, rank
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError
-from dagmodels.forms.cells import cells, element_label, lagged, level_code, rank
+from dagmodels.forms.cells import cells, element_label, lagged
 from dagmodels.graph.statement import Deterministic, Parameter, Stochastic
 from dagmodels.readers import read
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.bind.labels import level_code
 from dagmodels.distributions import Support
 from dagmodels.distributions.supports import bijection
 from dagmodels.errors import FitError
-from dagmodels.forms.cells import level_code
 from dagmodels.forms.conditionals.check import Check
 from dagmodels.forms.conditionals.schedule import Schedule
 from dagmodels.forms.conditionals.state import COUNTED

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import is_discrete, unwrapped
+from dagmodels.bind.labels import level_code
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.distributions import Family, family
 from dagmodels.forms.build_flat import Factor, FlatBuilder, _Recorded
-from dagmodels.forms.cells import Cells, cells, element_label, level_code
+from dagmodels.forms.cells import Cells, cells, element_label
 from dagmodels.forms.flat_plan import Ask, NodePlan, asks_of
 from dagmodels.forms.jets import Jet
 from dagmodels.forms.lower import NotLowered
