@@ -231,7 +231,9 @@ def _further(steps: Steps, ran: Ran, limit: int = LIMIT) -> Ran:
     return ran
 
 
-def _criterion(form: MixtureForm) -> Callable[[Floats], tuple[float, Floats]]:
+def criterion(form: MixtureForm) -> Callable[[Floats], tuple[float, Floats]]:
+    """Minus twice the log density and its gradient; infinite where it is not finite."""
+
     def f(y: Floats) -> tuple[float, Floats]:
         value, gradient = form.value_and_gradient(y)
         if not np.isfinite(value):
@@ -245,7 +247,7 @@ def polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_]]:
     """Newton's steps from where EM rests, and the certificate."""
     y = ran.y
     assert y is not None
-    f = _criterion(form)
+    f = criterion(form)
     free, size = np.full(y.size, np.inf), np.full(y.size, 0.1)
     if (
         not ran.ended and y.size > NEWTON
@@ -280,4 +282,4 @@ def at_edge(form: MixtureForm, found: Optimum) -> NDArray[np.bool_]:
     return bounded & still & (np.abs(found.x) > FAR)
 
 
-__all__ = ["Any", "Ran", "Solution", "at_edge", "carried", "solve"]
+__all__ = ["Any", "Ran", "Solution", "at_edge", "carried", "criterion", "solve"]
