@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from dagmodels.analysis.known_errors import unit_of_rows
+from dagmodels.analysis.limited_chances import Limited, limited_chances
 from dagmodels.analysis.roles import Roles, roles
 from dagmodels.analysis.unit import NoUnit, Unit, unit
 from dagmodels.backends.laplace.cost import cost
@@ -45,8 +46,19 @@ def judge(facts: Facts) -> Verdict:
     _, verdict = cast(tuple[Roles, Verdict], dag.memo[key])
     if not verdict.accepts:
         return verdict
+    if found.curved and (limited := limited_chances(dag, facts.problem)) is not None:
+        return Verdict("laplace", accepts=False, because=(_of_limits(limited),))
     told = (f"form: field, because {choice.why}",) if choice.why and isinstance(unit(dag), Unit) else ()
     return replace(verdict, because=(*verdict.because, *told), cost=cost(facts.problem, found))
+
+
+def _of_limits(found: Limited) -> str:
+    latents, limits = names(found.latents), names(found.limits)
+    return (
+        f"the chance of '{found.leaf}' rises with {latents} between limits that are unknown ({limits}): no "
+        f"approximation at one mode tells them, and searches would take minutes; method='em' sums {latents} "
+        "over nodes of quadrature"
+    )
 
 
 def moments_verdict(dag: Dag, why: str, options: Mapping[str, Any]) -> Verdict:

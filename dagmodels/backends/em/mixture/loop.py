@@ -236,7 +236,9 @@ def _further(steps: Steps, ran: Ran, limit: int = LIMIT) -> Ran:
     return ran
 
 
-def _criterion(form: MixtureForm) -> Callable[[Floats], tuple[float, Floats]]:
+def criterion(form: MixtureForm) -> Callable[[Floats], tuple[float, Floats]]:
+    """Minus twice the log density and its gradient; infinite where it is not finite."""
+
     def f(y: Floats) -> tuple[float, Floats]:
         value, gradient = form.value_and_gradient(y)
         if not np.isfinite(value):
@@ -251,7 +253,7 @@ def polished(form: MixtureForm, ran: Ran) -> tuple[Optimum, NDArray[np.bool_], t
     y, path = ran.y, list(ran.values)
     assert y is not None
     watch: Callable[[float], None] = lambda value: path.append(0.5 * value)  # noqa: E731
-    f = _criterion(form)
+    f = criterion(form)
     free, size = np.full(y.size, np.inf), np.full(y.size, 0.1)
     if (
         not ran.ended and y.size > NEWTON
@@ -289,4 +291,4 @@ def at_edge(form: MixtureForm, found: Optimum) -> NDArray[np.bool_]:
     return bounded & still & (np.abs(found.x) > FAR)
 
 
-__all__ = ["Any", "Ran", "Solution", "at_edge", "carried", "solve"]
+__all__ = ["Any", "Ran", "Solution", "at_edge", "carried", "criterion", "solve"]

@@ -53,16 +53,20 @@ class MixtureAgain:
         return MixtureRefitter(self, simulator) if self.units is None else UnitRefitter(self, simulator)
 
     def refuses(self, target: Target) -> str | None:
-        """Why an estimate has no profile."""
-        return "a mixture has no profiles: confint('boot') gives intervals of refits"
+        """Why an estimate has no profile; None where it has one."""
+        from dagmodels.backends.em.mixture.profile import refusal
+
+        return refusal(self.solution, target)
 
     def influence(self) -> Influence:
         """Has no closed form."""
         raise FitError("mixtures have no closed form of influence")
 
     def profile(self, targets: Sequence[Target], level: float) -> list[Limits]:
-        """See `refuses`."""
-        raise FitError("a mixture has no profiles")
+        """Profile limits of functions of the estimates."""
+        from dagmodels.backends.em.mixture.profile import profiles
+
+        return profiles(self.solution, targets, level)
 
 
 class MixtureRefitter:
