@@ -20,9 +20,9 @@ from dagmodels.forms.lower import NotLowered
 
 Floats = NDArray[np.float64]
 UNIT = 250  # sweeps of a unit of work
-SELDOM = 8  # sweeps of which one has second updates, where scales and locations move without them
+SELDOM = 4  # sweeps of which one has second updates, where scales and locations move without them
 HALF = 0.5  # of the work of a sweep, above which second updates are dear
-ENOUGH = 0.2  # effective draws a sweep of a trial that say so
+ENOUGH = 0.27  # effective draws a sweep of a trial that say so
 SETTLED = 20  # first sweeps of warm-up, without second updates
 TRIAL = 400  # sweeps of warm-up, of which the second half is such a trial
 

@@ -125,11 +125,9 @@ class Board:
         return self.added(parts)
 
     def statistics_of(self, touched: Touched, count: int) -> int | None:
-        """For each unit the log density of a factor's rows, but for a constant, by sufficient statistics;
-        None where rows are cheaper."""
-        g = self.gaussian(touched.factor) if touched.factor.site.law.family == "Normal" else None
-        squares = None if g is None else self.statistics.squares(g.residual, touched, count)
-        return self._by_squares(touched, count, squares)
+        """For each unit the log density of a Normal factor's rows, but for a constant, by sums of squares;
+        None of others, and where rows differ in precision."""
+        return self._by_squares(touched, count, self.squares(touched, count))
 
     def squares(self, touched: Touched, count: int) -> int | None:
         """For each unit the sum of squares of a Normal factor's residuals; None of others."""

@@ -13,7 +13,7 @@ registers that are there, sufficient statistics included.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,12 +60,16 @@ Second = tuple[tuple[Update, tuple[Touched, ...]], ...]
 """Updates that belong together, each with what it touches."""
 
 
-def interwoven(board: Board, classes: Sequence[Target], blocks: Sequence[frozenset[int]]) -> list[Second]:
-    """All second updates. blocks : places of classes that are drawn jointly."""
-    every = [s for s in _standards(board, classes) if board.influence.pattern(s.scale) is not None]
+def interwoven(
+    board: Board, classes: Sequence[Target], blocks: Sequence[frozenset[int]], served: Collection[int] = ()
+) -> list[Second]:
+    """All second updates. blocks : places of classes that are drawn jointly. served : places of scales that
+    need none.
+    """
+    every = standards(board, classes)
     found = list[Second]()
-    for target in classes:
-        if target.kind not in NUMBERS or target.units.shape[1] != 1 or target.crowded:
+    for k, target in enumerate(classes):
+        if k in served or not moves(target):
             continue
         scaled = [s for s in every if board.influence.depends(s.scale, target.slots)]
         if scaled and (updates := tuple(_scale(board, target, scaled))):
@@ -84,6 +88,16 @@ def interwoven(board: Board, classes: Sequence[Target], blocks: Sequence[frozens
         if movers and (updates := _location(board, [classes[k] for k in movers], standard)):
             found.append(updates)
     return found
+
+
+def moves(target: Target) -> bool:
+    """Whether elements are numbers that move alone."""
+    return target.kind in NUMBERS and target.units.shape[1] == 1 and not target.crowded
+
+
+def standards(board: Board, classes: Sequence[Target]) -> list[Standard]:
+    """Latents with a location and a scale that hang on known slots, by statement."""
+    return [s for s in _standards(board, classes) if board.influence.pattern(s.scale) is not None]
 
 
 def _standards(board: Board, classes: Sequence[Target]) -> Iterator[Standard]:
@@ -125,11 +139,11 @@ def _scale(
     for s in scaled:
         if any(board.influence.depends(x, target.slots) for x in s.others):
             return
-        of = _owners(board, s.scale, target, s.slots.size)
+        of = owners(board, s.scale, target, s.slots.size)
         if of is None:
             return
         owner[s.slots[of >= 0]] = of[of >= 0]
-        shifted = _owners(board, s.location, target, s.slots.size)
+        shifted = owners(board, s.location, target, s.slots.size)
         if shifted is None or ((shifted >= 0) & (shifted != of)).any():
             return
     gone = {s.factor.register for s in scaled}
@@ -146,7 +160,7 @@ def _scale(
         yield from _slice(board, replace(part, touched=tuple(_touched(board, own, gone))), scaled, own)
 
 
-def _owners(board: Board, register: int, target: Target, n: int) -> Ints | None:
+def owners(board: Board, register: int, target: Target, n: int) -> Ints | None:
     """For each of n entries the unit of the class that it depends on, -1 where none; None where several."""
     place = np.full(board.influence.size, -1)
     place[target.slots] = np.arange(len(target.units))
@@ -178,7 +192,7 @@ def _slice(
 ) -> Iterator[tuple[Update, tuple[Touched, ...]]]:
     """Standardise, move the scales, and give back what moved along."""
     r, n = board.recorder, len(target.units)
-    lower, upper, logarithm = _line(board, target)
+    lower, upper, logarithm = line(board, target)
     parts = [(s, np.flatnonzero(owner[s.slots] >= 0)) for s in scaled]
     slots = np.concatenate([target.slots, *(s.slots[at] for s, at in parts)])
     here = board.entries(target.slots)
@@ -186,10 +200,10 @@ def _slice(
     for s, at in parts:
         gap = r.apply("-", board.entries(s.slots[at]), _spread(board, s.location, at))
         start.append(r.apply("/", gap, _spread(board, s.scale, at)))
-    line, at_line = board.auxiliary(f"line of {target.node}", n)
+    along, at_line = board.auxiliary(f"line of {target.node}", n)
     units = [board.auxiliary(f"standard {s.node}", at.size) for s, at in parts]
     moved = Moved.begun(board)
-    moved.put(target.slots, r.apply("exp", line) if logarithm else line)
+    moved.put(target.slots, r.apply("exp", along) if logarithm else along)
     after = [moved.values[-1][1]]
     for (s, at), (eta, _) in zip(parts, units, strict=True):
         scale, location = (_spread(board, moved.replaced().of(x), at) for x in (s.scale, s.location))
@@ -197,21 +211,21 @@ def _slice(
         after.append(moved.values[-1][1])
     density = moved.replaced().of(board.log_density(target))
     if logarithm:
-        density = r.apply("+", density, line)
+        density = r.apply("+", density, along)
     told = ", ".join(dict.fromkeys(f"'{s.node}'" for s in scaled))
     why = f"then by a slice with {told} in standard units (interweaving)"
     into = np.concatenate([at_line, *(places for _, places in units)])
-    yield _copied(board, target.node, into, start), ()
+    yield copied(board, target.node, into, start), ()
     numbers = np.concatenate([np.ones(n), np.zeros(n), lower, upper])
     own = slices.counting(board, target)
     update = Update(
         target.node, at_line, "slice", n, (density,), why, repeated=True, numbers=numbers, seldom=True, **own
     )  # fmt: skip
     yield update, target.touched
-    yield _copied(board, target.node, slots, after), ()
+    yield copied(board, target.node, slots, after), ()
 
 
-def _line(board: Board, target: Target) -> tuple[Floats, Floats, bool]:
+def line(board: Board, target: Target) -> tuple[Floats, Floats, bool]:
     """Ends of the line on which a slice moves, and whether it is that of logarithms."""
     lower, upper = slices.ends(target, whole=False)
     if (lower == 0.0).all() and not isinstance(target.ask.upper, ex.Expression):
@@ -239,7 +253,7 @@ def _location(
     for target in targets:
         if any(board.influence.depends(x, target.slots) for x in standard.others):
             continue
-        unit = _owners(board, standard.location, target, n)
+        unit = owners(board, standard.location, target, n)
         if unit is None:
             continue
         owner = np.full(board.influence.size, -1)
@@ -260,9 +274,9 @@ def _location(
     if not found:
         return ()
     return (
-        (_copied(board, standard.node, places, [gap]), ()),
+        (copied(board, standard.node, places, [gap]), ()),
         *found,
-        (_copied(board, standard.node, standard.slots, [after]), ()),
+        (copied(board, standard.node, standard.slots, [after]), ()),
     )
 
 
@@ -345,7 +359,7 @@ def _spread(board: Board, register: int, at: Ints) -> int:
     return r.gather(register, at)
 
 
-def _copied(board: Board, node: str, slots: Ints, registers: Sequence[int]) -> Update:
+def copied(board: Board, node: str, slots: Ints, registers: Sequence[int]) -> Update:
     """Write registers into slots, one after the other."""
     r = board.recorder
     if len(registers) > 1:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError, ModelError, ModelErrors
 from dagmodels.forms.completion import Completion, Sheet, completion
-from dagmodels.forms.conditionals import blocks, interweaving, slices, trajectories
+from dagmodels.forms.conditionals import blocks, interweaving, marginal_scales, slices, trajectories
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.corrected import corrected, drawn
 from dagmodels.forms.conditionals.gaussian import Auxiliary
@@ -199,13 +199,16 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
     groups = blocks.grouped(board, classes, [c.update for c in chosen])
     first = {min(g): g for g in groups}
     inside = {k for g in groups for k in g}
-    again = interweaving.interwoven(board, classes, [frozenset(g) for g in groups])
+    sets = [frozenset(g) for g in groups]
+    before = marginal_scales.marginal(board, classes, [c.update for c in chosen], sets)
+    again = interweaving.interwoven(board, classes, sets, [scale for scale, _ in before.values()])
     steps = []
     for k, (target, c) in enumerate(zip(classes, chosen, strict=True)):
         if k in first:
             members = [classes[i] for i in first[k]]
             steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
         elif k not in inside:
+            steps += [Step(marginal_scales.name, *pair) for pair in before.get(k, (k, ()))[1]]
             steps.append(_alone(board, target, c))
     return [*_second(again), *steps]
 
