@@ -74,6 +74,7 @@ def report(
             "evaluations": evaluations,
             "starts": len(values),
             "starts_at_best": int(near),
+            "labels": _labels(problem, form, layout, best),
             "seconds": time.process_time() - began,
         },
         boundary=tuple(np.array(columns["name"], dtype=object)[at_edge].tolist()),
@@ -142,6 +143,22 @@ def _columns(
         "state": states,
         "cases": seen.tolist(),
     }
+
+
+def _labels(problem: Problem, form: TableCounts, layout: Layout, best: Optimum) -> list[str]:
+    """Sentences on nodes that are never seen and whose states may change places."""
+    net = form.tables
+    told: list[str] = []
+    for i, name in enumerate(net.names):
+        seen = name in problem.values and not np.isnan(problem.values[name]).all()
+        family = [k for k, parents in enumerate(net.families) if i in parents]
+        free = all(layout.free[form.starts[k] : form.starts[k + 1]].all() for k in family)
+        if seen or not free or net.sizes[i] < 2:
+            continue
+        stated = best.own and all(net.numbers[k] is not None for k in family)
+        order = "in the order of the numbers stated" if stated else "in the order of a random start"
+        told.append(f"'{name}' is never seen: its states may change places, and stand {order}")
+    return told
 
 
 def _warnings(flat: list[str], unknown: bool) -> tuple[str, ...]:
