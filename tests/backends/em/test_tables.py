@@ -278,7 +278,9 @@ def test_unknown_tables_start_anywhere_and_unidentified_ones_are_named():
 def test_bad_options_and_impossible_cases():
     g = dm.read(BN / "asia.bif")
     data = {"lung": ["yes", "no"], "either": ["no", "no"]}
-    with pytest.raises(dm.FitError, match="some cases cannot be by the tables that are fixed"):
+    with pytest.raises(
+        dm.FitError, match=r"1 of 2 cases cannot be .*; the first is row 1: .* cannot be together"
+    ):
         g.fit(data, fix=["either"])
     with pytest.raises(dm.ModelErrors) as caught:
         g.fit(data, fix=["eithr"], starts=0, nonsense=1)

@@ -14,9 +14,9 @@ from dagmodels.backends.em.tables.expectation import Expectation
 from dagmodels.backends.em.tables.layout import layout
 from dagmodels.backends.em.tables.loop import solve
 from dagmodels.backends.em.tables.priors import added_counts
-from dagmodels.backends.em.tables.report import report
+from dagmodels.backends.em.tables.report import impossible_cases, report
 from dagmodels.bind.problem import Problem
-from dagmodels.errors import ModelError, raise_all
+from dagmodels.errors import FitError, ModelError, raise_all
 from dagmodels.forms.table_counts import table_counts
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     _refuse_unstated(form.tables, fixed, unit)
     rows = layout(form, [n for n in unit.free if n not in fixed], added)
     expectation = Expectation(form)
+    if not np.isfinite(expectation(rows.start)[0]):
+        raise FitError(f"em: {impossible_cases(problem, form, rows.start)}")
     rng = np.random.default_rng(int(options.get("seed", 1)))
     best, values, evaluations = solve(expectation, rows, starts, rng, executor_of(options))
     return report(problem, plan, form, rows, best, values, evaluations, began)
