@@ -223,6 +223,8 @@ class Graph(Builder):
         data: Any = None,
         sizes: Mapping[str, Any] | None = None,
         method: str = "auto",
+        draws: int = 10_000,
+        seed: int = 1,
     ) -> dict[Any, Any]:
         """Exact probabilities of the states of discrete nodes given evidence.
 
@@ -237,7 +239,10 @@ class Graph(Builder):
         joint : one joint distribution of all targets.
         data : covariates, elements of plates, and values seen, as for `fit`.
         sizes : elements of plates that neither the model nor the data tell.
-        method : "auto", or a backend that answers questions in its own way, such as "pgmpy".
+        method : "auto"; "draws" for estimates from random draws, where the exact answer takes too much
+            memory; or a backend that answers questions in its own way, such as "pgmpy".
+        draws, seed : of method="draws": a probability p has a standard error of about
+            sqrt(p (1 - p) / draws), more where what is seen is rare.
 
         Returns
         -------
@@ -252,6 +257,10 @@ class Graph(Builder):
         """
         from dagmodels.fits.network.query import query
 
+        if method == "draws":
+            from dagmodels.fits.network.drawn import drawn
+
+            return drawn(self._asked(data, sizes), evidence, targets, joint, draws, seed)
         if method != "auto":
             from dagmodels.dispatch.registry import answering
 

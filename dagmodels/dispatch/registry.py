@@ -44,7 +44,7 @@ def answering(name: str) -> Callable[..., Any]:
     """
     found = {n: b.query for n, b in backends().items() if callable(getattr(b, "query", None))}  # type: ignore[attr-defined]
     if name not in found:
-        hint = f"there are {', '.join(['auto', *found])}"
+        hint = f"there are {', '.join(['auto', 'draws', *found])}"
         raise_all(
             [ModelError(f"no backend '{name}' answers questions", hint=hint)], "a question to a network"
         )

@@ -26,6 +26,17 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+class OnEdge(FitError):
+    """A value on the edge of its domain; `name` is the element's."""
+
+    def __init__(self, name: str, told: str) -> None:
+        super().__init__(told)
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[OnEdge], tuple[str, str]]:
+        return OnEdge, (self.name, str(self))
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Given:
     """What is neither unknown nor data: a stretch of the workspace that may be written before any run.
@@ -219,7 +230,7 @@ class Flat:
             given = np.broadcast_to(arrays[s.node], (n, arrays[s.node].shape[-1]))[:, s.places]
             part = s.points(given, self._ends(s.lower, points, at), self._ends(s.upper, points, at))
             if not np.isfinite(part).all():
-                raise FitError(self._outside(s, part, given))
+                raise OnEdge(*self._outside(s, part, given))
             points[:, s.start : s.start + s.length] = part
         return points if many else points[0]
 
@@ -238,14 +249,15 @@ class Flat:
             return array.reshape(len(array), -1)
         raise FitError(f"'{name}' has shape {array.shape}, its plates need {shape}")
 
-    def _outside(self, s: Stretch, part: Floats, given: Floats) -> str:
+    def _outside(self, s: Stretch, part: Floats, given: Floats) -> tuple[str, str]:
         draw, k = np.argwhere(~np.isfinite(part))[0]
         place = int(s.entries()[k])
         value = given[draw].reshape(-1)[s.places.reshape(-1) == place][0]
         kind = {"lower": "bound", "upper": "bound", "interval": "interval"}.get(s.kind, s.kind)
-        return (
-            f"'{element_label(self.problem, s.node, place)}' is {value:g}, which is not inside its {kind}: "
-            "values on the edge have no unconstrained numbers"
+        name = element_label(self.problem, s.node, place)
+        return name, (
+            f"'{name}' is {value:g}, which is not inside its {kind}: values on the edge have no "
+            "unconstrained numbers"
         )
 
     @property

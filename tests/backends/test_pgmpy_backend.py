@@ -108,4 +108,6 @@ def test_it_answers_where_it_is_named_alone():
     assert "'pgmpy'" not in str(dm.read(ROOT / "specs" / "growth.dag").plan())
     with pytest.raises(dm.ModelErrors) as caught:
         g.query(method="laplace")
-    assert "no backend 'laplace' answers questions (there are auto, pgmpy)" in str(caught.value.exceptions[0])
+    assert "no backend 'laplace' answers questions (there are auto, draws, pgmpy)" in str(
+        caught.value.exceptions[0]
+    )

@@ -175,7 +175,7 @@ def test_a_table_larger_than_memory_is_refused_with_the_figure():
         for j in range(i):
             rows = {(a, b): [0.5, 0.5] for a in "ab" for b in "ab"}
             g.node(f"y{i}_{j}", dm.Table(f"x{i}", f"x{j}", rows), values_in="s")
-    with pytest.raises(dm.FitError, match=r"a table of 40 nodes \(x0, x1, .*\) with 8 TiB.*simulate"):
+    with pytest.raises(dm.FitError, match=r"a table of 40 nodes \(x0, x1, .*\) with 8 TiB.*draws"):
         g.query()
     assert g.query(targets="x0")["x0"] == {"a": 0.5, "b": 0.5}  # the others do not matter
     seen = {f"x{i}": "a" for i in range(n)}

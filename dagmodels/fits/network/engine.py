@@ -249,7 +249,9 @@ def refuse_large(cliques: Cliques, names: Sequence[str]) -> None:
     some = ", ".join(members[:6]) + (", ..." if len(members) > 6 else "")
     there = f", and {size_text(free)} are free" if free is not None else ""
     size = size_text(cliques.cells(at) * CELL)
+    if cliques.memory >= 1.1 * cliques.cells(at) * CELL:
+        size = f"{size}, all tables {size_text(cliques.memory)}"
     raise FitError(
         f"the exact answer needs a table of {len(members)} nodes ({some}) with {size}{there}; evidence on "
-        "some of them makes it smaller, and simulate(draws=...) draws from the network instead"
+        "some of them makes it smaller, and query(..., method='draws') estimates it from draws"
     )

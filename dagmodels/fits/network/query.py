@@ -162,13 +162,14 @@ def _of_cases(net: Network, cases: Cases, wanted: list[int]) -> dict[str, dict[A
 
 def told_of_rows(net: Network, cases: Cases, lost: NDArray[np.int64], n: int) -> str:
     """Which rows cannot be, and why the first of them."""
-    why = told(net, _row(cases, int(lost[0])))
+    why = told(net, row_of(cases, int(lost[0])))
     return (
         f"{lost.size} of {n} rows cannot be, and have no answer (NaN); the first is row {lost[0] + 1}: {why}"
     )
 
 
-def _row(cases: Cases, row: int) -> Evidence:
+def row_of(cases: Cases, row: int) -> Evidence:
+    """What one row of a table says."""
     codes = cases.codes[row].tolist()
     return Evidence({i: c for i, c in zip(cases.nodes.tolist(), codes, strict=True) if c >= 0}, {})
 
@@ -185,7 +186,7 @@ def _rows(net: Network, cases: Cases, margins: bool) -> Iterable[tuple[Floats, F
             for first in range(0, len(codes), LANES)
         ]
     else:
-        parts = [_single(net, _row(Cases(cases.nodes, codes), row), margins) for row in range(len(codes))]
+        parts = [_single(net, row_of(Cases(cases.nodes, codes), row), margins) for row in range(len(codes))]
     if parts:
         found = np.concatenate([m for m, _ in parts], axis=1)
         logs = np.concatenate([logs for _, logs in parts])
@@ -222,4 +223,4 @@ def _single(net: Network, evidence: Evidence, margins: bool) -> tuple[Floats, Fl
     return np.array(numbers)[:, None], np.zeros(1)
 
 
-__all__ = ["log_probabilities", "network", "probability", "query", "targets_of", "told_of_rows"]
+__all__ = ["log_probabilities", "network", "probability", "query", "row_of", "targets_of", "told_of_rows"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -153,8 +154,12 @@ f[row] ~ Normal(0, 1)
         np.where(k, 3.0, 0) * (j % 2) + np.where(k, 1, 0.5 * j) * f + rng.normal(0, 0.5, n) for j in items
     ]
     y = np.array(columns).T
-    fit = g.fit({f"y{j}": y[:, j - 1] for j in items}, starts=4)
+    frame = {f"y{j}": y[:, j - 1] for j in items}
+    fit = g.fit(frame, starts=4)
     assert fit.converged
+    assert fit.diagnostics["labels"][0].startswith("'k' is never seen: its states may change places")
+    with ThreadPoolExecutor(2) as pool:
+        assert g.fit(frame, starts=4, executor=pool).log_likelihood == fit.log_likelihood
     density = 0.0
     for c in (1, 2):
         load = np.array([fit[f"l[{c}, {j}]"] for j in items])

@@ -453,3 +453,16 @@ def test_simulation_needs_values_which_a_fit_draws():
     fit = g.fit(DATA[["y"]])
     drawn = g.simulate(sizes={"unit": 50}, values={"theta": fit.mixing.draw(50, seed=3)})
     assert np.isfinite(drawn["unit"]["y"]).all()
+
+
+def test_a_grid_that_an_outlier_makes_coarse_is_told() -> None:
+    """The certificate holds on the grid alone; what it could gain between its points is a warning."""
+    text = "model far\nplate u\ntheta[u] ~ NPMLE()\nobserved y[u] ~ Normal(theta, 1)\n"
+    y = np.array([1e6, -2.0, 3.0, 3.5, 2.5])
+    with pytest.warns(
+        dm.FitWarning, match=r"the grid of 'theta' is coarse: its 301 values from .* could gain much of"
+    ):
+        coarse = dm.read(text).fit({"y": y})
+    fine = dm.read(text).fit({"y": y}, grid=np.unique(y))
+    assert not fine.warnings
+    assert fine.log_likelihood > coarse.log_likelihood + 1

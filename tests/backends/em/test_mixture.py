@@ -499,3 +499,42 @@ def test_a_fit_travels_and_draws_new_responses() -> None:
 
 def fit_values(fit: Any, node: str) -> np.ndarray:
     return np.array([fit[f"{node}[{k}]"] for k in (1, 2)])
+
+
+def test_components_that_agree_are_told() -> None:
+    """Spread less than exponential: one component is best, and the shares mean nothing."""
+    y = 1 + np.random.default_rng(1).gamma(2, 1, size=300)
+    text = GAUSSIAN.replace("mu[comp]\n", "rate[comp] > 0\n").replace("parameter sigma[comp] > 0\n", "")
+    text = text.replace("gap = mu[2] - mu[1]\n", "")
+    text = text.replace("Normal(mu[z], sigma[z])", "Exponential(rate[z])")
+    with pytest.warns(dm.FitWarning, match=r"do not identify w\[1\], w\[2\]: other numbers fit as well"):
+        fit = dm.read(text).fit({"y": y})
+    table = fit.estimates.set_index("name")
+    assert table.estimate["rate[1]"] == pytest.approx(1 / y.mean(), rel=1e-6)
+    assert table.estimate["rate[2]"] == pytest.approx(1 / y.mean(), rel=1e-6)
+    assert table.se[["w[1]", "w[2]"]].isna().all()
+
+
+def test_only_a_sum_is_identified_and_all_else_has_its_standard_errors() -> None:
+    """Two effects that only add up: the standard errors of the rest are those where one of them is fixed."""
+    rng = np.random.default_rng(2)
+    n = 300
+    y = rng.normal(3.0 * (rng.random(n) < 0.4) + 1.0, 0.7)
+    text = """
+model sums
+plate row
+plate c = 1..2
+parameter w[c] simplex
+parameter a[c]
+parameter b
+parameter s > 0
+z[row] in c ~ Categorical(w)
+observed y[row] ~ Normal(a[z] + b, s)
+"""
+    with pytest.warns(dm.FitWarning, match=r"do not identify a\[1\], a\[2\], b: other numbers"):
+        free = dm.read(text).fit({"y": y}).estimates.set_index("name")
+    held = dm.read(text.replace("parameter b\n", "constant b = 0.5\n")).fit({"y": y})
+    held = held.estimates.set_index("name")
+    for name in ("w[1]", "w[2]", "s"):
+        assert free.estimate[name] == pytest.approx(held.estimate[name], abs=1e-4)
+        assert free.se[name] == pytest.approx(held.se[name], rel=1e-3)

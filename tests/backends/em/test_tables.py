@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -277,7 +278,9 @@ def test_unknown_tables_start_anywhere_and_unidentified_ones_are_named():
 def test_bad_options_and_impossible_cases():
     g = dm.read(BN / "asia.bif")
     data = {"lung": ["yes", "no"], "either": ["no", "no"]}
-    with pytest.raises(dm.FitError, match="some cases cannot be by the tables that are fixed"):
+    with pytest.raises(
+        dm.FitError, match=r"1 of 2 cases cannot be .*; the first is row 1: .* cannot be together"
+    ):
         g.fit(data, fix=["either"])
     with pytest.raises(dm.ModelErrors) as caught:
         g.fit(data, fix=["eithr"], starts=0, nonsense=1)
@@ -433,3 +436,34 @@ observed home[row] ~ Bernoulli(expit(b0 + b1*fever))
         for f in (0, 1)
     ]
     assert answer[1] == pytest.approx(weights[1] / sum(weights), abs=1e-10)
+
+
+def test_executors_change_nothing_but_the_clock():
+    g, data = dm.read(BN / "asia.bif"), pd.read_csv(BN / "asia_latent.csv")
+    one = g.fit(data, starts=4, seed=3)
+    with ThreadPoolExecutor(2) as pool:
+        two = g.fit(data, starts=4, seed=3, executor=pool)
+    assert one.estimate_columns["estimate"] == two.estimate_columns["estimate"]
+    for key in ("starts", "starts_at_best", "evaluations"):
+        assert one.diagnostics[key] == two.diagnostics[key]
+    with pytest.raises(dm.FitError, match="is not an executor"):
+        g.fit(data, executor=4)
+
+
+def test_states_that_may_change_places_are_named_and_keep_the_order_stated():
+    """Three classes stated in an order keep it, from whichever start."""
+    g, data = dm.read(BN / "lca3.bif"), pd.read_csv(BN / "lca3_latent.csv")
+    fit = g.fit(data, starts=5)
+    (told,) = fit.diagnostics["labels"]
+    assert told.startswith("'klass' is never seen: its states may change places")
+    assert told.endswith("in the order of the numbers stated")
+    table = fit.estimates.set_index("name")
+    item = next(n for n in table.node.unique() if n != "klass")
+    stated = dict(
+        zip(*[g.fit(data, starts=1).estimate_columns[k] for k in ("name", "estimate")], strict=True)
+    )
+    own = table[table.node.isin(["klass", item])].estimate
+    assert own.to_numpy() == pytest.approx([stated[n] for n in own.index], abs=1e-5)
+    assert g.fit(data, fix=["klass"]).diagnostics["labels"] == []
+    asia = dm.read(BN / "asia.bif")
+    assert asia.fit(pd.read_csv(BN / "asia_mcar20.csv")).diagnostics["labels"] == []

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em.executor import executor_of
 from dagmodels.backends.em.linear.completion import Completion
 from dagmodels.backends.em.linear.expectation import Expectation
 from dagmodels.backends.em.linear.loop import Solution, solve
 from dagmodels.backends.em.linear.states import continuous, states
+from dagmodels.backends.em.untold import untold
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.fits.defined import defined, root
@@ -21,7 +23,7 @@ from dagmodels.fits.network.estimated import Estimated
 from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.linear_cases import LinearCases, linear_cases
-from dagmodels.numerics.triangle import inverse_of_regular
+from dagmodels.numerics.identified import inverse_where_told
 from dagmodels.results.limits import wald
 from dagmodels.results.mixture_fit import MixtureFit
 
@@ -34,22 +36,25 @@ CLOSE = 1e-4  # Newton decrement of minus twice the log likelihood that counts a
 
 
 def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
-    """Options: `starts` (how many, the best is reported) and `seed` (of all random numbers).
+    """Options: `starts` (how many, the best is reported), `seed` (of all random numbers) and `executor` (of
+    `concurrent.futures`, for the starts).
 
     Raises
     ------
     FitError : an unknown option; what the form does not hold; no start that ended.
     """
-    unknown = [name for name in options if name not in ("seed", "starts")]
+    unknown = [name for name in options if name not in ("seed", "starts", "executor")]
     if unknown:
         told = ", ".join(map(repr, unknown))
-        raise FitError(f"em has no option {told} for linear Gaussian cases; it has starts= and seed=")
+        raise FitError(
+            f"em has no option {told} for linear Gaussian cases; it has starts=, seed= and executor="
+        )
     starts = options.get("starts", STARTS)
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
         raise FitError(f"starts={starts!r} is not a number of starts")
     began = time.process_time()
     form = linear_cases(problem)
-    solution = solve(form, starts, int(options.get("seed", 1)))
+    solution = solve(form, starts, int(options.get("seed", 1)), executor_of(options))
     return _report(solution, plan, time.process_time() - began)
 
 
@@ -81,10 +86,18 @@ def _report(solution: Solution, plan: Plan, seconds: float) -> MixtureFit:
             "starts": solution.starts,
             "starts_at_best": solution.reached,
             "singular_starts": list(solution.shrunk),
+            "labels": [
+                f"'{name}' is never seen: its states may change places, and stand as the best start had them"
+                for name, codes in zip(form.discrete, form.codes.T, strict=True)
+                if (codes < 0).all()
+            ],
             "seconds": seconds,
         },
         boundary=boundary,
-        warnings=tuple(f"'{name}' is estimated on the boundary of its domain" for name in boundary),
+        warnings=(
+            *(f"'{name}' is estimated on the boundary of its domain" for name in boundary),
+            *(untold(unknowns, boundary) if converged else ()),
+        ),
         plan=plan,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
@@ -139,11 +152,8 @@ def _unknowns(solution: Solution) -> Unknowns:
     inner = np.full((y.size, y.size), np.nan)
     inner[solution.held], inner[:, solution.held] = 0.0, 0.0
     if free.size:
-        hessian = optimum.hessian[np.ix_(free, free)]
-        scale = 1 / np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
-        inverse = inverse_of_regular(hessian * scale[:, None] * scale)
-        if inverse is not None:
-            inner[np.ix_(free, free)] = 2 * inverse * scale[:, None] * scale
+        sizes = np.maximum(np.abs(y[free]), 1.0)
+        inner[np.ix_(free, free)] = 2 * inverse_where_told(optimum.hessian[np.ix_(free, free)], sizes)[0]
     jacobian = np.zeros((_flat(solution, y).size, y.size))
     for i in range(y.size):
         step = np.zeros(y.size)

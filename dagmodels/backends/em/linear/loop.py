@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +16,7 @@ from dagmodels.backends.em.linear.maximise import Maximisation, Shrunk
 from dagmodels.errors import FitError
 from dagmodels.forms.linear_cases import LinearCases
 from dagmodels.numerics.optimise import Optimum, minimise
-from dagmodels.numerics.squarem import Rise, squarem
+from dagmodels.numerics.squarem import Rise, Squared, squarem
 
 Floats = NDArray[np.float64]
 ROUGH = 1e-5  # gain of the log likelihood in a cycle at which a start rests
@@ -46,7 +49,7 @@ class Solution:
         return self.maximisation.numbers(self.optimum.x)
 
 
-def solve(form: LinearCases, starts: int, seed: int) -> Solution:
+def solve(form: LinearCases, starts: int, seed: int, executor: Executor | None = None) -> Solution:
     """Maximise from several starts.
 
     Raises
@@ -59,15 +62,13 @@ def solve(form: LinearCases, starts: int, seed: int) -> Solution:
     shrunk: list[str] = []
     steps = 0
     with np.errstate(all="ignore"):
-        for number in range(starts):
-            try:
-                found = _run(expectation, step, np.random.default_rng((seed, number)))
-                ran.append((found.values[-1], found.x, found.values))
-                steps += found.steps
-            except Shrunk as error:
-                shrunk.append(str(error))
-            except np.linalg.LinAlgError:
-                shrunk.append("")
+        each: Callable[..., Any] = map if executor is None else executor.map
+        for found in each(_tried, [(expectation, step, seed, number) for number in range(starts)]):
+            if isinstance(found, str):
+                shrunk.append(found)
+                continue
+            ran.append((found.values[-1], found.x, found.values))
+            steps += found.steps
         if not ran:
             raise FitError(_none(shrunk))
         ran.sort(key=lambda r: r[0])
@@ -91,7 +92,19 @@ def _none(shrunk: list[str]) -> str:
     return "em: the log likelihood is not finite at any start; check the data"
 
 
-def _run(expectation: Expectation, step: Maximisation, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _tried(job: tuple[Expectation, Maximisation, int, int]) -> Squared | str:
+    """Where a start ended, or the name of the scale that ran to zero ("" where the density was none)."""
+    expectation, step, seed, number = job
+    with np.errstate(all="ignore"):
+        try:
+            return _run(expectation, step, np.random.default_rng((seed, number)))
+        except Shrunk as error:
+            return str(error)
+        except np.linalg.LinAlgError:
+            return ""
+
+
+def _run(expectation: Expectation, step: Maximisation, rng: np.random.Generator) -> Squared:
     start = step.free(_start(expectation, step, rng))
     last: list[float] = []
 

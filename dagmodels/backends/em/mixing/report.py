@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dagmodels.results.mixing_fit import Posterior
 
 Floats = NDArray[np.float64]
+COARSE = 1.0  # of the log likelihood (or a thousandth of it a unit) that a finer grid could add
 
 
 def report(solution: Solution, law: UnknownLaw, plan: Plan, seconds: float) -> MixingFit:
@@ -40,6 +41,7 @@ def report(solution: Solution, law: UnknownLaw, plan: Plan, seconds: float) -> M
         solution.law.width,
     )
     prior = any(problem.graph.nodes[n].kind == "stochastic" for n in flat.unknown)
+    diagnostics = _diagnostics(solution, seconds)
     penalised = "penalised " if is_penalised(law) else ""
     what = "mode of the posterior" if prior else "maximum likelihood"
     found = partial(posterior, solution)
@@ -56,8 +58,8 @@ def report(solution: Solution, law: UnknownLaw, plan: Plan, seconds: float) -> M
         n_parameters=flat.size + _free(solution),
         n_observations=int(form.counts.sum()),
         measures={"log_posterior": solution.log_posterior} if prior else {},
-        diagnostics=_diagnostics(solution, seconds),
-        warnings=_warnings(prior),
+        diagnostics=diagnostics,
+        warnings=_warnings(solution, prior, diagnostics.get("gap_between_points", 0.0)),
         plan=plan,
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
@@ -115,8 +117,18 @@ def _message(solution: Solution) -> str:
     return f"no other weights on this grid have a log likelihood more than {gap:.2g} above"
 
 
-def _warnings(prior: bool) -> tuple[str, ...]:
-    return ("these are modes of the posterior, not posterior means",) if prior else ()
+def _warnings(solution: Solution, prior: bool, between: float) -> tuple[str, ...]:
+    found = ["these are modes of the posterior, not posterior means"] if prior else []
+    if between > COARSE * max(1.0, 1e-3 * solution.form.counts.sum()):
+        values = solution.law.values
+        much = f"up to {between:.3g}" if between < 1e3 * solution.form.counts.sum() else "much"
+        far = f"from {values[0]:g} to {values[-1]:g}"
+        found.append(
+            f"the grid of '{solution.form.node}' is coarse: its {values.size} values {far} could gain {much} "
+            "of the log likelihood from others between them; ask for more (points=), state the "
+            "grid (grid=), or look at the units that make it so wide"
+        )
+    return tuple(found)
 
 
 def _latents(found: Any) -> dict[str, list[Any]]:

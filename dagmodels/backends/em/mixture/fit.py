@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from dagmodels.analysis.discrete_latents import discrete_latents
+from dagmodels.backends.em.executor import executor_of
 from dagmodels.backends.em.mixture.loop import LIMIT, solve
 from dagmodels.backends.em.mixture.report import report
 from dagmodels.bind.problem import Problem
@@ -63,7 +64,4 @@ def options_of(options: Mapping[str, Any], of: str = "discrete latents") -> tupl
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise FitError(f"{name}={value!r} is not a number of {name}")
         numbers[name] = value
-    executor = options.get("executor")
-    if executor is not None and not callable(getattr(executor, "map", None)):
-        raise FitError("executor= is not an executor of concurrent.futures")
-    return numbers["starts"], numbers["steps"], executor
+    return numbers["starts"], numbers["steps"], executor_of(options)

@@ -14,6 +14,7 @@ from dagmodels.backends.em.mixture.loop import Solution
 from dagmodels.backends.em.mixture.predict import predict
 from dagmodels.backends.em.mixture.refit import MixtureAgain
 from dagmodels.backends.em.mixture.table import by_node, labelled
+from dagmodels.backends.em.untold import untold
 from dagmodels.bind.problem import Problem
 from dagmodels.fits.defined import defined, root
 from dagmodels.fits.network.estimated import Estimated
@@ -22,7 +23,7 @@ from dagmodels.fits.unknowns import Unknowns
 from dagmodels.forms.build_mixture import build_mixture
 from dagmodels.forms.cells import element_label
 from dagmodels.forms.mixture import MixtureForm
-from dagmodels.numerics.triangle import inverse_of_regular
+from dagmodels.numerics.identified import inverse_where_told
 from dagmodels.results.limits import wald
 from dagmodels.results.mixture_fit import MixtureFit, States
 
@@ -78,7 +79,7 @@ def report(
             "seconds": solution.seconds,
         },
         boundary=boundary,
-        warnings=tuple(_warnings(solution, boundary, prior)),
+        warnings=tuple(_warnings(solution, unknowns, boundary, prior)),
         plan=replace(plan, notes=(*plan.notes, *labels)),
         covariance_names=tuple(unknowns.names),
         covariance_matrix=unknowns.covariance,
@@ -165,11 +166,8 @@ def _covariance(solution: Solution) -> Floats:
     full = np.full((k, k), np.nan)
     free = np.flatnonzero(~solution.held & ~_silent(hessian))
     if free.size:
-        inner = hessian[np.ix_(free, free)]
-        scale = 1.0 / np.sqrt(np.maximum(np.abs(np.diag(inner)), 1e-300))
-        inverse = inverse_of_regular(inner * scale[:, None] * scale)
-        if inverse is not None:
-            full[np.ix_(free, free)] = 2.0 * inverse * scale[:, None] * scale
+        sizes = np.maximum(np.abs(solution.y[free]), 1.0)
+        full[np.ix_(free, free)] = 2.0 * inverse_where_told(hessian[np.ix_(free, free)], sizes)[0]
     held = np.flatnonzero(solution.held)
     full[held], full[:, held] = 0.0, 0.0
     full[held, held] = np.nan
@@ -202,16 +200,19 @@ def _boundary(
     return tuple(found)
 
 
-def _warnings(solution: Solution, boundary: tuple[str, ...], prior: bool) -> list[str]:
+def _warnings(solution: Solution, u: Unknowns, boundary: tuple[str, ...], prior: bool) -> list[str]:
     found = [f"'{name}' is estimated on the boundary of its domain" for name in boundary]
-    for name in _untold(solution):
+    silent = _untold(solution)
+    for name in silent:
         found.append(f"the data say nothing of some elements of '{name}', which stay where the search began")
+    if solution.converged:
+        found += untold(u, (*silent, *boundary))
     if solution.singular:
         named = ", ".join(f"'{n}'" for n in solution.singular if n)
         if named:
             found.append(
-                f"some starts ended where a component shrinks onto its values ({named}), which has no bound: "
-                "the optimum reported is the best of the others"
+                "some starts ended where a component shrinks onto its values, which has no bound, or runs to "
+                f"the edge of its domain ({named}): the optimum reported is the best of the others"
             )
     if prior:
         found.append("these are modes of the posterior, not posterior means")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.backends.em.mixture.closed import Point, Rule, Singular, apply, closed_nodes, rules
-from dagmodels.errors import FitError
+from dagmodels.forms.flat import OnEdge
 from dagmodels.forms.mixture import Expected, MixtureForm
 from dagmodels.numerics.limited import limited
 from dagmodels.numerics.optimise import descend
@@ -78,8 +78,8 @@ class Steps:
             apply(rule, point, weights)
         try:
             new = point.y()
-        except FitError as error:
-            raise Singular(str(error)) from error
+        except OnEdge as error:
+            raise Singular(error.name) from error
         if not self.rest.any():
             return new
         at = np.flatnonzero(self.rest)

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dagmodels.analysis.table_unit import TableUnit
+from dagmodels.backends.em.executor import executor_of
 from dagmodels.backends.em.tables.expectation import Expectation
 from dagmodels.backends.em.tables.layout import layout
 from dagmodels.backends.em.tables.loop import solve
 from dagmodels.backends.em.tables.priors import added_counts
-from dagmodels.backends.em.tables.report import report
+from dagmodels.backends.em.tables.report import impossible_cases, report
 from dagmodels.bind.problem import Problem
-from dagmodels.errors import ModelError, raise_all
+from dagmodels.errors import FitError, ModelError, raise_all
 from dagmodels.forms.table_counts import table_counts
 
 if TYPE_CHECKING:
     from dagmodels.plugin import Plan
     from dagmodels.results.fit import Fit
 
-OPTIONS = ("fix", "starts", "prior", "pseudocount", "equivalent_sample_size", "seed")
+OPTIONS = ("fix", "starts", "prior", "pseudocount", "executor", "equivalent_sample_size", "seed")
 STARTS = 5
 
 
@@ -35,7 +36,7 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     starts : how many searches where something is hidden; the first begins with the numbers stated, mixed
         with two hundredths of the uniform distribution, so that no zero is for ever.
     prior, pseudocount, equivalent_sample_size : see `priors.added_counts`.
-    seed : of the random starts.
+    seed : of the random starts. executor : runs them elsewhere, with the same answer.
     """
     began = time.process_time()
     fixed, starts = _options(unit, options)
@@ -44,15 +45,17 @@ def fit(problem: Problem, plan: Plan, unit: TableUnit, options: Mapping[str, Any
     _refuse_unstated(form.tables, fixed, unit)
     rows = layout(form, [n for n in unit.free if n not in fixed], added)
     expectation = Expectation(form)
+    if not np.isfinite(expectation(rows.start)[0]):
+        raise FitError(f"em: {impossible_cases(problem, form, rows.start)}")
     rng = np.random.default_rng(int(options.get("seed", 1)))
-    best, values, evaluations = solve(expectation, rows, starts, rng)
+    best, values, evaluations = solve(expectation, rows, starts, rng, executor_of(options))
     return report(problem, plan, form, rows, best, values, evaluations, began)
 
 
 def _options(unit: TableUnit, options: Mapping[str, Any]) -> tuple[set[str], int]:
     faults: list[ModelError] = []
     unknown = [k for k in options if k not in OPTIONS]
-    faults += [ModelError(f"em has no option {k!r} for tables", hint=", ".join(OPTIONS[:4])) for k in unknown]
+    faults += [ModelError(f"em has no option {k!r} for tables", hint=", ".join(OPTIONS[:5])) for k in unknown]
     given = options.get("fix", ())
     fixed = {given} if isinstance(given, str) else set(given)
     faults += [

@@ -7,7 +7,10 @@ rounding; Newton's steps with the observed information (Louis 1982) end what con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +31,7 @@ LEAST = 1e-12  # of an extrapolated cell: zero would stay zero
 CLOSE = 1e-4  # Newton decrement at which an optimum is certified
 POWER, DIFFERENCE = 25, 1e-3  # iterations for the rate of the steps, and the relative size of differences
 ASIDE = 0.05  # share of random tables in a start beside a point of symmetry
+SAME = 1e-12  # share of the log posterior by which two searches of one optimum may differ
 BEST = 1e-4  # of the log posterior, within which two optima are one
 
 
@@ -40,7 +44,7 @@ class Optimum:
     steps : of EM and of Newton. path : the value at the start and after the first step, each cycle of two
         steps and each step of Newton.
     information : at the end; None where it cannot be had. decrement : Newton's, or a bound of it from the
-        rate of the steps.
+        rate of the steps. own : whether the start was that of the numbers stated.
     """
 
     cells: Floats
@@ -51,6 +55,7 @@ class Optimum:
     path: tuple[float, ...]
     information: Information | None
     decrement: float
+    own: bool = True
 
 
 class Ascent:
@@ -210,32 +215,60 @@ def _off_ties(ascent: Ascent, optimum: Optimum, rng: np.random.Generator) -> Opt
     return other if other.value > optimum.value + BEST else optimum
 
 
+Job = tuple[Expectation, Layout, Floats]
+
+
+def _short(job: Job) -> tuple[Floats, float, int]:
+    """A short way from a start: where it led, the value there, evaluations."""
+    ascent = Ascent(*job[:2])
+    cells = ascent.accelerated(job[2], SHORT)[0]
+    return cells, ascent.at(cells)[0], ascent.evaluations
+
+
+def _long(job: Job) -> tuple[Optimum, int]:
+    """To the end, and evaluations."""
+    ascent = Ascent(*job[:2])
+    return ascent.ended(job[2]), ascent.evaluations
+
+
 def solve(
-    expectation: Expectation, layout: Layout, starts: int, rng: np.random.Generator
+    expectation: Expectation,
+    layout: Layout,
+    starts: int,
+    rng: np.random.Generator,
+    executor: Executor | None = None,
 ) -> tuple[Optimum, list[float], int]:
     """The best optimum from the stated numbers and from random ones, the values of all searches, and how many
     evaluations these took.
 
-    Random starts go a short way first; those that are then among the best half go on to the end.
+    Random starts go a short way first; those that are then among the best half go on to the end. An executor
+    runs them elsewhere, with the same answer.
 
     Raises
     ------
     FitError : cases that the fixed tables make impossible; a step that lowered the likelihood.
     """
     ascent = Ascent(expectation, layout)
+    each: Callable[..., Any] = map if executor is None else executor.map
     if not np.isfinite(ascent.at(layout.start)[0]):
         raise FitError(
             "em: some cases cannot be by the tables that are fixed; fix fewer of them, or check the data"
         )
     found = [_off_ties(ascent, ascent.ended(layout.start), rng)]
     if layout.coupled.any():
-        tried = [ascent.accelerated(random_start(layout, rng), SHORT)[0] for _ in range(starts - 1)]
-        tried.sort(key=lambda cells: -ascent.at(cells)[0])
-        found += [ascent.ended(cells) for cells in tried[: (len(tried) + 1) // 2]]
-        rest = [ascent.at(cells)[0] for cells in tried[(len(tried) + 1) // 2 :]]
+        begun = [(expectation, layout, random_start(layout, rng)) for _ in range(starts - 1)]
+        tried = sorted(each(_short, begun), key=lambda t: -t[1])
+        half = (len(tried) + 1) // 2
+        ended = list(each(_long, [(expectation, layout, cells) for cells, _, _ in tried[:half]]))
+        found += [optimum for optimum, _ in ended]
+        rest = [value for _, value, _ in tried[half:]]
+        ascent.evaluations += sum(n for _, _, n in tried) + sum(n for _, n in ended)
     else:
         rest = []
     best = max(found, key=lambda o: o.value)
+    if best.value - found[0].value < SAME * max(abs(best.value), 1.0):
+        best = found[0]  # of states that may change places the order of the numbers stated is kept
+    own = best is found[0]
     if best.information is None and layout.coupled.any():
         best = ascent.bounded(best)
-    return best, [o.value for o in found] + rest, ascent.evaluations
+    return replace(best, own=own), [o.value for o in found] + rest, ascent.evaluations

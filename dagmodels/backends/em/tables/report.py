@@ -16,8 +16,10 @@ from dagmodels.backends.em.tables.information import EDGE, edges_hold
 from dagmodels.backends.em.tables.layout import Layout
 from dagmodels.backends.em.tables.loop import BEST, CLOSE, Optimum
 from dagmodels.bind.problem import Problem
+from dagmodels.fits.network.conflict import told
+from dagmodels.fits.network.evidence import Cases, read
 from dagmodels.fits.network.mpe import mpe
-from dagmodels.fits.network.query import probability, query
+from dagmodels.fits.network.query import log_probabilities, network, probability, query, row_of
 from dagmodels.forms.table_counts import TableCounts
 from dagmodels.forms.tables import Tables
 from dagmodels.graph import expression as ex
@@ -75,6 +77,7 @@ def report(
             "evaluations": evaluations,
             "starts": len(values),
             "starts_at_best": int(near),
+            "labels": _labels(problem, form, layout, best),
             "seconds": time.process_time() - began,
         },
         boundary=tuple(np.array(columns["name"], dtype=object)[at_edge].tolist()),
@@ -123,11 +126,11 @@ def _columns(
     states: list[Any] = []
     for i, name in enumerate(net.names):
         for labels in product(*(net.states[p] for p in net.parents[i])):
-            told = ", ".join(f"{net.names[p]}={s}" for p, s in zip(net.parents[i], labels, strict=True))
+            said = ", ".join(f"{net.names[p]}={s}" for p, s in zip(net.parents[i], labels, strict=True))
             for state in net.states[i]:
                 names.append(f"{name}[{', '.join(map(str, (*labels, state)))}]")
                 nodes.append(name)
-                given.append(told)
+                given.append(said)
                 states.append(state)
     lower, upper = wald(cells, deviations)
     seen = cases[layout.rows]
@@ -146,20 +149,36 @@ def _columns(
     }
 
 
+def _labels(problem: Problem, form: TableCounts, layout: Layout, best: Optimum) -> list[str]:
+    """Sentences on nodes that are never seen and whose states may change places."""
+    net = form.tables
+    said: list[str] = []
+    for i, name in enumerate(net.names):
+        seen = name in problem.values and not np.isnan(problem.values[name]).all()
+        family = [k for k, parents in enumerate(net.families) if i in parents]
+        free = all(layout.free[form.starts[k] : form.starts[k + 1]].all() for k in family)
+        if seen or not free or net.sizes[i] < 2:
+            continue
+        stated = best.own and all(net.numbers[k] is not None for k in family)
+        order = "in the order of the numbers stated" if stated else "in the order of a random start"
+        said.append(f"'{name}' is never seen: its states may change places, and stand {order}")
+    return said
+
+
 def _warnings(flat: list[str], unknown: bool) -> tuple[str, ...]:
-    told: list[str] = []
+    said: list[str] = []
     if flat:
         names = ", ".join(flat)
-        told.append(
+        said.append(
             f"the cases do not identify all numbers of {names}: other tables fit them as well "
             "(fix=[...] keeps some)"
         )
     if unknown:
-        told.append(
+        said.append(
             "tables on which hidden states depend have no standard errors: there are too many of them, or "
             "hidden nodes that hang together have too many joint states"
         )
-    return tuple(told)
+    return tuple(said)
 
 
 def _network(problem: Problem, form: TableCounts, cells: Floats) -> Dag:
@@ -177,6 +196,19 @@ def _network(problem: Problem, form: TableCounts, cells: Floats) -> Dag:
             statement = replace(statement, distribution=_law(statement.distribution, net, i, table))
         statements.append(statement)
     return Dag(dag.name, dag.plates, tuple(statements), None, None, dag.remarks)
+
+
+def impossible_cases(problem: Problem, form: TableCounts, cells: Floats) -> str:
+    """Which cases have probability zero by the tables that are fixed, and why the first of them."""
+    net = network(_network(problem, form, cells))
+    cases = read(net.tables, _given(problem, form.tables)[0])
+    assert isinstance(cases, Cases)
+    lost = np.flatnonzero(log_probabilities(net, cases) == -np.inf)
+    first = int(lost[0])
+    return (
+        f"{lost.size} of {form.n} cases cannot be by the tables that are fixed; the first is row "
+        f"{first + 1}: {told(net, row_of(cases, first))}; fix fewer tables, or correct the data"
+    )
 
 
 def _law(law: st.Distribution, net: Tables, i: int, table: Floats) -> st.Distribution:
