@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -111,6 +112,14 @@ def element_label(problem: Problem, name: str, place: int) -> str:
     return (
         f"{name}[{', '.join(plate_label(problem, p, int(i)) for p, i in zip(node.plates, at, strict=True))}]"
     )
+
+
+def element_labels(problem: Problem, name: str) -> list[str]:
+    """Of all elements of a node, in their order."""
+    plates = problem.graph.nodes[name].plates
+    if not plates:
+        return [name]
+    return [f"{name}[{', '.join(at)}]" for at in product(*(plate_labels(problem, p) for p in plates))]
 
 
 def plate_label(problem: Problem, plate: str, code: int) -> str:

@@ -11,7 +11,6 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from dagmodels.bind.labels import level_codes
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import ModelError, raise_all
-from dagmodels.forms.cells import Cells, cells, element_label, lagged, plate_labels
+from dagmodels.forms.cells import Cells, cells, element_label, element_labels, lagged, plate_labels
 from dagmodels.forms.lower import expand
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
@@ -57,10 +56,7 @@ def unrolled(
 
 def elements(problem: Problem, name: str) -> list[str]:
     """Names of a node's elements."""
-    plates = problem.graph.nodes[name].plates
-    if not plates:
-        return [name]
-    return [f"{name}[{', '.join(at)}]" for at in product(*(plate_labels(problem, p) for p in plates))]
+    return element_labels(problem, name)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -17,7 +17,7 @@ from dagmodels.graph import expression as ex
 from dagmodels.measurement.mismeasured import Mismeasured, Readings, mismeasured, naive_values
 from dagmodels.measurement.naive import coefficients_of, mean_unknowns, naive_problem
 from dagmodels.measurement.values import at_rows, error_variance, law_of, values_of, with_reports
-from dagmodels.results.answers import Answer
+from dagmodels.results.answers import Answer, latents_of
 from dagmodels.results.fit import Fit
 from dagmodels.results.measurement.attenuation import Attenuation, Panel
 
@@ -31,8 +31,10 @@ def attenuation(fit: Fit, problem: Problem, readings: Readings | None = None) ->
     found = mismeasured(problem, readings)
     plain = naive_problem(problem, found)
     naive = naive_fit(plain, fit.backend)
-    corrected, uncorrected = Answer.of("corrected", fit), Answer.of("naive", naive)
-    values = values_of(problem, {k: v.estimate for k, v in corrected.numbers.items()})
+    about = {n for n, node in problem.graph.nodes.items() if node.role in ("latent", "parameter")}
+    about -= {m.node for m in found}
+    corrected, uncorrected = Answer.of("corrected", fit, about), Answer.of("naive", naive, about)
+    values = values_of(problem, corrected.estimates, latents_of(fit))
     errors = {m.node: _errors(problem, m, with_reports(problem, values)) for m in found}
     table = _table(problem, found, plain, uncorrected, corrected, errors)
     panels = tuple(
@@ -207,7 +209,7 @@ def _panel(
     there = None if latent is None else latent[..., 0][at]
     if there is not None and not np.isfinite(there).any():
         there = None
-    own = values_of(plain, {k: v.estimate for k, v in naive.numbers.items()})
+    own = values_of(plain, naive.estimates, latents_of(naive.fit))
     y = problem.values[outcome].reshape(-1)
     size = np.zeros(y.size) if error is None else np.sqrt(error).reshape(w.shape)[at]
     lines = [_line(p, outcome, m.node, grid, v) for p, v in ((plain, own), (problem, corrected))]
@@ -220,13 +222,14 @@ def _line(
     """The expected outcome along a covariate, other columns and latents at their means; None where the law
     has no such number."""
     shape = problem.shape(covariate)
-    held = {covariate: np.broadcast_to(grid, (*shape, grid.size))}
+    held, alike = {covariate: np.broadcast_to(grid, (*shape, grid.size))}, True
     for name, array in values.items():
         node = problem.graph.nodes[name]
         if name == covariate or node.kind == "deterministic":
             continue
         level = node.plates and node.values_in is None and node.role in ("covariate", "latent", "observed")
         held[name] = np.broadcast_to(np.nanmean(array), array.shape) if level else array
+        alike = alike and bool(level or not node.plates)
     law, place = law_of(problem, outcome)
     tree = law.argument(location_argument(law) or "")
     if isinstance(tree, ex.Vector) and place is not None:
@@ -234,7 +237,8 @@ def _line(
     if not isinstance(tree, ex.Expression):
         return None
     try:
-        return np.nanmean(at_rows(problem, outcome, tree, with_reports(problem, held)), axis=0)
+        values = with_reports(problem, held)
+        return np.nanmean(at_rows(problem, outcome, tree, values, 1 if alike else None), axis=0)
     except FitError:  # e.g. a coefficient that a hidden state selects: there is no line, the points remain
         return None
 

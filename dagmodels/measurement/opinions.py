@@ -19,7 +19,7 @@ from dagmodels.measurement.row_design import RowDesign, row_design
 from dagmodels.measurement.scores import conditional, corrected, moments, moments_start, solved
 from dagmodels.measurement.simex import EXTRAPOLANTS, Trend, misclassified_trend, trend
 from dagmodels.measurement.values import at_rows, law_of, values_of, with_reports
-from dagmodels.results.answers import Answer
+from dagmodels.results.answers import Answer, latents_of
 from dagmodels.results.fit import Fit
 from dagmodels.results.measurement.opinions import Opinion, SecondOpinions
 
@@ -54,9 +54,9 @@ def opinions_of(
 ) -> SecondOpinions:
     """See `Fit.second_opinions`."""
     found = mismeasured(problem, readings)
-    answer = Answer.of(MODEL_FIT, fit)
-    numbers = {k: v.estimate for k, v in answer.numbers.items()}
-    fitted = with_reports(problem, values_of(problem, numbers))
+    about = {n for n, node in problem.graph.nodes.items() if node.role in ("latent", "parameter")}
+    answer = Answer.of(MODEL_FIT, fit, about - {m.node for m in found})
+    fitted = with_reports(problem, values_of(problem, answer.estimates, latents_of(fit)))
     opinions: list[Opinion] = []
     refusals: dict[str, str] = {}
     notes: dict[str, str] = {}

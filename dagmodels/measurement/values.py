@@ -9,20 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.evaluate import CannotEvaluate, evaluate, head_rows
-from dagmodels.bind.problem import Problem
+from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import FitError
+from dagmodels.forms.cells import element_labels
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Deterministic, Distribution, Head, Joint, Slot, Stochastic
 
 Floats = NDArray[np.float64]
 
 
-def values_of(problem: Problem, numbers: Mapping[str, Any]) -> dict[str, Floats]:
+def values_of(
+    problem: Problem, numbers: Mapping[str, Any], arrays: Mapping[str, Floats] | None = None
+) -> dict[str, Floats]:
     """By node an array of its shape with one more axis: data, numbers by element name, deterministic nodes.
 
     numbers : estimates by `Problem.element` names; elements without one are NaN, latents without any are left
-        out.
+        out. arrays : numbers by node, in its shape.
     """
+    arrays = arrays or {}
     found: dict[str, Floats] = {n: v[..., None] for n, v in problem.values.items()}
     for name, node in problem.graph.nodes.items():
         if name in found and np.isfinite(found[name]).all():
@@ -30,8 +34,10 @@ def values_of(problem: Problem, numbers: Mapping[str, Any]) -> dict[str, Floats]
         if node.role not in ("latent", "parameter", "observed"):
             continue
         shape = problem.shape(name)
-        size = int(np.prod(shape, dtype=np.int64))
-        flat = np.array([numbers.get(problem.element(name, i), np.nan) for i in range(size)], dtype=float)
+        if name in arrays:
+            flat = np.asarray(arrays[name], dtype=float).reshape(-1)
+        else:
+            flat = np.array([numbers.get(e, np.nan) for e in element_labels(problem, name)], dtype=float)
         own = found.get(name)
         array = flat.reshape(shape)[..., None]
         if np.isfinite(flat).any() or own is not None:
@@ -61,13 +67,19 @@ def with_reports(problem: Problem, values: Mapping[str, Floats]) -> dict[str, Fl
     return found
 
 
-def at_rows(problem: Problem, node: str, tree: ex.Expression, values: Mapping[str, Floats]) -> Floats:
+def at_rows(
+    problem: Problem, node: str, tree: ex.Expression, values: Mapping[str, Floats], first: int | None = None
+) -> Floats:
     """A tree of a node's law at the node's rows, (rows, variants).
+
+    first : how many rows are enough, where all are alike.
 
     Raises `FitError` where it has no single number a row.
     """
     plates = problem.graph.nodes[node].plates
     rows, _ = head_rows(Head(node, tuple(Slot(p) for p in plates)), problem)
+    if first is not None and first < rows.n:
+        rows = Rows(first, {p: c[:first] for p, c in rows.codes.items()})
     try:
         found = evaluate(tree, rows, values, problem)
     except CannotEvaluate as error:

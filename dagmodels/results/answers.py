@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,26 @@ class Answer:
     numbers: Mapping[str, Number]
 
     @classmethod
-    def of(cls, label: str, fit: Fit) -> Answer:
-        """All numbers of a fit."""
+    def of(cls, label: str, fit: Fit, about: Set[str] | None = None) -> Answer:
+        """All numbers of a fit.
+
+        about : nodes; where a fit has arrays of its latents, and none of these nodes is one, their elements
+            are left out.
+        """
+        arrays = latents_of(fit)
+        if about is not None and arrays and not about & arrays.keys():
+            return cls(label, fit, _estimates(fit))
         return cls(label, fit, {**_latents(fit), **_estimates(fit)})
+
+    @property
+    def estimates(self) -> dict[str, float]:
+        """The values alone."""
+        return {name: number.estimate for name, number in self.numbers.items()}
+
+
+def latents_of(fit: Fit) -> Mapping[str, Floats]:
+    """The latents' means by node, where a fit has them as arrays."""
+    return {} if fit.latent_arrays is None or fit.sampled is not None else fit.latent_arrays()
 
 
 def _estimates(fit: Fit) -> dict[str, Number]:
@@ -122,4 +139,4 @@ def _floats(values: Any) -> Floats:
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-__all__ = ["MARGINAL_MODE", "POSTERIOR_MEAN", "Answer", "Number", "flat_priors", "has_prior"]
+__all__ = ["MARGINAL_MODE", "POSTERIOR_MEAN", "Answer", "Number", "flat_priors", "has_prior", "latents_of"]

@@ -58,6 +58,8 @@ class Fit:
         beyond a domain (a variance below zero, a correlation above 1) stop at its edge.
     latent_columns : columns of `latents`: name, estimate, sd; None without latents; or a function that
         gives them when they are asked for.
+    latent_arrays : gives the latents' means by node as arrays of its shape, without names of elements; None
+        where a backend has `latent_columns` alone.
     latent_modes : gives the latents' departures from their means alone, by node: labels along each plate, and
         an array of the node's shape; None where a backend has no cheaper way than `latent_columns`.
     log_likelihood : the maximised (restricted) log likelihood with all constants; None for draws.
@@ -91,6 +93,7 @@ class Fit:
     message: str
     estimate_columns: Columns
     latent_columns: Columns | Callable[[], Columns | None] | None = None
+    latent_arrays: Callable[[], Mapping[str, NDArray[np.float64]]] | None = field(default=None, repr=False)
     latent_modes: Callable[[], Modes] | None = field(default=None, repr=False)
     log_likelihood: float | None = None
     n_parameters: int = 0
@@ -118,6 +121,7 @@ class Fit:
 
     INSIDE: ClassVar[frozenset[str]] = frozenset({
         "INSIDE", "estimate_columns", "latent_columns", "latent_modes", "latent_table", "covariance_names",
+        "latent_arrays",
         "covariance_matrix", "predictor", "again", "simulator", "completer", "beside", "targets", "marginals",
         "domains", "spread", "_estimates", "_latents", "moments", "coordinate_covariance",
     })  # fmt: skip

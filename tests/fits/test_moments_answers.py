@@ -205,3 +205,33 @@ def test_link_is_the_mean_and_other_types_are_refused():
     np.testing.assert_array_equal(fit.predict(type="link")["y"], fit.predict()["y"])
     with pytest.raises(dm.FitError, match="neither 'response' nor 'link'"):
         fit.predict(type="mean")
+
+
+def test_latents_as_arrays_are_those_of_the_table() -> None:
+    """Some values missing, so that rows differ in what they show."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=60)
+    y, w = x + rng.normal(size=60), x + 0.5 * rng.normal(size=60)
+    y[rng.uniform(size=60) < 0.2] = np.nan
+    w[(rng.uniform(size=60) < 0.2) & np.isfinite(y)] = np.nan
+    text = """
+    model eiv
+    plate row
+    parameter a, b, mx
+    parameter s, sx > 0
+    x[row] ~ Normal(mx, sx)
+    observed w[row] ~ Normal(x, 0.5)
+    observed y[row] ~ Normal(a + b*x, s)
+    """
+    fit = dm.read(text).fit({"w": w, "y": y})
+    table = fit.latents.set_index("name").estimate
+    arrays = fit.latent_arrays()
+    assert set(arrays) >= {"x", "w", "y"}
+    for name in table.index:
+        node, _, place = name.partition("[")
+        assert arrays[node][int(place[:-1])] == pytest.approx(table[name], rel=1e-12)
+    e = fit.estimates.set_index("name").estimate
+    precision = 1 / e.sx**2 + np.isfinite(w) / 0.25 + np.isfinite(y) * e.b**2 / e.s**2
+    top = e.mx / e.sx**2 + np.where(np.isfinite(w), w / 0.25, 0)
+    top = top + np.where(np.isfinite(y), e.b * (y - e.a) / e.s**2, 0)
+    np.testing.assert_allclose(arrays["x"], top / precision, rtol=1e-9)

@@ -15,7 +15,7 @@ from dagmodels.fits.moments.layout import Places
 from dagmodels.fits.moments.predict import MomentsPredictions
 from dagmodels.fits.moments.refit import MomentsAgain
 from dagmodels.fits.unknowns import Unknowns
-from dagmodels.forms.cells import element_label
+from dagmodels.forms.cells import element_labels
 from dagmodels.forms.moments import MomentsForm, MomentsSolution
 from dagmodels.numerics.triangle import inverse_of_regular
 from dagmodels.results.fit import Fit
@@ -68,6 +68,7 @@ def _report(solution: MomentsSolution, again: MomentsAgain) -> Fit:
         message=solution.message,
         estimate_columns=columns,
         latent_columns=partial(latents, solution, errors.profiled),
+        latent_arrays=partial(latent_arrays, solution),
         log_likelihood=-0.5 * deviance if likelihood else None,
         n_parameters=solution.parameters,
         n_observations=form.observations,
@@ -286,6 +287,29 @@ def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[s
 
     profiled : nodes whose uncertainty counts too, as it does in the field form.
     """
+    problem = solution.form.problem
+    table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
+    for name, (mean, sd) in _conditional(solution, profiled).items():
+        wanted = np.arange(mean.size)
+        if name in problem.observed and problem.graph.nodes[name].observed:
+            wanted = np.flatnonzero(~problem.observed[name].reshape(-1))
+        labels = element_labels(problem, name)
+        table["name"].extend(labels if wanted.size == mean.size else [labels[i] for i in wanted.tolist()])
+        table["estimate"].extend(mean[wanted].tolist())
+        table["sd"].extend(sd[wanted].tolist())
+    return table if table["name"] else None
+
+
+def latent_arrays(solution: MomentsSolution) -> dict[str, Floats]:
+    """The means of the same as arrays of the nodes' shapes."""
+    shape = solution.form.problem.shape
+    return {n: mean.reshape(shape(n)) for n, (mean, _) in _conditional(solution).items()}
+
+
+def _conditional(
+    solution: MomentsSolution, profiled: tuple[str, ...] = ()
+) -> dict[str, tuple[Floats, Floats]]:
+    """Means and standard deviations by node, flat, given the data of each unit."""
     form = solution.form
     dag = form.problem.graph
     given = form.conditional(solution.at)
@@ -293,7 +317,7 @@ def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[s
     if own.any():
         more = _of_coefficients(solution, own)
         given = {plate: (mean, np.hypot(sd, more[plate])) for plate, (mean, sd) in given.items()}
-    table: dict[str, list[Any]] = {"name": [], "estimate": [], "sd": []}
+    found: dict[str, tuple[Floats, Floats]] = {}
     for name in dict.fromkeys(n for n, _ in form.variables):
         if dag.nodes[name].kind != "stochastic":
             continue
@@ -303,11 +327,8 @@ def latents(solution: MomentsSolution, profiled: tuple[str, ...] = ()) -> dict[s
         mean, sd = given[plate]
         axis = plates.index(plate)
         others = [s for a, s in enumerate(shape) if a != axis]
-        whole = [np.moveaxis(x[:, columns].reshape(-1, *others), 0, axis).reshape(-1) for x in (mean, sd)]
-        wanted = np.arange(whole[0].size)
-        if name in form.problem.observed and dag.nodes[name].observed:
-            wanted = np.flatnonzero(~form.problem.observed[name].reshape(-1))
-        table["name"].extend(element_label(form.problem, name, int(i)) for i in wanted)
-        table["estimate"].extend(whole[0][wanted].tolist())
-        table["sd"].extend(whole[1][wanted].tolist())
-    return table if table["name"] else None
+        middle, spread = (
+            np.moveaxis(x[:, columns].reshape(-1, *others), 0, axis).reshape(-1) for x in (mean, sd)
+        )
+        found[name] = middle, spread
+    return found
