@@ -268,7 +268,7 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
     rest = completion(problem, roles(problem.graph, problem).predicted)
     d = found.distinct.shape[1]
     one, parts = found.distinct.one_copy(), found.distinct.summands
-    counts = sorted({min(k, fitting(one)) for k in (1, 1 + found.outer.size, MOST)})
+    counts = sorted({min(k, fitting(one, parts is not None)) for k in (1, 1 + found.outer.size, MOST)})
     tapes = tuple(copies(one, k)[0] if parts is None else line_copies(one, k, parts) for k in counts)
     start = Start.unknown(found.distinct.shape, found.outer.size)
     made = QuadratureCollapsed(

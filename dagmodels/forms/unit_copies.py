@@ -15,6 +15,7 @@ from dagmodels.numerics.tiling import tiled
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ROOM = 1 << 14  # numbers of a workspace: more would leave the cache
+SELDOM = 4  # times as many where the tape is walked but a few times a point
 MOST = 32  # copies
 
 
@@ -153,6 +154,7 @@ def copies(one: Copies, count: int) -> tuple[Copies, Ints]:
     return many, found.places
 
 
-def fitting(one: Copies) -> int:
-    """Copies that a cache holds."""
-    return int(np.clip(ROOM // max(one.tape.initial.size, 1), 1, MOST))
+def fitting(one: Copies, seldom: bool) -> int:
+    """Copies that a cache holds. seldom : whether the tape is walked a few times a point, not once a node."""
+    room = ROOM * SELDOM if seldom else ROOM
+    return int(np.clip(room // max(one.tape.initial.size, 1), 1, MOST))

@@ -19,6 +19,7 @@ from dagmodels.numerics.tape import NAMES, Tape
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+TOUCHED = (-2.0, -1.0, 0.0, 1.0, 2.0)  # standard deviations from the mode of tangents below which is drawn
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,20 +76,18 @@ def summands(tape: Tape, curved: Curvature, entry: Ints) -> Summands | None:
 class LineCopies(Copies):
     """As kernels take them (`numerics.unit_summands`): the tape is without the functions.
 
-    function, first : of each summand of one copy, ordered by unit, and where each unit's begin.
+    argument, result : places, (summands, copies), ordered by unit; function : of each, first : where each
+    unit's begin.
     """
 
     argument: Ints
     result: Ints
-    mine: Ints
-    slot: Ints
-    ends: Ints
     function: Ints
     first: Ints
 
     @property
     def arguments(self) -> tuple[Any, ...]:
-        return (*self.of_tape, self.argument, self.result, self.mine, self.slot, self.ends)
+        return (*self.of_tape, self.argument, self.result, self.function, self.first)
 
     def values(
         self, weight: Floats, start: Start, rule: Rule, y: Floats, sloped: bool
@@ -113,14 +112,19 @@ class LineCopies(Copies):
     def tables(self, weight: Floats, start: Start, rule: Rule, y: Floats) -> LineTables:
         from dagmodels.numerics.summand_draws import line_hulls
 
-        n = len(start.begin)
-        density, table = np.empty(len(y)), np.empty((len(y), n, 5, rule.order + 1))
+        n, at = len(start.begin), _tangents(rule.nodes[:, 0])
+        density, table = np.empty(len(y)), np.empty((len(y), n, 5, at.size + 1))
         curves, lines = np.empty((len(y), n, 3)), np.empty((len(y), self.function.size, 3))
         line_hulls(
-            *(*self.arguments, weight, *start, rule.nodes, rule.log_weights, y),
+            *(*self.arguments, weight, *start, rule.nodes, rule.log_weights, at, y),
             *(density, table, curves, lines),
         )
         return LineTables(self, y, density, table, curves, lines)
+
+
+def _tangents(z: Floats) -> Ints:
+    """Numbers of the nodes, in order, that lie nearest to the mode and to `TOUCHED` on either side."""
+    return np.unique([int(np.argmin(abs(z - place))) for place in TOUCHED])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -135,41 +139,31 @@ class LineTables(Tables):
 
         own, found = self.copies, np.empty((rows.size, kind.size))
         assert isinstance(own, LineCopies)
-        order = self.table.shape[3] - 1
-        line_draws(
-            *(self.table, self.curves, self.lines, own.function, own.first, order, rows, kind, rng, found)
-        )
+        line_draws(self.table, self.curves, self.lines, own.function, own.first, rows, kind, rng, found)
         return found
 
 
 def line_copies(one: Copies, count: int, of: Summands) -> LineCopies:
     """So many of one copy, with their summands."""
     many, places = copies(one, count)
-    n, size = len(one.place), of.argument.size
-    by_unit = np.argsort(of.owner, kind="stable")
-    rank = np.empty(size, dtype=np.int64)
-    rank[by_unit] = np.arange(size)
-    order = np.argsort(np.tile(of.function, many.count), kind="stable")  # all copies of a function together
-    copy, which = np.divmod(order, max(size, 1))
+    n, every = len(one.place), np.arange(many.count)
     code, out, a, b, c, aux, *rest = many.tape.operations
     kept = ~np.isin(out, sorted(of.registers))
     operations = (code[kept], out[kept], a[kept], b[kept], c[kept], aux[kept], *rest)
-    counts = np.bincount(of.function, minlength=len(SUMMANDS)) * many.count
+    owner = np.where(one.owner >= 0, one.owner * many.count + every[:, None], -1 - every[:, None])
+    by_unit = np.argsort(of.owner, kind="stable")
     return LineCopies(
         tape=replace(many.tape, operations=operations),
         fixed=many.fixed,
         still=many.still,
         outer=many.outer,
-        place=many.place,
+        place=np.ascontiguousarray(places[:, one.place[:, 0]].T.reshape(-1, 1)),
         entry=many.entry,
-        owner=many.owner,
+        owner=owner.reshape(-1),
         times=many.times,
         workspace=many.workspace,
-        argument=places[copy, of.argument[which]],
-        result=places[copy, of.result[which]],
-        mine=of.owner[which] + n * copy,
-        slot=rank[which] + size * copy,
-        ends=np.cumsum(counts),
+        argument=np.ascontiguousarray(places[:, of.argument[by_unit]].T),
+        result=np.ascontiguousarray(places[:, of.result[by_unit]].T),
         function=np.ascontiguousarray(of.function[by_unit]),
         first=np.searchsorted(of.owner[by_unit], np.arange(n + 1)),
     )

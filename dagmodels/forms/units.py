@@ -29,9 +29,9 @@ from dagmodels.forms.lower import NotLowered
 from dagmodels.forms.unit_copies import Copies, one_copy
 from dagmodels.forms.unit_summands import Summands, summands
 from dagmodels.numerics.curvature import AFFINE, CONCAVE, curvature
-from dagmodels.numerics.dependence import components
+from dagmodels.numerics.dependence import components, reached
 from dagmodels.numerics.pruning import compact
-from dagmodels.numerics.slicing import sliced
+from dagmodels.numerics.slicing import Slice, needed, sliced
 from dagmodels.numerics.tape import Tape
 
 Floats = NDArray[np.float64]
@@ -134,10 +134,16 @@ def _units(problem: Problem) -> Units | NoUnits:
     tried = sorted((n for n in asked.names if n in at), key=lambda n: -at[n].size)
     latents: list[str] = []
     against: list[str] = []
+    owners = np.full(tape.initial.size, -1)
+    stands = dict(zip(tried, reached(tape, [at[n] for n in tried], entry), strict=True))
     for name in tried:
-        size = _most(tape, np.concatenate([at[n] for n in (*latents, name)]), entry)
+        met = np.unique(owners[entry][stands[name]])
+        if (met >= 0).sum() > (MOST_DIMENSIONS - 1) * at[name].size:
+            continue  # so many units that they meet in one of its elements: no need to count
+        size, own = _most(tape, np.concatenate([at[n] for n in (*latents, name)]))
         if size <= MOST_DIMENSIONS:
             latents.append(name)
+            owners = own
         elif not latents:
             against.append(f"'{name}': {size} of its elements meet, more than {MOST_DIMENSIONS}")
     if not latents:
@@ -149,16 +155,14 @@ def _units(problem: Problem) -> Units | NoUnits:
         return NoUnits((f"{rest}: {outer.size} numbers would be left beside the units, too many",))
     curved = curvature(tape, chosen)
     parts = summands(tape, curved, entry)
-    ends = np.zeros(0, np.int64) if parts is None else parts.argument
-    number, owners = components(tape, chosen, np.concatenate([entry, ends]))
-    owner = owners[: entry.size]
+    owner, number = owners[entry], owners[chosen]
     unproven = (owner >= 0) & ~np.isin(curved.shape[entry], (AFFINE, CONCAVE))
     if unproven.any():
         told = (_factor_of(builder, k) for k in dict.fromkeys(source[unproven].tolist()))
         named = ", ".join(dict.fromkeys(told))
         return NoUnits((f"{named}: not known to be log-concave in {', '.join(map(repr, latents))}",))
     place = _table(number, chosen)
-    parts = None if parts is None or place.shape[1] > 1 else replace(parts, owner=owners[entry.size :])
+    parts = None if parts is None or place.shape[1] > 1 else replace(parts, owner=owners[parts.argument])
     quadratic = curved.degree[entry] <= 2
     every = Factored(tape, outer, place, entry, owner, times, quadratic, np.ones(len(place)), parts)
     kind = _kinds(every)
@@ -203,9 +207,11 @@ def _numbers(flat: Flat, name: str) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
-def _most(tape: Tape, chosen: Ints, entry: Ints) -> int:
-    number, _ = components(tape, chosen, entry)
-    return int(np.bincount(number).max(initial=0))
+def _most(tape: Tape, chosen: Ints) -> tuple[int, Ints]:
+    """The most of these places that meet, and for each place of the workspace the group on which it depends,
+    -1 where on none."""
+    number, owners = components(tape, np.sort(chosen), np.arange(tape.initial.size))
+    return int(np.bincount(number).max(initial=0)), owners
 
 
 def _table(number: Ints, chosen: Ints) -> Ints:
@@ -256,5 +262,13 @@ def _distinct(every: Factored, kind: Ints) -> Factored:
         every.times[kept],
         every.quadratic[kept],
         counts.astype(np.float64),
-        None if every.summands is None else every.summands.moved(moved, new),
+        _own_summands(every, part, moved[entry], new),
     )
+
+
+def _own_summands(every: Factored, part: Slice, entry: Ints, new: Ints) -> Summands | None:
+    """Those that the entries of a part of the tape are made of; new : numbers of its units."""
+    if every.summands is None:
+        return None
+    read = needed(part.tape, entry)
+    return every.summands.moved(np.where(read[part.places], part.places, -1), new)

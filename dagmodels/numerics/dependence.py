@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dagmodels.numerics.tape import INDEXED, NAMES, Tape, operands
 
 Ints = NDArray[np.int64]
+BLOCKS = ("cholesky", "inverse", "logdet", "matmul", "softmax", "root", "log_sum_exp", "chain", "take")
 
 
 def components(tape: Tape, chosen: Ints, read: Ints) -> tuple[Ints, Ints]:
@@ -79,3 +80,30 @@ def components(tape: Tape, chosen: Ints, read: Ints) -> tuple[Ints, Ints]:
     graph = coo_array((np.ones(pairs[0].size), (pairs[0], pairs[1])), shape=(chosen.size, chosen.size))
     number = np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
     return number, np.where(label[read] >= 0, number[np.maximum(label[read], 0)], -1)
+
+
+def reached(tape: Tape, groups: list[Ints], read: Ints) -> NDArray[np.bool_]:
+    """Which of some groups of inputs the places read depend on, (groups, places read).
+
+    Told of whole registers where an operation takes blocks of them; one pass serves all groups.
+    """
+    found = np.zeros((len(groups), tape.initial.size), dtype=bool)
+    for row, places in zip(found, groups, strict=True):
+        row[places] = True
+    code, out, a, b, c, aux, start, length, ptr, idx = tape.operations
+    for op in range(code.size):
+        name, n, o = NAMES[int(code[op])], int(length[out[op]]), int(start[out[op]])
+        read_from = (a[op], b[op], c[op])[: operands(int(code[op]))]
+        mine = [found[:, int(start[r]) : int(start[r] + length[r])] for r in read_from]
+        target = found[:, o : o + n]
+        if name == "gather":
+            target |= mine[0][:, idx[ptr[aux[op]] : ptr[aux[op] + 1]]] if mine[0].shape[1] > 1 else mine[0]
+        elif name == "put":
+            target[:, idx[ptr[aux[op]] : ptr[aux[op] + 1]]] |= mine[0]
+        elif name == "segment_sum":
+            for row, x in zip(target, mine[0], strict=True):
+                row[idx[ptr[aux[op]] : ptr[aux[op] + 1]][x]] = True
+        else:
+            for x in mine:
+                target |= x if x.shape[1] in (1, n) and name not in BLOCKS else x.any(axis=1)[:, None]
+    return found[:, read]

@@ -105,6 +105,11 @@ def sliced(tape: Tape, read: Ints) -> Slice:
     return Slice(Tape(initial, inputs, (*operations, index)), places)
 
 
+def needed(tape: Tape, read: Ints) -> NDArray[np.bool_]:
+    """The places of the workspace that the values at the places `read` are made of."""
+    return _kept(tape, read, _choices(tape), equal=False)
+
+
 def _choices(tape: Tape) -> dict[int, NDArray[np.bool_]]:
     """Operations that choose by data, with what they choose, entry by entry."""
     code, out, a, *_, start, length, _, _ = tape.operations
@@ -119,8 +124,13 @@ def _choices(tape: Tape) -> dict[int, NDArray[np.bool_]]:
     return found
 
 
-def _kept(tape: Tape, read: Ints, choices: Mapping[int, NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """Places that are needed: passes backward until none is added, as equal lengths must stay equal."""
+def _kept(
+    tape: Tape, read: Ints, choices: Mapping[int, NDArray[np.bool_]], equal: bool = True
+) -> NDArray[np.bool_]:
+    """Places that are needed: passes backward until none is added.
+
+    equal : whether registers that an operation reads must keep equal lengths.
+    """
     code, out, a, b, c, aux, start, length, ptr, idx = tape.operations
     keep = np.zeros(tape.initial.size, dtype=bool)
     keep[read] = True
@@ -136,7 +146,7 @@ def _kept(tape: Tape, read: Ints, choices: Mapping[int, NDArray[np.bool_]]) -> N
             own, read_from = part(o), [int(r) for r in (a[op], b[op], c[op])][: operands(int(code[op]))]
             if not own.any():
                 continue
-            index = idx[ptr[aux[op]] : ptr[aux[op] + 1]]
+            index = idx[ptr[aux[op]] : ptr[aux[op] + 1]] if name in ("gather", "segment_sum", "put") else idx
             first = part(read_from[0])
             if op in choices:
                 for r, where in zip(read_from[1:], (choices[op], ~choices[op]), strict=True):
@@ -158,7 +168,7 @@ def _kept(tape: Tape, read: Ints, choices: Mapping[int, NDArray[np.bool_]]) -> N
                 _blocks(name, int(aux[op]), own, [part(r) for r in read_from])
             else:
                 same = [part(r) for r in read_from if length[r] == length[o]]
-                for x in same:
+                for x in same if equal else ():
                     own |= x
                 for r in read_from:
                     part(r)[:] |= own if length[r] == length[o] else True

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dagmodels.numerics.dependence import components
-from dagmodels.numerics.slicing import sliced
+from dagmodels.numerics.dependence import components, reached
+from dagmodels.numerics.slicing import needed, sliced
 from dagmodels.numerics.tape import CODES, Recorder, Tape
 from dagmodels.numerics.tape_kernels import forward, reverse
 from dagmodels.numerics.tiling import tiled
@@ -53,6 +53,25 @@ def test_places_that_depend_on_nothing_chosen_have_no_owner() -> None:
     number, owner = components(tape, np.array([x.start + 2]), np.arange(total.start, total.stop))
     assert number.tolist() == [0]
     assert owner.tolist() == [-1, 0, -1]
+
+
+def test_what_depends_on_a_group_of_inputs_changes_with_it() -> None:
+    for tape, *_ in (recorded(), choosing()):
+        places = [np.arange(s, s + n) for s, n in tape.inputs.values()]
+        groups = [np.array([i]) for i in np.concatenate(places)] + places
+        rng, every = np.random.default_rng(1), np.arange(tape.initial.size)
+        found = reached(tape, groups, every)
+        w = tape.initial.copy()
+        w[np.concatenate(places)] = 1.0 + rng.random(sum(p.size for p in places))
+        tape.forward(w)
+        for group, told in zip(groups, found, strict=True):
+            other = w.copy()
+            other[group] += 0.5
+            tape.forward(other)
+            assert told[other != w].all()
+            for place in np.flatnonzero(other != w)[-5:]:
+                assert needed(tape, np.array([place]))[group].any()
+        assert not found[0].all()
 
 
 def test_a_slice_has_the_same_values_and_derivatives() -> None:
