@@ -126,7 +126,9 @@ def _compared(
             raise CannotEvaluate(f"'{tree.name}' is not bound here")
         return table[rows.codes[tree.name]][:, None].astype(float)
     codes = evaluate(tree, rows, values, problem)
-    known = codes >= 0
+    if (table == np.arange(table.size)).all():
+        return codes  # of a hidden state any number, where only what else moves is asked for
+    known = (codes >= 0) & (codes < table.size)
     return np.where(known, table[np.where(known, codes, 0).astype(np.int64)], np.nan)
 
 
