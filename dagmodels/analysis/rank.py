@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from dagmodels.analysis.evaluate import MAX_CELLS, Array, CannotEvaluate, evaluate, head_rows
-from dagmodels.analysis.laws import distribution_of, families, is_flat, location, spread
+from dagmodels.analysis.laws import LOCATION, distribution_of, families, is_flat, location, spread, unwrapped
 from dagmodels.analysis.linearity import linear_form
 from dagmodels.analysis.reach import Reach
 from dagmodels.analysis.separation import ancestors
@@ -82,7 +82,10 @@ def _spoiled(reach: Reach, statement: Statement, latent: frozenset[str]) -> set[
     if law is not None:
         mean = location(law)
         found = {u for tree in spread(law) for u in reach.of(tree)}
-        if mean is None:
+        hidden = isinstance(statement, Stochastic) and statement.head.name in latent
+        if mean is None or (
+            hidden and unwrapped(law).family not in LOCATION
+        ):  # its mean moves its spread too
             return {u for tree in expressions(statement) for u in reach.of(tree)}
         return found | _multipliers(reach, mean, latent)
     if isinstance(statement, Deterministic) and set(reach.of(statement.expression)) & latent:

@@ -291,6 +291,25 @@ def test_collinearity_through_a_latents_mean_and_a_link(read, bound, rng):
     assert facts(bound(read(once), data)).identification == ()
 
 
+def test_the_mean_of_a_hidden_state_moves_its_spread_too(read, bound, rng):
+    """A unit's probability is no shift of what depends on it: hidden states are mixtures."""
+    text = """
+    plate r
+    plate j = 1..4
+    plate k = 1..2
+    parameter a, b[j], W[j, k]
+    h[r, k] ~ Bernoulli(expit(a))
+    observed x[r, j] ~ Bernoulli(expit(b + sum(W*h for k)))
+    """
+    assert (
+        facts(bound(read(text), {"x": rng.integers(0, 2, size=(30, 4)).astype(float)})).identification == ()
+    )
+    counts = text.replace("Bernoulli(expit(a))", "Poisson(exp(a))")
+    assert (
+        facts(bound(read(counts), {"x": rng.integers(0, 2, size=(30, 4)).astype(float)})).identification == ()
+    )
+
+
 def test_a_deterministic_node_is_looked_through(read, bound, rng):
     text = REGRESSION.replace("b0 + b1*x + b2*z, s)", "eta, s)") + "eta[r] = b0 + b1*x + b2*z"
     x = rng.normal(size=40)
