@@ -245,7 +245,7 @@ class Flat:
         kind = {"lower": "bound", "upper": "bound", "interval": "interval"}.get(s.kind, s.kind)
         return (
             f"'{element_label(self.problem, s.node, place)}' is {value:g}, which is not inside its {kind}: "
-            "values on the edge have no unconstrained numbers"
+            "give a value inside (those on its edge have no unconstrained numbers)"
         )
 
     @property
