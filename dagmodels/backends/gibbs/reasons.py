@@ -37,7 +37,10 @@ def flat_priors(problem: Problem) -> str:
         return ""
     names = ", ".join(f"'{n}'" for n in flat)
     have = "has a flat prior" if len(flat) == 1 else "have flat priors"
-    return f"; {names} {have}, which the data do not make up for (with separated outcomes, for instance): give proper ones, such as {flat[0]} ~ Normal(0, 10)"
+    return (
+        f"; {names} {have}, which the data do not make up for (with separated outcomes, for instance): "
+        f"give proper ones, such as {flat[0]} ~ Normal(0, 10)"
+    )
 
 
 def check_inits(problem: Problem, inits: Sequence[Mapping[str, Any]]) -> None:
