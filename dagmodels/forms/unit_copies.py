@@ -57,7 +57,8 @@ class Copies:
     @property
     def arguments(self) -> tuple[Any, ...]:
         """The first arguments of kernels."""
-        places = (self.outer, self.place, self.entry, self.owner, self.times)
+        own = np.ascontiguousarray(self.place)  # gathered places may lie the other way
+        places = (self.outer, own, self.entry, self.owner, self.times)
         return (*self.tape.operations, self.fixed, self.still, self.workspace, *places)
 
     def for_thread(self) -> Copies:
