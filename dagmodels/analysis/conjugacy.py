@@ -122,6 +122,8 @@ def _child(
         return f"'{name}' depends on itself"
     if not statement.observed:
         return f"its child '{node}' is not observed"
+    if node in beside:
+        return f"its child '{node}' has missing values that others depend on"
     known = _family(law.family)
     rules = () if known is None else known.conjugacies
     why = f"'{node}' is {law.family}, which has no conjugate pair with {prior.conditional}"

@@ -38,6 +38,16 @@ def improper(dag: Dag, problem: Problem | None = None, *, parameters: bool = Fal
     return tuple(found)
 
 
+def flat_unknowns(dag: Dag) -> tuple[str, ...]:
+    """Unknowns without a prior, or with a flat one."""
+    found: list[str] = []
+    for name, node in dag.nodes.items():
+        laws = {unwrapped(d).family for s in node.statements if (d := distribution_of(s)) is not None}
+        if not node.observed and (node.kind == "parameter" or laws & {"Flat", "HalfFlat"}):
+            found.append(name)
+    return tuple(found)
+
+
 def _as_flat(statement: Statement) -> str | None:
     """The flat law that a parameter without prior has on its domain; None where that is bounded."""
     if not isinstance(statement, Parameter):

@@ -97,7 +97,9 @@ def _by_entry(tree: ex.Expression) -> bool:
 
 
 def _child(reach: Reach, statement: object, name: str, beside: Set[str]) -> Counts | None:
-    if not isinstance(statement, Stochastic) or not statement.observed or statement.head.name == name:
+    if not isinstance(statement, Stochastic) or not statement.observed:
+        return None
+    if statement.head.name in beside:  # itself, or a child with missing values that others depend on
         return None
     law = statement.distribution
     p = law.argument(COUNTED[law.family]) if law.family in COUNTED else None

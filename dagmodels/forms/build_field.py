@@ -334,6 +334,8 @@ class FieldBuilder:
             vector = self.vector_of.get(node.name)
             if vector is None:
                 for share in cells(self.problem, node.name):
+                    if isinstance(share.statement, Deterministic):
+                        continue  # given: no density
                     assert isinstance(share.statement, Stochastic)
                     if share.statement.distribution.family == "Flat":
                         continue  # a given starting value: density one

@@ -256,8 +256,8 @@ class Flat:
         kind = {"lower": "bound", "upper": "bound", "interval": "interval"}.get(s.kind, s.kind)
         name = element_label(self.problem, s.node, place)
         return name, (
-            f"'{name}' is {value:g}, which is not inside its {kind}: values on the edge have no "
-            "unconstrained numbers"
+            f"'{name}' is {value:g}, which is not inside its {kind}: give a value inside (those on its edge "
+            "have no unconstrained numbers)"
         )
 
     @property

@@ -103,6 +103,9 @@ class Tails:
 
     def log_gammaincc(self, shape: Any, x: Any) -> Jet:
         """log P(Poisson(x) < shape): the sum of its terms, shape known and whole."""
+        number = self._number("log_gammaincc", shape, x)
+        if number is not None:
+            return number
         shapes = self._whole(shape)
         if shapes is None:
             return self.jet(math.nan)
@@ -121,6 +124,9 @@ class Tails:
         x^k/((a + 1)...(a + k)) (DLMF 8.7.1), which needs about 9 sqrt(a) terms while x < a; beyond, the
         other tail is below one half.
         """
+        number = self._number("log_gammainc", shape, x)
+        if number is not None:
+            return number
         shapes = self._whole(shape)
         if shapes is None:
             return self.jet(math.nan)
@@ -155,6 +161,9 @@ class Tails:
 
         I_x(a, b) = x^a (1 + a q (1 + (a + 1) q/2 (1 + ...))) with q = 1 - x and b terms, b whole.
         """
+        number = self._number("log_betainc", a, b, x)
+        if number is not None:
+            return number
         a, b, x = self.jet(a), self.jet(b), self.jet(x)
         if not self._may_be_whole(b) and self._may_be_whole(a):
             return log1mexp(self, -self.log_betainc(b, a, 1.0 - x))
@@ -166,6 +175,15 @@ class Tails:
             inner = total * q * (a + float(k - 1)) / float(k) + 1.0
             total = self.where(self.jet(self._plain((shapes > k).astype(float))), inner, 1.0)
         return a * self.apply("log", x) + self.apply("log", total)
+
+    def _number(self, name: str, *arguments: Any) -> Jet | None:
+        """The function where nothing in it is unknown, of whatever shapes; None else."""
+        known = [self._known(self.jet(a).value) for a in arguments]
+        if any(k is None for k in known):
+            return None
+        from dagmodels.distributions import _numeric
+
+        return self.jet(self._plain(_numeric.quietly(lambda f, *a: getattr(f, name)(*a), *known)))
 
     def _whole(self, shape: Any) -> Any:
         """Known positive whole numbers, ones in rows that no formula uses; None where it uses no row."""

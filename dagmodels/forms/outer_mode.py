@@ -50,6 +50,15 @@ def find_modes(f: Objective, field: Field, scale: Scale, names: tuple[str, ...])
     return modes_from(f, _starts(f, field, scale), names)
 
 
+class NoMode(FitError):
+    """No maximum was found. went : some search went far, as where there is no integral; else the density has
+    kinks, or the searches ended too early."""
+
+    def __init__(self, message: str, went: bool) -> None:
+        super().__init__(message)
+        self.went = went
+
+
 def modes_from(
     f: Objective,
     starts: Iterable[tuple[Floats, Floats]],
@@ -81,7 +90,7 @@ def modes_from(
             if found[at][1] >= ENOUGH:
                 break
     if not found:
-        raise FitError(_no_mode(failed, names))
+        raise NoMode(_no_mode(failed, names), any(np.abs(o.x).max(initial=0.0) > FAR for o in failed))
     best, *others = sorted((o for o, _ in found), key=lambda o: o.value)
     return Modes(best, tuple(others))
 
@@ -107,6 +116,9 @@ def _same(a: Optimum, b: Optimum | Descent) -> bool:
         return False
     away = b.x - a.x
     return float(away @ a.hessian @ away) <= 2.0 * SAME**2 + 1e-3 * SAME
+
+
+FAR = 30.0  # on the unconstrained scale
 
 
 def _no_mode(failed: list[Optimum], names: tuple[str, ...]) -> str:

@@ -59,7 +59,8 @@ class Copies:
     @property
     def of_tape(self) -> tuple[Any, ...]:
         """Arguments of kernels that tell the tape and the units."""
-        places = (self.outer, self.place, self.entry, self.owner, self.times)
+        own = np.ascontiguousarray(self.place)  # gathered places may lie the other way
+        places = (self.outer, own, self.entry, self.owner, self.times)
         return (*self.tape.operations, self.fixed, self.still, self.workspace, *places)
 
     @property

@@ -13,7 +13,7 @@ from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.forward import drawn_forward, missing_at_ends
 from dagmodels.analysis.roles import roles
 from dagmodels.backends.gibbs.collapsed_route import DEAR, Warm, trajectory_statistics
-from dagmodels.backends.gibbs.reasons import started
+from dagmodels.backends.gibbs.reasons import flat_priors, started
 from dagmodels.backends.gibbs.route import Part
 from dagmodels.backends.gibbs.states import told
 from dagmodels.bind.problem import Problem
@@ -77,7 +77,10 @@ class Whole:
     def begin(self, rng: np.random.Generator, chain: int) -> Any:
         space = self.flat.workspace()
         y = self._start(rng, self.inits[chain] if chain < len(self.inits) else {}, space, chain)
-        warmed = nuts.warm_up(self._sampler(space), y, rng, self.warmup, dense=None, target=self.target)
+        try:
+            warmed = nuts.warm_up(self._sampler(space), y, rng, self.warmup, dense=None, target=self.target)
+        except FitError as error:
+            raise FitError(f"chain {chain + 1}: {error}{flat_priors(self.flat.problem)}") from error
         return Warm(warmed.point.y, warmed.step, warmed.metric)
 
     def draw(self, state: Any, rng: np.random.Generator, count: int) -> tuple[Any, Part]:

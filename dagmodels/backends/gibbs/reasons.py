@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dagmodels.analysis.improper import flat_unknowns
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.build_flat import build_flat
@@ -27,6 +28,19 @@ def impossible(problem: Problem) -> str:
     if any(np.isfinite(flat.log_density(y, at=space)) for y in points):
         return ""
     return "; ".join(flat.why(points[0], at=space))
+
+
+def flat_priors(problem: Problem) -> str:
+    """What to say of flat priors where a density has no integral; "" where there are none."""
+    flat = flat_unknowns(problem.graph)
+    if not flat:
+        return ""
+    names = ", ".join(f"'{n}'" for n in flat)
+    have = "has a flat prior" if len(flat) == 1 else "have flat priors"
+    return (
+        f"; {names} {have}, which the data do not make up for (with separated outcomes, for instance): "
+        f"give proper ones, such as {flat[0]} ~ Normal(0, 10)"
+    )
 
 
 def check_inits(problem: Problem, inits: Sequence[Mapping[str, Any]]) -> None:

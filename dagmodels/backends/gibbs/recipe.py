@@ -16,6 +16,7 @@ from dagmodels.backends.gibbs.route import Route
 from dagmodels.backends.gibbs.units import of_units
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
+from dagmodels.forms.outer_mode import NoMode
 from dagmodels.forms.units import Units, units
 
 
@@ -55,6 +56,7 @@ class Recipe:
     def route(self) -> Route:
         """The one asked for; else by the moments of units with loadings; else collapsed where the graph
         allows, exactly or by quadrature, else all unknowns together, else element by element."""
+        against = ""
         way = self.way or route_of(self.problem, self.collapse)
         if way == "conditionals":
             from dagmodels.backends.gibbs.conditionals_route import conditionals_route
@@ -68,10 +70,14 @@ class Recipe:
         if way == "collapsed" and collapsible(self.problem.graph, self.problem).accepts:
             from dagmodels.backends.gibbs.collapsed_route import collapsed_route
 
-            return collapsed_route(self.problem, self.seed, self.warmup, self.monitor)
+            try:
+                return collapsed_route(self.problem, self.seed, self.warmup, self.monitor)
+            except NoMode as error:
+                if error.went:
+                    raise
+                against = f"not collapsed: {error}"  # kinks, for instance those of Laplace laws
         from dagmodels.backends.gibbs.flat_route import flat_route
 
-        against = ""
         allowed = self.collapse and self.way != "flat"
         if allowed and by_state(self.problem) is not None:
             from dagmodels.backends.gibbs.by_state_route import by_state_route

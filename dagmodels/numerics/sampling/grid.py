@@ -28,6 +28,7 @@ Densities = Callable[[Floats], Floats]  # log densities of points, one a row
 MOST_POINTS = 30_000
 SPARED = {1: 3e-3, 2: 0.05}  # of the tolerance: the share of a density that is left out
 LOWEST = 30.0  # fall of the log density beyond which no lattice goes
+LOST = 1000.0  # a log density so far above that of the mode is nothing but lost digits, far out on an arm
 APART = {1: 0.02, 2: 0.5}  # of the tolerance: what the interpolation may be off
 SHELL = 2.0  # falls of the log density whose shares tell what lies below
 PLACES = 4  # parts of a step that interpolations are looked at
@@ -107,6 +108,8 @@ def explored(densities: Densities, centre: Floats, axes: Floats, tolerance: floa
     if d not in APART:
         raise ValueError(f"grids have one or two dimensions, not {d}")
     count = 0
+    peak = float(np.asarray(densities(centre[None, :]), dtype=np.float64)[0])
+    highest = peak + LOST if math.isfinite(peak) else math.inf
 
     def f(z: Floats) -> Floats:
         nonlocal count
@@ -120,7 +123,7 @@ def explored(densities: Densities, centre: Floats, axes: Floats, tolerance: floa
         if np.isposinf(value).any():
             where = (centre + z[np.isposinf(value).argmax()] @ axes.T).tolist()
             raise FitError(f"the log density is infinite at {where}: it has no integral there")
-        return np.where(np.isnan(value), -np.inf, value)
+        return np.where(np.isnan(value) | (value > highest), -np.inf, value)
 
     spared = SPARED[d] * tolerance
     fall = -math.log(spared)  # where a normal law of two dimensions leaves out this share

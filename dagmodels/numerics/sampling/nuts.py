@@ -225,7 +225,7 @@ def first_step(
             return step
         way = now
         step *= 2.0**way
-    if way > 0:
+    if way > 0 or guess >= LARGEST:
         raise FitError(
             "trajectories of any length are accepted: the density is flat, so that it has no integral"
         )

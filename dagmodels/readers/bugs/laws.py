@@ -199,11 +199,23 @@ def _bounded(draw: sx.Draw, bounds: sx.Bounds, found: st.Distribution, scope: Sc
             told = f"I(,) behind {draw.family} with unknown arguments may mean truncation or censoring"
             hint = "write T(,) for truncation, or dinterval for censoring"
             raise Unsayable(told, bounds.at, hint)
+    half = _half(draw, bounds, found)
+    if half is not None:
+        return half
     ends = [("lower", bounds.low), ("upper", bounds.high)]
     given = tuple((key, translated(scope, e)) for key, e in ends if e is not None)
     if not given:
         return found
     return st.Distribution("Truncated", (("distribution", found), *given))
+
+
+def _half(draw: sx.Draw, bounds: sx.Bounds, found: st.Distribution) -> st.Distribution | None:
+    """`dt(0, tau, k) T(0,)`: one half of a t law about zero, whatever its scale and shape hang on."""
+    zero = (draw.arguments[0], bounds.low) == (sx.Num(0.0), sx.Num(0.0))
+    if draw.family != "dt" or not zero or bounds.high is not None:
+        return None
+    given = dict(found.arguments)
+    return st.Distribution("HalfStudentT", (("nu", given["nu"]), ("sigma", given["sigma"])))
 
 
 __all__ = ["ABSENT", "SCALAR", "SYNONYMS", "VECTOR", "law"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.analysis.improper import flat_unknowns
 from dagmodels.analysis.label_symmetry import label_symmetries
 from dagmodels.analysis.laws import is_discrete
 from dagmodels.graph.dag import Dag
@@ -18,6 +19,7 @@ from dagmodels.results.draws.draws import Draws
 from dagmodels.results.draws.stored import column_blocks
 
 RHAT = 1.01
+FAR = 1.1  # R-hat of chains that are not in one place
 ESS_A_CHAIN = 100
 """Vehtari, Gelman, Simpson, Carpenter and Buerkner (2021), section 4: R-hat below 1.01, and 50 effective
 draws for each of the two halves of a chain."""
@@ -74,6 +76,7 @@ def judge(
         sentences.append(f"one draw tells no spread and no error; draw at least {10 * ESS_A_CHAIN} a chain")
     elif not independent:
         sentences += _mixing(draws, names, found, moving, updates or {})
+        sentences += _flat(graph, names, moving & (found.rhat > FAR))
     sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
     sentences += _divergences(graph, draws, blamed or {})
     sentences += _energy(graph, draws)
@@ -110,6 +113,19 @@ def _mixing(
             enough = _more(size[moving], need, draws.draws)
             sentences.append(f"{kind} ESS is below {need} for {told}; draw more ({enough})")
     return sentences
+
+
+def _flat(graph: Dag, names: Sequence[str], apart: NDArray[np.bool_]) -> list[str]:
+    """Flat priors of what the chains do not agree on."""
+    nodes = {names[i].partition("[")[0].partition(" ")[0] for i in np.flatnonzero(apart).tolist()}
+    flat = [n for n in flat_unknowns(graph) if n in nodes]
+    if not flat:
+        return []
+    told = f"{_list(flat)} {'has a flat prior' if len(flat) == 1 else 'have flat priors'}"
+    return [
+        f"{told}: where the data do not make up for that the posterior has no integral, and more draws "
+        "do not help; give a proper one"
+    ]
 
 
 def _drawn(

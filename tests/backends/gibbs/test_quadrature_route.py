@@ -19,10 +19,12 @@ from dagmodels.results.draws.fit import DrawsFit
 BUGS = Path(__file__).parents[2] / "references" / "bugs"
 
 
-@pytest.mark.parametrize("name", ["seeds", "salm", "lsat"])
-def test_posteriors_are_those_of_jags(name: str) -> None:
-    model = dm.read(BUGS / name / "model.bug", BUGS / name / "data.json")
-    wanted = json.loads((BUGS / name / "reference.json").read_text())["parameters"]
+@pytest.mark.parametrize("example", ["seeds", "salm", "lsat", "seeds_uni", "salm_pareto"])
+def test_posteriors_are_those_of_jags(example: str) -> None:
+    name, _, variant = example.partition("_")
+    files = [BUGS / name / f"{f}{'_' * bool(variant)}{variant}" for f in ("model", "data", "reference")]
+    model = dm.read(files[0].with_suffix(".bug"), files[1].with_suffix(".json"))
+    wanted = json.loads(files[2].with_suffix(".json").read_text())["parameters"]
     nodes = sorted({n.partition("[")[0] for n in wanted})
     fit = model.fit(method="gibbs", monitor=nodes)
     assert isinstance(fit, DrawsFit)

@@ -124,3 +124,45 @@ def test_contradictory_indicators_are_named():
     model = dm.read(text, {"w": 1, "u": 0, "a": 2.0, "b": 1.0}, format="bugs")
     with pytest.raises(dm.FitError, match=r"node [wu] has probability zero under its parents: p = [01]"):
         model.fit(method="gibbs", draws=20)
+
+
+SEPARATED = """model s
+plate i
+covariate x[i]
+observed y[i] ~ Bernoulli(expit(a + b*x))
+a, b ~ {}
+"""
+SEPARATED_DATA = {"x": [1.0, 2, 3, 4], "y": [0, 0, 1, 1]}
+
+
+def test_flat_priors_of_separated_outcomes_are_told():
+    """Chains run off for ever, or until every step is as good as any."""
+    from dagmodels.backends.gibbs.reasons import flat_priors
+
+    graph = dm.read(SEPARATED.format("Flat()"))
+    told = flat_priors(bind(graph.dag, SEPARATED_DATA))
+    assert "'a', 'b' have flat priors, which the data do not make up for" in told
+    assert flat_priors(bind(dm.read(SEPARATED.format("Normal(0, 2)")).dag, SEPARATED_DATA)) == ""
+    for seed in (1, 2, 3):
+        assert "have flat priors" in _message(graph, seed)
+
+
+def _message(graph: Any, seed: int) -> str:
+    options: dict[str, Any] = {"draws": 200, "warmup": 300, "chains": 2, "seed": seed}
+    try:
+        fit = graph.fit(SEPARATED_DATA, method="gibbs", **options)
+    except dm.FitError as error:
+        return str(error)
+    assert not fit.converged
+    return fit.message
+
+
+def test_a_first_step_is_not_looked_for_in_the_wrong_direction():
+    from dagmodels.numerics.sampling import nuts
+    from dagmodels.numerics.sampling.nuts import Metric
+
+    level = nuts.sampler(lambda y: (0.0, np.zeros_like(y)), 2)
+    for guess in (1.0, 1e8):
+        rng = np.random.default_rng(1)
+        with pytest.raises(dm.FitError, match="the density is flat"):
+            nuts.first_step(level, level.at(np.zeros(2)), Metric.identity(2), rng, guess)

@@ -152,6 +152,17 @@ w[k] ~ Dirichlet(3)
 s ~ Gamma(5, 5)
 observed y[i] ~ Normal(c[2] + 2*w[1]*x, s)
 """
+GRADES = """model grades
+plate g
+plate i in g
+plate s = 1..3
+plate cut = 1..2
+covariate x[i]
+b[g] ~ Normal(0, 1)
+m ~ Normal(0, 1)
+c[cut] ~ Ordered(Normal(0, 1))
+observed y[i] in s ~ OrderedProbit(m*x + b[g], c)
+"""
 CHAIN = """model local
 plate t ordered
 h[t first] ~ Normal(0, 1)
@@ -173,6 +184,7 @@ EVERY = [
     LOADINGS,
     NETWORK,
     CUTS,
+    GRADES,
 ]
 
 
@@ -189,6 +201,31 @@ def test_the_joint_law_is_left(text, sweeps):
     """One right schedule in 10,000 fails."""
     found = check_rules(dm.read(text), covariates(), simulated=800 if sweeps < 5000 else 5000, sweeps=sweeps)
     assert found.p_value > ALARM, str(found)
+
+
+EXPECTED = {
+    "slopes": ("Gamma", "slice", "InverseGamma", "jointly normal", "interweaving"),
+    "counts": ("Gamma", "Beta", "discrete"),
+    "limits": ("between limits",),
+    "mixed": ("Dirichlet", "discrete"),
+    "trials": ("slice: counts",),
+    "logits": ("jointly normal",),
+    "probits": ("jointly normal",),
+    "precision": ("Wishart",),
+    "covariance": ("InverseWishart",),
+    "loadings": ("normal: 'y'",),
+    "network": ("discrete",),
+    "cuts": ("trajectories",),
+    "grades": ("jointly normal: 'b', 'm'", "trajectories"),
+}
+
+
+@pytest.mark.parametrize("text", [t for t in EVERY if t is not FAILURES], ids=lambda t: t.split()[1])
+def test_every_rule_has_its_test(text):
+    """The graphs above get the updates that they are there for."""
+    found = " | ".join(check_rules(dm.read(text), covariates(), simulated=3, sweeps=2).updates.values())
+    for words in EXPECTED[text.split()[1]]:
+        assert words in found
 
 
 def test_chains_in_colours():
