@@ -126,6 +126,23 @@ def test_pooled_tables_are_the_likelihood_of_what_is_there() -> None:
     assert (pooled.table.fmi > 0.05).mean() > 0.8
 
 
+def test_hidden_classes_keep_their_labels_where_fits_begin_at_the_estimates() -> None:
+    items = "".join(f"i{k} in yes ~ Table(kind, {{1: [0.8, 0.2], 2: [0.25, 0.75]}})\n" for k in range(5))
+    text = 'model classes\nplate yes = "no", "yes"\nplate which = 1..2\nkind in which ~ Table([0.6, 0.4])\n'
+    graph = dm.read(text + items)
+    net = network(graph.dag)
+    rng = np.random.default_rng(4)
+    codes = drawn(net, np.full((800, 6), -1), rng)
+    d = pd.DataFrame({f"i{k}": np.array(["no", "yes"], dtype=object)[codes[:, k + 1]] for k in range(5)})
+    fit = graph.fit(d.mask(rng.uniform(size=d.shape) < 0.15))
+    again = dm.Graph.of(fit.network)
+    pooled = dm.pool([again.fit(one, starts=1) for one in fit.impute(20, seed=5)])
+    want = fit.estimates
+    limit = norm.isf(ONCE / (2 * len(want)))
+    noise = np.sqrt(pooled.between / 20)
+    assert (np.abs(pooled.estimate - want.estimate) < limit * noise + 0.2 * want.se).all()
+
+
 def test_tables_that_stay() -> None:
     """Tables that are fixed, and states without cases, are as they were; columns never seen stay hidden."""
     d = cases(400).assign(tired=None)
