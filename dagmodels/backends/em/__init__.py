@@ -75,7 +75,11 @@ class Em:
         if isinstance(network, NoTableUnit) and network.is_single:
             told = "one case estimates no tables: give columns, one row a case; `query` asks about one case"
             raise FitError(f"em: {told}")
-        if names := on_nodes(plan):
+        if (names := on_nodes(plan)) and options.get("estep") is not None:
+            from dagmodels.backends.em.sampled.continuous import fit as fit_drawn
+
+            return fit_drawn(problem, plan, names, options)
+        if names:
             from dagmodels.backends.em.quadrature.fit import fit as fit_on_nodes
 
             return fit_on_nodes(problem, plan, names, options)

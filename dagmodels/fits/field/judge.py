@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dagmodels.analysis.laws import GAUSSIAN
+from dagmodels.analysis.laws import GAUSSIAN, families_of
 from dagmodels.analysis.roles import Roles
+from dagmodels.analysis.separation import ancestors
 from dagmodels.fits.field.restricted import method
 from dagmodels.forms.leaf_laws import families_in
 from dagmodels.graph.dag import Dag
@@ -61,8 +62,24 @@ def refusals(dag: Dag, found: Roles) -> list[str]:
                 reasons.append(f"'{name}' is Simultaneous, which has no field form yet")
     if not observed:
         reasons.append("no node is observed: there is nothing to fit")
+    reasons += [
+        f"'{n}' is a latent of each {names(dag.nodes[n].plates)} and cannot be integrated: {why}; its joint "
+        "mode with the rest would be degenerate (em integrates up to three latents of a unit on nodes)"
+        for n, why in found.outer.items()
+        if _of_units(dag, n, found)
+    ]
     reasons += _outer_refusals(dag, found)
     return reasons
+
+
+def _of_units(dag: Dag, name: str, found: Roles) -> bool:
+    """Whether a Normal node has an element for each unit, and other latents of the unit lie below it."""
+    node = dag.nodes[name]
+    units = {p for p in node.plates if dag.plate[p].levels is None}
+    latent = (n for n in found.integrated if dag.nodes[n].role == "latent")
+    below = [n for n in latent if units & set(dag.nodes[n].plates)]
+    normal = node.kind == "stochastic" and families_of(node) <= {"Normal", "LogNormal", "MvNormal"}
+    return normal and any(name in ancestors(dag, {n}) for n in below)
 
 
 def _lacking(law: Distribution) -> str:

@@ -18,6 +18,7 @@ Bools = NDArray[np.bool_]
 INNER = 20  # steps on the gradient in one maximisation
 MANY = 120  # unknowns from which steps on the gradient have limited memory
 KEPT = 4  # points whose posterior is remembered
+DEAR = 300_000  # numbers on the tape from which an inner maximisation costs more than it brings
 
 
 @dataclass(eq=False, slots=True)
@@ -102,12 +103,13 @@ class Steps:
 
     @property
     def by_gradient(self) -> bool:
-        """Whether most unknowns have no closed form and are many: steps then follow the observed density.
+        """Whether most unknowns have no closed form and are many, or dear: steps follow the observed density.
 
         Its gradient is that of the expected complete density (Fisher's identity), so that each step costs
         one posterior, and the model of L-BFGS takes the place of an inner maximisation.
         """
-        return self.form.flat.size > MANY and bool(self.rest.mean() > 0.5)
+        dear = self.form.flat.size > MANY or self.form.flat.tape.initial.size > DEAR
+        return dear and bool(self.rest.mean() > 0.5)
 
     def objective(self, y: Floats) -> tuple[float, Floats]:
         """Minus the observed log density and its gradient; infinite where there is none."""

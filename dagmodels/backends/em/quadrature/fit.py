@@ -66,7 +66,7 @@ def dimension(problem: Problem, names: tuple[str, ...]) -> int:
     Raises `FitError` where these are more than three.
     """
     small = listed(problem, names, 2)
-    told = "units of more than three latents are not integrated on nodes: method='laplace' or 'gibbs' may do"
+    told = "units of more than three latents are not integrated on nodes: estep='draws' draws them"
     try:
         form = build_mixture(small, counts_of(small))
     except FitError as error:

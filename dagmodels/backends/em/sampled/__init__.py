@@ -1,1 +1,1 @@
-"""Layers of binary units with more states than can be summed: EM whose states are drawn (Gibbs within EM)."""
+"""EM whose hidden values are drawn: binary units of too many joint states, latents of too many dimensions."""

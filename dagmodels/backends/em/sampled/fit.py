@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.backends.em.sampled.loop import FAR, run
+from dagmodels.backends.em.sampled.loop import FAR, BinaryDraws, run
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.fits.network.estimated import Estimated
@@ -33,20 +33,12 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
     ------
     FitError : unknown options; what is no layers of binary units, by node.
     """
-    unknown = [name for name in options if name not in ("estep", "seed", "steps")]
-    if unknown:
-        told = ", ".join(map(repr, unknown))
-        raise FitError(f"em has no option {told} where estep='draws'; it has steps= and seed=")
-    if options.get("estep") != "draws":
-        raise FitError(f"estep={options.get('estep')!r}: it may be 'draws', or be left out for exact sums")
-    steps = options.get("steps", STEPS)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise FitError(f"steps={steps!r} is not a number of steps")
+    steps, seed = options_of(options, STEPS)
     began = time.process_time()
     form = binary_layers(problem)
-    found = run(form, steps, int(options.get("seed", 1)))
+    found = run(BinaryDraws(form, np.random.default_rng(seed)), steps)
     values = _values(form, found.theta)
-    settled = found.score < FAR
+    settled, told = told_of(found.score)
     names = [element_label(problem, n, i) for n, i in form.unknowns]
     nothing = [float("nan")] * len(names)
     estimated = Estimated(problem, values)
@@ -57,11 +49,7 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
         method=f"{'mode of the posterior' if prior else 'maximum likelihood'} by EM with drawn states",
         exact=False,
         converged=settled,
-        message=(
-            "the mean score is zero but for the noise of the draws"
-            if settled
-            else f"the mean score is {found.score:.1f} standard errors of the draws from zero: more steps="
-        ),
+        message=told,
         estimate_columns={
             "name": names,
             "estimate": found.theta.tolist(),
@@ -78,6 +66,27 @@ def fit(problem: Problem, plan: Plan, options: Mapping[str, Any]) -> MixtureFit:
         find_states=partial(_states, values, estimated),
         answers={**estimated.answers, "log_likelihood": partial(_of_others, values, estimated)},
     )
+
+
+def options_of(options: Mapping[str, Any], usual: int) -> tuple[int, int]:
+    """`steps` (or the usual ones) and `seed`; anything else but estep="draws" is refused."""
+    unknown = [name for name in options if name not in ("estep", "seed", "steps")]
+    if unknown:
+        told = ", ".join(map(repr, unknown))
+        raise FitError(f"em has no option {told} where estep='draws'; it has steps= and seed=")
+    if options.get("estep") != "draws":
+        raise FitError(f"estep={options.get('estep')!r}: it may be 'draws', or be left out for exact sums")
+    steps = options.get("steps", usual)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise FitError(f"steps={steps!r} is not a number of steps")
+    return steps, int(options.get("seed", 1))
+
+
+def told_of(score: float) -> tuple[bool, str]:
+    """Whether the steps settled, and the sentence that says so."""
+    if score < FAR:
+        return True, "the mean score is zero but for the noise of the draws"
+    return False, f"the mean score is {score:.1f} standard errors of the draws from zero: more steps="
 
 
 def _values(form: BinaryLayers, theta: Floats) -> dict[str, Floats]:

@@ -1,4 +1,4 @@
-"""Monte Carlo EM: states drawn unit by unit, coefficients at their best given some draws, then averaged.
+"""Monte Carlo EM: hidden values drawn, coefficients at their best given some draws, then averaged.
 
 Wei and Tanner (1990, JASA 85:699) for the steps; the average over the later steps is that of Polyak and
 Juditsky (1992, SIAM J. Control Optim. 30:838), which takes the draws' noise out of the last one.
@@ -6,7 +6,8 @@ Juditsky (1992, SIAM J. Control Optim. 30:838), which takes the draws' noise out
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,31 +82,69 @@ def objective(form: BinaryLayers, draws: list[Floats], theta: Floats) -> tuple[f
     return value, form.design.T @ slope.reshape(-1) + away / form.deviation  # type: ignore[attr-defined]
 
 
-def run(form: BinaryLayers, steps: int, seed: int) -> Sampled:
-    """Steps of EM from coefficients at random."""
-    rng = np.random.default_rng(seed)
-    theta = AWAY * rng.standard_normal(len(form.unknowns))
-    chain, draws = Chain(form, rng), list[Floats]()
+class Model(Protocol):
+    """Hidden values that can be drawn, and the log density of complete cases."""
+
+    def begin(self) -> Floats:
+        """Coefficients of a start."""
+        ...
+
+    def draw(self, theta: Floats) -> Floats:
+        """Hidden values some moves on from the last ones, at given coefficients."""
+        ...
+
+    def objective(self, draws: list[Floats], theta: Floats) -> tuple[float, Floats]:
+        """Minus the log density of complete cases, averaged over draws, with priors; its gradient."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class BinaryDraws:
+    """Layers of binary units; see `Model`."""
+
+    form: BinaryLayers
+    rng: np.random.Generator
+    chain: Chain = field(init=False)
+
+    def begin(self) -> Floats:
+        """See `Model`."""
+        theta = AWAY * self.rng.standard_normal(len(self.form.unknowns))
+        self.chain = Chain(self.form, self.rng)
+        return theta
+
+    def draw(self, theta: Floats, sweeps: int = SWEEPS) -> Floats:
+        """See `Model`."""
+        a = self.form.matrix(theta)
+        for _ in range(sweeps):
+            self.chain.sweep(a)
+        return self.chain.h.copy()
+
+    def objective(self, draws: list[Floats], theta: Floats) -> tuple[float, Floats]:
+        """See `Model`."""
+        return objective(self.form, draws, theta)
+
+
+def run(model: Model, steps: int, kept: int = KEPT) -> Sampled:
+    """Steps of EM from coefficients at random; kept : draws that a maximisation sees."""
+    theta = model.begin()
+    draws = list[Floats]()
     path = np.empty((steps, theta.size))
     for k in range(steps):
-        a = form.matrix(theta)
-        for _ in range(SWEEPS):
-            chain.sweep(a)
-        draws = [*draws[-(KEPT - 1) :], chain.h.copy()]
-        theta = limited(lambda x: objective(form, draws, x), theta, lambda v: 1e-9 * abs(v), INNER).x  # noqa: B023
+        draws = [*draws[-(kept - 1) :], model.draw(theta)]
+        theta = limited(lambda x: model.objective(draws, x), theta, lambda v: 1e-9 * abs(v), INNER).x  # noqa: B023
         path[k] = theta
     mean = path[int((1 - AVERAGED) * steps) :].mean(axis=0)
-    return Sampled(mean, _score(form, chain, mean), path)
+    return Sampled(mean, score(model, mean), path)
 
 
-def _score(form: BinaryLayers, chain: Chain, theta: Floats) -> float:
-    """How far the mean score is from zero, in standard errors of batches of draws."""
-    a = form.matrix(theta)
-    found = []
-    for _ in range(SCORES):
-        chain.sweep(a)
-        found.append(objective(form, [chain.h], theta)[1])
-    batches = np.array(found).reshape(8, -1, theta.size).mean(axis=1)
+def score(model: Model, theta: Floats) -> float:
+    """How far the mean score is from zero."""
+    return away_from_zero(np.array([model.objective([model.draw(theta)], theta)[1] for _ in range(SCORES)]))
+
+
+def away_from_zero(scores: Floats) -> float:
+    """The mean of successive scores in its standard errors, from batches of draws: root mean square."""
+    batches = scores.reshape(8, -1, scores.shape[1]).mean(axis=1)
     se = batches.std(axis=0, ddof=1) / np.sqrt(8)
     inside = se > 0
     return float(np.sqrt(np.mean((batches.mean(axis=0)[inside] / se[inside]) ** 2))) if inside.any() else 0.0
