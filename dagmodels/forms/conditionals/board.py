@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.build_flat import Factor
+from dagmodels.forms.conditionals.censoring import side
 from dagmodels.forms.conditionals.gaussian import Gaussian, gaussian, log_scale
 from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.squares import Statistics
 from dagmodels.forms.conditionals.state import StateBuilder
+from dagmodels.forms.conditionals.tangent import Tangents
 from dagmodels.forms.conditionals.target import Target, Touched
 
 Ints = NDArray[np.int64]
@@ -161,6 +163,10 @@ class Board:
             return touched
         at = np.arange(touched.rows.size)
         return Touched(Factor(site, density), at, touched.owner, at.size)
+
+    def side(self, touched: Touched, target: Target, tangents: Tangents) -> tuple[int, int] | None:
+        """The ends between which a factor that is one or zero keeps the units; None of other factors."""
+        return side(self, touched, target, tangents)
 
     # -- Gaussian factors ----------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.replaced import Replaced
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.squares import Statistics
+from dagmodels.forms.conditionals.tangent import Tangents
 from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct
 from dagmodels.graph import expression as ex
 
@@ -323,6 +324,9 @@ class Moved(Board):
             of = self.replaced().of
             self._gaussian[key] = g and replace(g, residual=of(g.residual), weight=of(g.weight))
         return self._gaussian[key]
+
+    def side(self, touched: Touched, target: Target, tangents: Tangents) -> None:
+        """Limits are on what has been moved."""
 
     def log_density(self, target: Target) -> int:
         return self.replaced().of(self.base.log_density(target))
