@@ -291,7 +291,8 @@ class Moved(Board):
         if further is None:
             return cls(base, base.influence)
         size = max(start + base.recorder.length(x) for x, start in further.items())
-        return cls(base, Influence(base.recorder, {**base.influence.inputs, **further}, size))
+        inputs = {**base.influence.inputs, **further}
+        return cls(base, Influence(base.recorder, inputs, size, base.influence.levels))
 
     def put(self, slots: Ints, register: int) -> None:
         """Let a register, of one entry a slot, stand for slots."""

@@ -200,3 +200,25 @@ def test_what_follows_itself_is_drawn_at_once():
     data = {"t": range(8), "y": np.arange(8.0)}
     plan = str(dm.read(CHAIN).plan(data, method="gibbs", route="conditionals"))
     assert "jointly normal: 'h' together" in plan
+
+
+HIDDEN = """model hidden
+plate t ordered
+plate k = "low", "high"
+plate j as k
+p[k, j] ~ Dirichlet(2)
+z[t first] in k ~ Categorical([0.5, 0.5])
+z[t] in k ~ Categorical(p[z[t-1], j])
+observed y[t] ~ Normal(if_else(z == "low", -1, 1), 1)
+"""
+
+
+def test_hidden_chains_have_two_colours():
+    """A state chooses from its own row's probabilities alone: 60 states are no more classes than 6."""
+    from dagmodels.forms.conditionals.schedule import schedule_of
+
+    model = dm.read(HIDDEN)
+    problem = model._facts({"t": range(60), "y": np.sin(np.arange(60.0))}).problem
+    assert len([t for t in schedule_of(problem).targets if t.node == "z"]) == 3
+    found = check_rules(model, sizes={"t": 6}, simulated=800, sweeps=2500)
+    assert found.p_value > ALARM, str(found)
