@@ -130,7 +130,7 @@ def _child(
     for position, rule in enumerate(rules):
         assert known is not None
         split = parameters_of(known, law, rule)
-        if rule.kernel != prior.kernel or split is None:
+        if rule.kernel != prior.kernel or split is None or rule.times:
             continue
         tree, others = split
         elsewhere = {n for o in others for n in reach.of(o)} & beside

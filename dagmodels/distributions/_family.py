@@ -56,6 +56,7 @@ class Conjugacy:
     argument : name of the parameter. kernel : of the two.
     terms : formula `(f, x, *others)` returning (a, b, c), `others` being the parameters left, in order.
     signature : the parametrisation that argument and others belong to; empty for the canonical one.
+    times : name of another parameter that multiplies the power, where it is a known number; empty for none.
     """
 
     argument: str
@@ -63,6 +64,7 @@ class Conjugacy:
     terms: Formula
     power: float = 1.0
     signature: tuple[str, ...] = ()
+    times: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import LOG_2, NEVER
 
 
@@ -25,6 +25,10 @@ def draw(rng: Any, mu: Any, b: Any, size: Any = None) -> Any:
     return rng.laplace(mu, b, size)
 
 
+def rate_terms(f: Any, x: Any, mu: Any) -> Any:
+    return 1.0, f.abs(x - mu), -LOG_2
+
+
 FAMILY = Family(
     name="Laplace",
     parameters=(Argument("mu"), Argument("b", "positive")),
@@ -35,5 +39,6 @@ FAMILY = Family(
     log_survival=log_survival,
     mean=lambda f, mu, b: mu + 0 * b,
     variance=lambda f, mu, b: 2 * b**2 + 0 * mu,
+    conjugacies=(Conjugacy("b", "gamma", rate_terms, power=-1.0),),
     doc="Double exponential with mean mu and scale b.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dagmodels.distributions._family import Argument, Family, Support
+from dagmodels.distributions._family import Argument, Conjugacy, Family, Support
 from dagmodels.distributions._shared import NEVER, batch, log1mexp, xlogy
 
 
@@ -27,6 +27,10 @@ def variance(f: Any, alpha: Any, beta: Any) -> Any:
     return beta**2 * f.exp(f.lgamma(1 + 2 / alpha)) - mean(f, alpha, beta) ** 2
 
 
+def rate_terms(f: Any, x: Any, alpha: Any) -> Any:
+    return 1.0, x**alpha, f.where(x >= 0, f.log(alpha) + xlogy(f, alpha - 1, x), NEVER)
+
+
 FAMILY = Family(
     name="Weibull",
     parameters=(Argument("alpha", "positive"), Argument("beta", "positive")),
@@ -37,5 +41,6 @@ FAMILY = Family(
     log_survival=lambda f, x, alpha, beta: f.where(x > 0, -((x / beta) ** alpha), 0.0),
     mean=mean,
     variance=variance,
+    conjugacies=(Conjugacy("beta", "gamma", rate_terms, power=-1.0, times="alpha"),),
     doc="Weibull with shape alpha and scale beta.",
 )

@@ -66,7 +66,8 @@ def grouped(board: Board, classes: Sequence[Target], chosen: Sequence[Update]) -
 
 
 def _confounded(board: Board, classes: Sequence[Target], able: Sequence[int]) -> set[tuple[int, int]]:
-    """Pairs of classes that some row of another node's law depends on together, and not orthogonally."""
+    """Pairs of classes that some row of another node's law depends on together, and not orthogonally; and
+    elements of one node that follow one another."""
     found = set()
     for a in able:
         for b in able:
@@ -79,7 +80,8 @@ def _share(board: Board, a: Target, b: Target) -> bool:
     theirs = {t.factor.register: t for t in b.touched}
     for t in a.touched:
         other = theirs.get(t.factor.register)
-        if other is None or a.node in t.factor.site.names or b.node in t.factor.site.names:
+        own = a.node in t.factor.site.names or b.node in t.factor.site.names
+        if other is None or (own and a.node != b.node):
             continue
         g = board.gaussian(t.factor)
         if g is not None and board.statistics.orthogonal(g.residual, a.slots, b.slots):

@@ -10,14 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.build_flat import Factor
+from dagmodels.forms.conditionals.censoring import side
 from dagmodels.forms.conditionals.gaussian import Gaussian, gaussian, log_scale
 from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.squares import Statistics
 from dagmodels.forms.conditionals.state import StateBuilder
+from dagmodels.forms.conditionals.tangent import Tangents
 from dagmodels.forms.conditionals.target import Target, Touched
+from dagmodels.graph.statement import Stochastic
 
 Ints = NDArray[np.int64]
 LOG_2_PI = math.log(2.0 * math.pi)
+
+
+def levels_of(builder: StateBuilder, node: str) -> int:
+    """How many values 0, 1, ... a node may have; 0 where that is not known."""
+    plate = builder.graph.nodes[node].values_in
+    if plate is not None:
+        return int(builder.problem.plates[plate].size)
+    laws = [s.distribution.family for s in builder.graph.nodes[node].statements if isinstance(s, Stochastic)]
+    whole = len(laws) == len(builder.graph.nodes[node].statements)
+    return 2 if laws and whole and set(laws) == {"Bernoulli"} else 0
 
 
 @dataclass(eq=False)
@@ -38,7 +51,8 @@ class Board:
         b = self.builder
         b.record()
         inputs = {b.recorded[n][0].register: int(h.slots[0]) for n, h in b.holdings.items()}
-        self.influence = Influence(b.recorder, inputs, b.size)
+        counts = {b.recorded[n][0].register: levels_of(b, n) for n in b.holdings}
+        self.influence = Influence(b.recorder, inputs, b.size, {r: k for r, k in counts.items() if k})
         self.statistics = Statistics(self.influence)
 
     @property
@@ -159,6 +173,10 @@ class Board:
             return touched
         at = np.arange(touched.rows.size)
         return Touched(Factor(site, density), at, touched.owner, at.size)
+
+    def side(self, touched: Touched, target: Target, tangents: Tangents) -> tuple[int, int] | None:
+        """The ends between which a factor that is one or zero keeps the units; None of other factors."""
+        return side(self, touched, target, tangents)
 
     # -- Gaussian factors ----------------------------------------------------------------------------
 

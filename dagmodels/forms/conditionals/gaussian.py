@@ -80,6 +80,10 @@ def gaussian(board: Any, factor: Factor) -> Gaussian | None:
             mean, precision = normal_arguments(board, factor, factor.site.law)
             x = board.builder.value(factor.site).value.register
             return _in_one_unit(board, board.recorder.apply("-", x, mean), precision)
+        case "LogNormal":
+            mean, precision = normal_arguments(board, factor, factor.site.law)
+            x = board.recorder.apply("log", board.builder.value(factor.site).value.register)
+            return _in_one_unit(board, board.recorder.apply("-", x, mean), precision)
         case "MvNormal":
             return _vector(board, factor)
         case "Bernoulli" | "Binomial":

@@ -1,10 +1,12 @@
 """Which slots of the state each entry of a register depends on: sparse patterns carried along the tape.
 
-An index that is itself unknown makes an entry depend on all that it may choose from.
+An index that is itself unknown makes an entry depend on all that it may choose from: where it is a known
+number and an unknown with finitely many values, on so many entries of the table, else on all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +22,16 @@ class Influence:
     """Patterns of the registers of one recorder.
 
     inputs : the first slot of each input register; other inputs count as constants. size : how many slots.
+    levels : of input registers that have values 0, 1, ..., how many.
     """
 
-    def __init__(self, recorder: Recorder, inputs: dict[int, int], size: int) -> None:
+    def __init__(
+        self, recorder: Recorder, inputs: dict[int, int], size: int, levels: Mapping[int, int] | None = None
+    ) -> None:
         self.recorder = recorder
         self.inputs = dict(inputs)
         self.size = size
+        self.levels = dict(levels or {})
         self._seen = 0
         self._ops: dict[int, list[tuple[int, int, int, int, int, int]]] = {}
         self._patterns: dict[int, Any] = {}
@@ -109,7 +115,7 @@ class Influence:
                     first = first[np.zeros(index.size, np.int64)]
                 return _sum_rows(first, index, n)
             case "take":
-                return self._taken(first, own[1], n)
+                return self._taken(first, own[1], n, self._range(b))
             case "cholesky" | "inverse" | "root" | "logdet" | "matmul" | "softmax":
                 size = aux if name == "softmax" else aux * aux
                 return self._blocks([p for p in own if p is not None], size, n)
@@ -119,10 +125,53 @@ class Influence:
             total = total + p
         return total
 
-    def _taken(self, table: Any, places: Any, n: int) -> Any:
-        """Any entry may be chosen."""
+    def _range(self, register: int) -> tuple[Ints, Ints] | None:
+        """By entry, between which whole numbers a register is; None where that is not known."""
+        r, n = self.recorder, self.recorder.length(register)
+        known = r.constant_value(register)
+        if known is not None:
+            if not np.isfinite(known).all():
+                return None
+            return (at := known.astype(np.int64)), at
+        if register in self.levels:
+            return np.zeros(n, np.int64), np.full(n, self.levels[register] - 1)
+        operations = self.operations(register)
+        low, high = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for code, _, a, b, c, aux in operations:
+            name = NAMES[code]
+            if name not in ("+", "*", "if_else", "gather", "put"):
+                return None
+            read = (b, c) if name == "if_else" else (a, b)[: operands(code)]
+            parts = [p for x in read if (p := self._range(x)) is not None]
+            if len(parts) < len(read):
+                return None
+            (first, last), *other = parts
+            if name == "put":
+                low[r.index(aux)], high[r.index(aux)] = first, last
+            elif name == "gather":
+                index = r.index(aux)
+                low[:], high[:] = (x if x.size == 1 else x[index] for x in (first, last))
+            elif name == "if_else":
+                low[:], high[:] = np.minimum(first, other[0][0]), np.maximum(last, other[0][1])
+            elif name == "+":
+                low[:], high[:] = first + other[0][0], last + other[0][1]
+            elif min(first.min(), other[0][0].min()) >= 0:
+                low[:], high[:] = first * other[0][0], last * other[0][1]
+            else:
+                return None
+        return (low, high) if operations else None
+
+    def _taken(self, table: Any, places: Any, n: int, ends: tuple[Ints, Ints] | None) -> Any:
+        """Any entry that the index allows may be chosen."""
         found = None
-        if table is not None:
+        if table is not None and ends is not None and table.shape[0] > 1:
+            low, high = (np.broadcast_to(np.clip(e, 0, table.shape[0] - 1), n) for e in ends)
+            counts = high - low + 1
+            begins = np.concatenate([[0], np.cumsum(counts)])
+            columns = np.arange(begins[-1]) - np.repeat(begins[:-1] - low, counts)
+            chosen = sp.csr_matrix((np.ones(columns.size), columns, begins), shape=(n, table.shape[0]))
+            found = _flagged(chosen @ table)
+        elif table is not None:
             union = _sum_rows(table, np.zeros(table.shape[0], np.int64), 1)
             found = _flagged(union)[np.zeros(n, np.int64)]
         if places is None:

@@ -28,6 +28,7 @@ from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.replaced import Replaced
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.squares import Statistics
+from dagmodels.forms.conditionals.tangent import Tangents
 from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct
 from dagmodels.graph import expression as ex
 
@@ -304,7 +305,8 @@ class Moved(Board):
         if further is None:
             return cls(base, base.influence)
         size = max(start + base.recorder.length(x) for x, start in further.items())
-        return cls(base, Influence(base.recorder, {**base.influence.inputs, **further}, size))
+        inputs = {**base.influence.inputs, **further}
+        return cls(base, Influence(base.recorder, inputs, size, base.influence.levels))
 
     def put(self, slots: Ints, register: int) -> None:
         """Let a register, of one entry a slot, stand for slots."""
@@ -337,6 +339,9 @@ class Moved(Board):
             of = self.replaced().of
             self._gaussian[key] = g and replace(g, residual=of(g.residual), weight=of(g.weight))
         return self._gaussian[key]
+
+    def side(self, touched: Touched, target: Target, tangents: Tangents) -> None:
+        """Limits are on what has been moved."""
 
     def log_density(self, target: Target) -> int:
         return self.replaced().of(self.base.log_density(target))

@@ -7,19 +7,22 @@ family's rule is q. "Beta" children have a log r + b log(1 - r), with r = u or 1
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from dagmodels.analysis.conjugacy import parameters_of
 from dagmodels.distributions import WRAPPERS, family
-from dagmodels.distributions._family import Conjugacy, ConjugatePrior
+from dagmodels.distributions._family import Conjugacy, ConjugatePrior, Family
 from dagmodels.errors import ModelError
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.power import Powers
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.target import Target, Touched
 from dagmodels.forms.lower import NotLowered
+from dagmodels.graph import expression as ex
 from dagmodels.graph.printing import expression_text
-from dagmodels.graph.statement import Stochastic
+from dagmodels.graph.statement import Distribution, Stochastic
 
 name = "conjugate"
 
@@ -31,6 +34,8 @@ def recognise(board: Board, target: Target) -> Update | str:
         return f"'{target.node}' has no conjugate prior"
     law = statement.distribution
     prior = None if law.family in (*WRAPPERS, "Table") else family(law.family).conjugate_prior
+    if _is_whole(law):
+        prior = family("Beta").conjugate_prior
     if prior is None:
         return f"{law.family} is no conjugate prior of numbers"
     powers = Powers(board.influence, target.slots)
@@ -59,10 +64,19 @@ def recognise(board: Board, target: Target) -> Update | str:
     return Update(target.node, target.slots, draw, count, registers, why)
 
 
+def _is_whole(law: Distribution) -> bool:
+    """Uniform between 0 and 1, which is Beta(1, 1)."""
+    given = {"lower": ex.Number(0), "upper": ex.Number(1)} | dict(law.arguments)
+    return law.family == "Uniform" and given == {"lower": ex.Number(0), "upper": ex.Number(1)}
+
+
 def _prior(
     board: Board, touched: Touched, target: Target, prior: ConjugatePrior
 ) -> tuple[int, int, str] | str:
     """The kernel's two parameters of the elements' own law."""
+    if _is_whole(touched.factor.site.law):
+        one = board.recorder.constant(1.0)
+        return one, one, ""
     _, arguments = board.builder.law_of(touched.factor.site)
     jets = board.builder.jets
     pair = []
@@ -110,7 +124,12 @@ def _terms(
         a, b, _ = (jets.jet(v).value.register for v in rule.terms(jets, x, *rest))
     except (NotLowered, ModelError) as error:
         return str(error)
-    power = powers.of(argument.value.register)
+    power, exponent = (
+        powers.of(argument.value.register),
+        _exponent(board, rule, rest, _names(family(site.law.family), rule)),
+    )
+    if exponent is None:
+        return f"{rule.times} of '{node}' is no known number"
     if power is None or power.log:
         return f"{rule.argument} of '{node}' is no multiple of a power of '{target.node}'"
     if any(board.influence.depends(t, target.slots) for t in (a, b, power.coefficient)):
@@ -127,17 +146,28 @@ def _terms(
         if power.complement:
             a, b = b, a
         return board.by_owner(a, touched, count), board.by_owner(b, touched, count), words
-    if power.complement or power.power * rule.power != prior.power:
+    if power.complement or not math.isclose(power.power * exponent, prior.power, rel_tol=1e-12):
         return f"{rule.argument} of '{node}' is not the power of '{target.node}' that conjugacy needs"
     if one:
         return board.by_owner(a, touched, count), _second(board, touched, b, count), words
-    scale = (
-        r.apply("**", power.coefficient, r.constant(rule.power)) if rule.power != 1.0 else power.coefficient
-    )
+    scale = r.apply("**", power.coefficient, r.constant(exponent)) if exponent != 1.0 else power.coefficient
     first = board.by_owner(a, touched, count)
     if r.length(scale) == 1:
         return first, r.apply("*", _second(board, touched, b, count), scale), words
     return first, board.by_owner(r.apply("*", b, scale), touched, count), words
+
+
+def _exponent(board: Board, rule: Conjugacy, rest: Sequence[Any], names: Sequence[str]) -> float | None:
+    """The power of the argument in the kernel; None where it is not known."""
+    if not rule.times:
+        return rule.power
+    known = board.recorder.constant_value(rest[names.index(rule.times)].value.register)
+    return rule.power * float(known[0]) if known is not None and (known == known[0]).all() else None
+
+
+def _names(known: Family, rule: Conjugacy) -> tuple[str, ...]:
+    """Names of a family's parameters but the rule's, in order."""
+    return tuple(n for n in rule.signature or (p.name for p in known.parameters) if n != rule.argument)
 
 
 def _second(board: Board, touched: Touched, b: int, count: int) -> int:

@@ -31,11 +31,18 @@ def recognise(board: Board, target: Target) -> Update | str:
     tangents = Tangents(board.influence, target.slots)
     parts: list[tuple[int, int]] = []
     needs: list[Touched] = []
+    sides: list[tuple[int, int]] = []
+    told_by: list[str] = []
     for touched in target.touched:
         own = (
             touched.factor.site.names == (target.node,) and touched.factor.site.statement == target.statement
         )
         found = own_part(board, touched, target) if own else board.gaussian(touched.factor)
+        cut = None if own or found is not None else board.side(touched, target, tangents)
+        if cut is not None:
+            sides.append(cut)
+            told_by.append(f"'{touched.factor.site.names[0]}'")
+            continue
         if found is None:
             law, node = touched.factor.site.law.family, touched.factor.site.names[0]
             return f"'{node}' is {law}, not Normal" if not own else f"its prior is {law}, not Normal"
@@ -52,23 +59,34 @@ def recognise(board: Board, target: Target) -> Update | str:
     if not parts:
         return f"nothing gives '{target.node}' a precision"
     moments = (board.added([p[0] for p in parts]), board.added([p[1] for p in parts]))
-    ends = limits(board, target)
-    told, given = _told(target, needs), tuple(t.factor.register for t in needs)
+    own_ends = limits(board, target)
+    ends = _inner(board, [*([own_ends] if own_ends else []), *sides])
+    told, given = _told(target, needs, told_by), tuple(t.factor.register for t in needs)
     if ends is None:
         return Update(target.node, target.slots, "normal", len(target.slots), moments, told, needs=given)
-    why = f"{told}; between limits"
+    why = f"{told}; between limits{' that are known by ' + ', '.join(told_by) if told_by else ''}"
     return Update(
         target.node, target.slots, "cut normal", len(target.slots), (*moments, *ends), why, needs=given
     )
 
 
-def _told(target: Target, needs: list[Touched]) -> str:
+def _inner(board: Board, sides: list[tuple[int, int]]) -> tuple[int, int] | None:
+    """The ends that hold all of these."""
+    if not sides:
+        return None
+    low, high = sides[0]
+    for below, above in sides[1:]:
+        low, high = board.recorder.apply("max", low, below), board.recorder.apply("min", high, above)
+    return low, high
+
+
+def _told(target: Target, needs: list[Touched], told_by: list[str]) -> str:
     given = {t.factor.site.names[0]: t.factor.site.law.family for t in needs}
-    plain = [f"'{c}'" for c in target.children() if c not in given]
+    plain = [f"'{c}'" for c in target.children() if c not in given and f"'{c}'" not in told_by]
     told = [f"{', '.join(plain)} Normal"] if plain else []
     told += [f"'{n}' {law}, Normal given auxiliary variables" for n, law in given.items()]
     if not told:
-        return f"normal: its prior is Normal and nothing depends on '{target.node}'"
+        return "normal: its prior is Normal" + ("" if told_by else f" and nothing depends on '{target.node}'")
     return f"normal: {', '.join(told)}, linear in '{target.node}', precision does not depend on it"
 
 

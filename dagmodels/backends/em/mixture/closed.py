@@ -161,7 +161,9 @@ def _kind(part: Part, term: Term) -> tuple[str, str, float] | None:
 
 
 def _conjugacy(name: str, key: str) -> Conjugacy | None:
-    return next((c for c in family(name).conjugacies if c.argument == key and not c.signature), None)
+    return next(
+        (c for c in family(name).conjugacies if c.argument == key and not c.signature and not c.times), None
+    )
 
 
 @dataclass(eq=False, slots=True)
