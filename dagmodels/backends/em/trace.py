@@ -16,9 +16,9 @@ ROUNDING = 1e-10  # a fall of the log density below this share of its size is no
 def rising(form: str, values: Iterable[float], slack: float = 0.0) -> tuple[float, ...]:
     """The log density (log likelihood, with priors where there are some) along one search, start to end.
 
-    form : what was searched: tables, mixture, moments, linear or mixing. values : at the start and after each
-    iteration, short starts and Newton's steps included. slack : how far a value may be below its own best, as
-    that of a profile whose inner search ends at a gap.
+    form : what was searched: tables, mixture, moments, linear, mixing or field. values : at the start and
+    after each iteration, short starts and Newton's steps included. slack : how far a value may be below its
+    own best, as that of a profile whose inner search ends at a gap.
 
     Raises
     ------

@@ -55,6 +55,15 @@ observed x[row] ~ Normal(f, s1)
 observed u[row] ~ Normal(l2*f, s2)
 observed v[row] ~ Normal(l3*f, s3)
 """
+LEVEL = """
+model level
+plate day ordered
+parameter s, t > 0
+parameter first
+m[day first] ~ Normal(first, s)
+m[day] ~ Normal(m[day-1], s)
+observed y[day] ~ Normal(m, t)
+"""
 NODES = """
 model items
 plate person
@@ -100,6 +109,7 @@ CASES = {
     "mixture by inner steps": ("mixture", BY_STEPS, {"y": np.exp(0.3 * Y)}, {}),
     "linear with gaps": ("linear", LINEAR, {"x": _gaps(Y), "y": Y + RNG.normal(size=N)}, {}),
     "moments": ("moments", MOMENTS, FACTOR, {}),
+    "field": ("field", LEVEL, {"y": np.cumsum(X) + Y}, {}),
     "nodes of quadrature": ("mixture", NODES, ITEMS, {}),
     "npmle": ("mixing", LAW.format(law="NPMLE()"), {"y": Y}, {}),
     "spline": ("mixing", LAW.format(law="GModel(df=5)"), {"y": Y}, {}),

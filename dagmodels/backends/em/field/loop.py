@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.backends.em import trace
 from dagmodels.backends.em.field.maximise import Maximiser, nudged
 from dagmodels.errors import FitError
 from dagmodels.fits.field.objective import Objective
@@ -61,6 +62,7 @@ class Approach:
             ) from rise
         self.steps += found.steps
         self.paths.append(found.values)
+        trace.rising("field", [-0.5 * v for v in (*found.values, value(found.x))])
         return found.x
 
 
