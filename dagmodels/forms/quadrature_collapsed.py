@@ -37,6 +37,7 @@ CLOSE = 1e-3  # of the log density: a mode by a rule that is off by less is good
 MATTERS = 0.05  # of the density at the mode
 AWAY = (1.0, 2.0, 3.0)  # standard deviations from the mode at which the order is checked, and at the mode
 STEP = 1e-4  # differences of gradients
+REACHED = 20.0  # sizes of a coordinate within which starts lie
 SPREAD, DEGREES = 32, 5.0  # and at so many points of a multivariate t about it
 ROUNDING = 1e-8  # by which a log density may exceed its bound
 PORTION = 1 << 20  # elements that are drawn at once
@@ -121,14 +122,20 @@ class QuadratureCollapsed:
 
     def _starts(self) -> Iterator[tuple[Floats, Floats]]:
         """Points where the density is finite, each with the size of every coordinate: one over the root of
-        half the curvature, 1 where it does not curve upward."""
-        rng = np.random.default_rng(1)
+        half the curvature, 1 where it does not curve upward.
+
+        Zero, and points about it: up to 2 away, or `REACHED` sizes where these are smaller, as those of a
+        coefficient are whose covariate is in the thousands.
+        """
+        rng, reach = np.random.default_rng(1), np.full(self.dimension, 2.0)
         for k in range(40):
-            y = rng.uniform(-2.0, 2.0, self.dimension) if k else np.zeros(self.dimension)
+            y = reach * rng.uniform(-1.0, 1.0, self.dimension) if k else np.zeros(self.dimension)
             if math.isfinite(self._criterion(y)[0]):
                 curved = self._curvature(y)
                 curvature = np.ones(y.size) if curved is None else 0.5 * np.diagonal(curved)
                 size = np.clip(np.where(curvature > 0.0, curvature, 1.0) ** -0.5, 1e-8, 1e4)
+                if not k:
+                    reach = np.minimum(2.0, np.where(curvature > 0.0, REACHED * size, 2.0))
                 yield y, np.where(curvature > 0.0, size, 1.0)
 
     # -- draws ---------------------------------------------------------------------------------------
@@ -293,8 +300,7 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
 
 def _moved(made: QuadratureCollapsed, modes: Modes) -> Start:
     """Units' modes at the mode of y, and how they move with y: differences over half a standard deviation."""
-    base = modes.best.x
-    sd = _deviations(modes)
+    base, sd = modes.best.x, _deviations(modes)
     y = np.concatenate([base[None, :], base + np.diag(0.5 * sd), base - np.diag(0.5 * sd)])
     found, roots = made.tapes[-1].modes(made.start, y)
     lean = np.moveaxis((found[1 : 1 + sd.size] - found[1 + sd.size :]) / sd[:, None, None], 0, 2)
