@@ -11,10 +11,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_flat import build_flat
 from dagmodels.forms.flat import Flat
 
-NEAR, FAR = (
-    10.0,
-    20.0,
-)  # unconstrained numbers of a scale, of either sign, between which the density must rise
+NEAR, FAR = 10.0, 20.0  # unconstrained numbers of a scale, of either sign: the density must rise between them
 RISE = 1.0  # of the log density
 
 
