@@ -288,7 +288,8 @@ def slices(
 def joint_normal(w, row, at, block, long, short_, wide, kinds, rng):
     """A joint draw of a block from its full conditional, with log density -u'Qu/2 - L'u: Q and L are the
     numbers at the first parameter's place, which go to the places of `long` in the quadratic form (the last
-    column is L's); then an elimination and a back substitution (see `elimination`), all elements free.
+    column is L's); then an elimination and a back substitution (see `elimination`), all elements free. Where
+    EXTRA is one, L is the gradient at the present u, and u moves by what is drawn.
 
     block : n, ts, base, and how long the parts of `long` (places, rows, pstart) are. short_, wide :
     neighbours and targets. kinds : of the rows, then whether they have parents.
@@ -303,7 +304,7 @@ def joint_normal(w, row, at, block, long, short_, wide, kinds, rng):
     ptr = long[block[4] : block[4] + block[5]]
     substitute(n, ts, ptr, short_, base, kinds[:n], kinds[n:], s, T, H, p, z, u)
     for i in range(n - 1):
-        w[at[i]] = u[i]
+        w[at[i]] = w[at[i]] + u[i] if row[EXTRA] == 1 else u[i]
 
 
 joint_linked = linked(joint_normal)

@@ -26,6 +26,10 @@ Ints = NDArray[np.int64]
 LARGEST = 20_000  # elements of a block
 
 
+System = tuple[int, tuple[Ints, Ints]]
+"""Numbers of Q and L as a register, row and column of each."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Leaf:
     """A Gaussian factor that depends on the block: its own prior rows included."""
@@ -126,11 +130,12 @@ def leaves(board: Board, targets: Sequence[Target]) -> list[Leaf]:
     return list(found.values())
 
 
-def joint(board: Board, targets: Sequence[Target]) -> Update:
-    """One update for all of these classes."""
+def joint(board: Board, targets: Sequence[Target], present: System | None = None) -> Update:
+    """One update for all of these classes. present : numbers of Q and L at the present u, where others have
+    use for them too."""
     targets = ordered(targets)
     slots = np.concatenate([t.slots for t in targets])
-    values, pattern = system(board, targets)
+    values, pattern = present or system(board, targets)
     nodes = tuple(dict.fromkeys(t.node for t in targets))
     told = ", ".join(f"'{n}'" for n in nodes)
     children = dict.fromkeys(f"'{c}'" for t in targets for c in t.children() if c not in nodes)
@@ -141,7 +146,7 @@ def joint(board: Board, targets: Sequence[Target]) -> Update:
         why += f"; {told}, Normal given curves of mixtures, which acceptance corrects"
     return Update(
         nodes[0], slots, "joint normal", slots.size, (values,), why,
-        needs=needs(board, targets), nodes=nodes, pattern=pattern,
+        needs=needs(board, targets), nodes=nodes, pattern=pattern, extra=int(present is not None),
     )  # fmt: skip
 
 
@@ -156,8 +161,8 @@ def needs(board: Board, targets: Sequence[Target]) -> tuple[Auxiliary, ...]:
     return tuple(dict.fromkeys(a for a in found if a is not None))
 
 
-def system(board: Board, targets: Sequence[Target], *, at_rest: bool = True) -> tuple[int, tuple[Ints, Ints]]:
-    """The numbers of Q and L as a register, and row and column of each; targets in the order of `ordered`.
+def system(board: Board, targets: Sequence[Target], *, at_rest: bool = True) -> System:
+    """The numbers of Q and L; targets in the order of `ordered`.
 
     at_rest : whether L is the gradient at u = 0, and not at the present u.
     """

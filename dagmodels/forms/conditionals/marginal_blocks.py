@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from dagmodels.forms.conditionals import blocks, interweaving, slices
+from dagmodels.forms.conditionals.blocks import System
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.interweaving import Moved
 from dagmodels.forms.conditionals.rule import Update
@@ -44,16 +45,16 @@ def movers(board: Board, classes: Sequence[Target], block: Collection[int]) -> d
     return found if sum(map(len, found.values())) <= MOST else {}
 
 
-def before(board: Board, target: Target, members: Sequence[Target], update: Update) -> tuple[Update, ...]:
-    """The slice of one number. members : the block's classes; update : its draw, which follows."""
+def before(board: Board, target: Target, present: System, update: Update) -> tuple[Update, ...]:
+    """The slice of one number. present : the block's numbers at the present u; update : its draw, which
+    follows."""
     r = board.recorder
     lower, upper, logarithm = interweaving.line(board, target)
     line, at_line = board.auxiliary(f"line of {target.node}", 1)
     here = board.entries(target.slots)
     moved = Moved.begun(board)
     moved.put(target.slots, r.apply("exp", line) if logarithm else line)
-    values, pattern = blocks.system(board, blocks.ordered(members), at_rest=False)
-    density, values = (moved.replaced().of(x) for x in (board.log_density(target), values))
+    density, values = (moved.replaced().of(x) for x in (board.log_density(target), present[0]))
     if logarithm:
         density = r.apply("+", density, line)
     told = ", ".join(f"'{n}'" for n in update.every)
@@ -63,7 +64,7 @@ def before(board: Board, target: Target, members: Sequence[Target], update: Upda
     move = Update(
         target.node, at_line, "marginal slice", 1, (density, values),
         f"then by a slice with {told} integrated out, drawn right after",
-        repeated=True, numbers=np.concatenate([np.ones(1), np.zeros(1), lower, upper]), pattern=pattern,
+        repeated=True, numbers=np.concatenate([np.ones(1), np.zeros(1), lower, upper]), pattern=present[1],
         **slices.counting(board, target),
     )  # fmt: skip
     back = copied(board, target.node, target.slots, [moved.values[-1][1]])

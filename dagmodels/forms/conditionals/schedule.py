@@ -253,13 +253,15 @@ def _block(board: Board, members: list[Target], movers: Sequence[Target]) -> lis
     Where it is accepted or not, what is accepted must be reversible: they are drawn there and back, once
     beginning with each.
     """
-    update, touched = blocks.joint(board, members), blocks.touched_by(members)
-    made = [marginal_blocks.before(board, t, members, update) for t in movers]
+    touched = blocks.touched_by(members)
+    if not movers:
+        return [Step(blocks.name, blocks.joint(board, members), touched)]
+    present = blocks.system(board, blocks.ordered(members), at_rest=False)
+    update = blocks.joint(board, members, present)
+    made = [marginal_blocks.before(board, t, present, update) for t in movers]
     if not any(a.ratio is not None for a in update.needs):
         every = tuple(u for own in made for u in own)
         return [Step(blocks.name, update, (*touched, *blocks.touched_by(movers)), every)]
-    if not movers:
-        return [Step(blocks.name, update, touched)]
     touched = (*touched, *blocks.touched_by(movers))
     orders = ([*made[k:], *made[:k]] for k in range(len(made)))
     found = []
