@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
-from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO
+from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO, TO_HALF
 
 KNOWN = 5  # numbers of `_choose` and `_learn`
 HIGH = 30.0  # that early states may be anywhere is forgotten, infinity would not be
@@ -43,11 +43,11 @@ def _standard(y):
 
 @_inline
 def _node(y, nodes):
-    """Which node serves a count; the last is that of 1/2."""
-    if y == 0.5:
+    """Which node serves a count or another shape; the last is that of 1/2."""
+    if 0.0 < y < TO_HALF:
         return nodes - 1
     if y <= EXACT:
-        return int(y)
+        return math.ceil(y)
     return min(EXACT + round(math.log(y / EXACT) / math.log(RATIO)), nodes - 2)
 
 

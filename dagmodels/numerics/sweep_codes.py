@@ -38,4 +38,5 @@ BLOCK = 14  # columns of a joint block: n, ts, base, size, counts of places and 
 LENGTHS = ("dirichlet",)  # codes whose second parameter is a list: its pair has the length instead
 ROWS = 12  # of the scratch matrix
 CURVES = 12  # of a mixture that stands for a log gamma density, at most
+TO_HALF = 0.75  # shapes up to which that of 1/2 serves
 EXACT, RATIO = 20, 1.1  # counts up to which each has a mixture of its own, and steps between those beyond

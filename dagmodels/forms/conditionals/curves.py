@@ -21,16 +21,16 @@ from dagmodels.distributions import WRAPPERS, Family, family
 from dagmodels.distributions._family import Conjugacy
 from dagmodels.errors import ModelError
 from dagmodels.forms.build_flat import Factor
-from dagmodels.forms.conditionals.log_gamma import NODES, mixtures, places
+from dagmodels.forms.conditionals.log_gamma import errors, mixtures
 from dagmodels.forms.conditionals.power import exponent
 from dagmodels.forms.lower import NotLowered
-from dagmodels.numerics.sweep_codes import EXACT
 from dagmodels.numerics.tape import NAMES
 
 if TYPE_CHECKING:
     from dagmodels.forms.conditionals.gaussian import Gaussian
 
 SPREAD = 1.5  # sd of the log ratio over all rows, above which few draws would be accepted
+BETWEEN = 0.1  # sd of the log ratio of one row whose shape is unknown and no count, at most
 LEAST = 1e-300  # for b = 0, of which there is no logarithm
 
 
@@ -43,7 +43,8 @@ def curves(board: Any, factor: Factor) -> Gaussian | None:
     for rule in known.conjugacies:
         if rule.kernel == "gamma":
             found = _terms(board, factor, known, rule)
-            if found is not None and _near(board.recorder.constant_value(found[1]), factor.site.rows.n):
+            shapes = None if found is None else board.recorder.constant_value(found[1])
+            if found is not None and _near(shapes, factor.site.rows.n, counts=known.discrete):
                 return _given_curves(board, factor, *found)
     return None
 
@@ -78,14 +79,11 @@ def _terms(board: Any, factor: Factor, known: Family, rule: Conjugacy) -> tuple[
     return eta, a
 
 
-def _near(shapes: NDArray[np.float64] | None, n: int) -> bool:
-    """Whether mixtures are near enough to n known shapes; unknown ones are counts, and taken to be."""
+def _near(shapes: NDArray[np.float64] | None, n: int, *, counts: bool) -> bool:
+    """Whether mixtures are near enough to n shapes; unknown ones are taken to be where they are counts."""
     if shapes is None:
-        return True
-    if not (np.isin(shapes, NODES) | (shapes > EXACT)).all():
-        return False
-    error = mixtures().error[places(shapes)]
-    return bool((error**2).sum() * (n // shapes.size) <= SPREAD**2)
+        return counts or n * BETWEEN**2 <= SPREAD**2
+    return bool((errors(shapes) ** 2).sum() * (n // shapes.size) <= SPREAD**2)
 
 
 def _given_curves(board: Any, factor: Factor, eta: int, shape: int) -> Gaussian:

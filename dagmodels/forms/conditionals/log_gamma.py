@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO
+from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO, TO_HALF
 
 Floats = NDArray[np.float64]
 HALF = 0.5  # the last node
@@ -54,10 +54,22 @@ def mixtures() -> Mixtures:
 
 
 def places(counts: Floats) -> NDArray[np.int64]:
-    """Of counts, the nodes that serve them."""
+    """Of counts and other shapes, the nodes that serve them; between counts the next above is nearer."""
     far = EXACT + np.rint(np.log(np.maximum(counts, EXACT) / EXACT) / np.log(RATIO))
-    found = np.minimum(np.where(counts <= EXACT, counts, far), len(NODES) - 2)
-    return np.where(counts == HALF, len(NODES) - 1, found).astype(np.int64)
+    found = np.minimum(np.where(counts <= EXACT, np.ceil(counts), far), len(NODES) - 2)
+    return np.where((counts > 0.0) & (counts < TO_HALF), len(NODES) - 1, found).astype(np.int64)
+
+
+def errors(shapes: Floats) -> Floats:
+    """sd of the log of the likelihood over the mixture that serves it, under the likelihood, by shape."""
+    found = mixtures().error[places(shapes)].copy()
+    between = (shapes <= EXACT) & (shapes != np.floor(shapes)) & (shapes != HALF)
+    for shape in np.unique(shapes[between]):
+        x, log_density, share, _ = _positive(shape)
+        own = mixtures().numbers[places(np.array([shape]))[0]]
+        gap = log_density - _log_sum(_curves(own[np.isfinite(own[:, 0])], x))
+        found[shapes == shape] = np.sqrt(share @ (gap - share @ gap) ** 2)
+    return found
 
 
 # -- how the numbers were found --------------------------------------------------------------------------
