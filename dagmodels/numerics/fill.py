@@ -113,7 +113,7 @@ def less_fill(given: Outline, dear: float | None = None) -> tuple[Ints, Outline]
     return (place, found) if found.work < GAIN * given.work else None
 
 
-def _by_degree(given: Outline, *, free: bool) -> Ints:
+def _by_degree(given: Outline, *, free: bool = False) -> Ints:
     """Places by minimum degree; rows that are not scaled, hubs and their ancestors stay at the end."""
     from dagmodels.numerics.minimum_degree import minimum_degree
 
