@@ -77,6 +77,7 @@ def carried_on(
         method=f"{route.method}; {recipe.chains} chains{_flat(recipe.problem)}",
         independent=getattr(route, "independent", False),
         updates=updates,
+        moved=getattr(route, "moved", None),
         blamed=telling.blamed(sampled.statistics) if telling else None,
         diagnostics={
             "seconds": seconds,

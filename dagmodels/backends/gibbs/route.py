@@ -58,7 +58,8 @@ class Route(Protocol):
     method : in a few words. because : sentences: why this way. warmup : draws a chain before the first that
     counts, 0 where none are needed. unit : draws of a unit of work.
     A route whose draws do not hang on one another may also say `independent = True`: then neither R-hat nor
-    effective sizes decide.
+    effective sizes decide. One whose trajectories move some unknowns only (the others are integrated out)
+    says which as `moved`.
     """
 
     @property
