@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -188,6 +188,7 @@ def draws_fit(
     blamed: Mapping[str, int] | None = None,
     updates: Mapping[str, str] | None = None,
     independent: bool = False,
+    standard: Collection[str] = (),
     diagnostics: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
     found: Told | None = None,
@@ -201,6 +202,7 @@ def draws_fit(
     method : how they were made, as a sentence. blamed : divergences by node, where known.
     updates : how each node was drawn, in words, where nodes are drawn each in its own way.
     independent : they are no chains, and neither R-hat nor effective sizes decide.
+    standard : nodes with elements that moved in standard units, which need not be written so.
     diagnostics : the backend's own: "seconds", ...
     found : what `diagnosed` says of the draws, where that is known.
     others : fields of the fit: plan, pointwise, n_observations, ...
@@ -209,7 +211,9 @@ def draws_fit(
     from dagmodels.results.draws.verdict import judge
 
     names, diagnosis = diagnosed(draws) if found is None else found
-    told = judge(graph, draws, names, diagnosis, blamed, updates, independent=independent)
+    told = judge(
+        *(graph, draws, names, diagnosis, blamed, updates), independent=independent, standard=standard
+    )
     if "n_observations" not in others:
         data = draws.groups.get("observed_data", {})
         others["n_observations"] = sum(int(np.isfinite(v).sum()) for v in data.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,7 @@ def judge(
     updates: Mapping[str, str] | None = None,
     *,
     independent: bool = False,
+    standard: Collection[str] = (),
 ) -> Judgement:
     """The verdict on all reported quantities.
 
@@ -57,6 +58,7 @@ def judge(
     blamed : divergences by node, where the sampler knows which update diverged. updates : how each node was
         drawn, in words.
     independent : draws that are no chain (exact or weighted): effective sizes and R-hat need no threshold.
+    standard : nodes with elements that moved in standard units.
     """
     moving = found.sd > 0
     sentences: list[str] = []
@@ -78,8 +80,8 @@ def judge(
         sentences += _mixing(draws, names, found, moving, updates or {})
         sentences += _flat(graph, names, moving & (found.rhat > FAR))
     sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
-    sentences += _divergences(graph, draws, blamed or {})
-    sentences += _energy(graph, draws)
+    sentences += _divergences(graph, draws, blamed or {}, standard)
+    sentences += _energy(graph, draws, standard)
     return Judgement(tuple(sentences), _figures(draws, found, moving))
 
 
@@ -147,7 +149,7 @@ def _more(size: NDArray[np.float64], need: float, now: int) -> str:
     return f"draws={int(np.ceil(now * factor / digits)) * digits:,}".replace(",", "_")
 
 
-def _divergences(graph: Dag, draws: Draws, blamed: Mapping[str, int]) -> list[str]:
+def _divergences(graph: Dag, draws: Draws, blamed: Mapping[str, int], standard: Collection[str]) -> list[str]:
     diverging = draws.statistics.get("diverging")
     count = 0 if diverging is None else int(np.count_nonzero(diverging))
     if diverging is None or not count:
@@ -158,7 +160,8 @@ def _divergences(graph: Dag, draws: Draws, blamed: Mapping[str, int]) -> list[st
     lie = f", where {where}" if where else ""
     verb = "transition" if count == 1 else "transitions"
     return [
-        f"{count} {verb} diverged{of}{lie}: parts of the posterior were not reached; {_reparameterise(graph)}"
+        f"{count} {verb} diverged{of}{lie}: parts of the posterior were not reached; "
+        f"{_reparameterise(graph, standard)}"
     ]
 
 
@@ -175,7 +178,7 @@ def _where(draws: Draws, diverging: NDArray[np.bool_]) -> str:
     return " and ".join(t for _, t in sorted(told)[:2])
 
 
-def _energy(graph: Dag, draws: Draws) -> list[str]:
+def _energy(graph: Dag, draws: Draws, standard: Collection[str]) -> list[str]:
     energy = draws.statistics.get("energy")
     if energy is None:
         return []
@@ -186,14 +189,16 @@ def _energy(graph: Dag, draws: Draws) -> list[str]:
     chains = "chain" if low.size == 1 else "chains"
     which = f"{chains} {', '.join(str(i + 1) for i in low)}"
     value = f"{float(found[low].min()):.2f}"
-    return [f"E-BFMI is {value} in {which}: tails are explored slowly; {_reparameterise(graph)}"]
+    return [f"E-BFMI is {value} in {which}: tails are explored slowly; {_reparameterise(graph, standard)}"]
 
 
-def _reparameterise(graph: Dag) -> str:
+def _reparameterise(graph: Dag, standard: Collection[str]) -> str:
     """The next thing to try where scales are unknown: write the nodes that have them without their scale."""
     for name, node in graph.nodes.items():
         for statement in node.statements:
             if node.role != "latent" or not isinstance(statement, Stochastic) or not node.plates:
+                continue
+            if name in standard:
                 continue
             scales = _scales(graph, statement.distribution)
             if scales:
