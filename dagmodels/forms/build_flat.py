@@ -147,7 +147,6 @@ class FlatBuilder:
             left_out=tuple(n for n, plan in self.plans.items() if plan.left_out.size),
             summed=self._summed(tape),
             forward=self.forward,
-            standard=dict(self.standard),
         )
 
     def kept(self) -> list[int]:
@@ -446,7 +445,7 @@ def build_flat(
         only the factors that depend on it are recorded, and the other unknowns are places to be written.
     forward : nodes without observed descendants (`analysis.forward`) that are left out, to be drawn from
         their parents; of observed nodes their missing values.
-    standard : nodes (of `analysis.standard_units`) and the flat places of their elements that stand in
+    standard : nodes (of `analysis.unknown_scales`) and the flat places of their elements that stand in
         standard units, (x - location)/scale, where the scale is unknown.
 
     Raises

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dagmodels.analysis.hyperpriors import narrowing
-from dagmodels.analysis.standard_units import unknown_scales
+from dagmodels.analysis.unknown_scales import unknown_scales
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError
 from dagmodels.forms.units import Units

@@ -12,6 +12,7 @@ from dagmodels.analysis.improper import improper
 from dagmodels.backends.gibbs.better_by_elements import beside_units, better_by_elements
 from dagmodels.backends.gibbs.few_states import by_state
 from dagmodels.backends.gibbs.options import unknown_options
+from dagmodels.backends.gibbs.plate_units import choices
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.backends.gibbs.units import of_units
 from dagmodels.errors import FitError
@@ -200,6 +201,7 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
             *(f"not collapsed: {why}" for why in found.because),
             *(f"not by quadrature: {why}" for why in (made.because if made else ())),
         )
+    units = choices(facts.graph, states.nodes.keys() | states.refused.keys())
     return Verdict(
         "gibbs",
         accepts=True,
@@ -207,7 +209,7 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
         method=how,
         roles=(
             *state_roles(states, facts.problem, forward),
-            *(Role(n, "sampled", "differentiable") for n in unknown),
+            *(Role(n, "sampled", units.get(n, "differentiable")) for n in unknown),
             *(Role(n, "drawn from its parents", "nothing observed depends on it") for n in forward),
             *(Role(n, "drawn from its parents", "nothing depends on its missing values") for n in ends),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -49,6 +49,19 @@ class Telling(Protocol):
 
     def blamed(self, statistics: Mapping[str, Any]) -> dict[str, int]:
         """Divergences by node."""
+        ...
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """A route whose chains choose units in warm-up; of the states after it:"""
+
+    def learned(self, states: Sequence[Any]) -> tuple[str, ...]:
+        """Sentences: in which units nodes moved, and why."""
+        ...
+
+    def standard(self, states: Sequence[Any]) -> tuple[str, ...]:
+        """Nodes with elements that moved in standard units."""
         ...
 
 
