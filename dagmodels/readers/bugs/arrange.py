@@ -10,6 +10,7 @@ import numpy as np
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
 from dagmodels.graph.dag import expressions
+from dagmodels.readers.bugs.pairs import ranks
 from dagmodels.readers.bugs.relations import Ints, Relation
 from dagmodels.readers.bugs.scope import Parts, Unsayable
 from dagmodels.readers.bugs.spaces import Space
@@ -48,13 +49,6 @@ def arranged(pieces: Sequence[Piece], shape: tuple[int, ...], parts: Parts, name
     """The pieces with a general one among them, if the language then reads them as the text does."""
     found = list(pieces)
     total = int(np.prod(shape)) if shape else 1
-    covered = np.zeros(total, dtype=bool)
-    for p in found:
-        covered[p.elements] = True
-    if not covered.all():
-        place = int(np.flatnonzero(~covered)[0])
-        told = f"'{element(name, place, shape)}' is not defined"
-        raise Unsayable(told, pieces[0].relation.at, "define every element, or make the array smaller")
     found = _first(found)
     if all(p.named for p in found):
         general = min(found, key=_generality)
@@ -70,7 +64,7 @@ def arranged(pieces: Sequence[Piece], shape: tuple[int, ...], parts: Parts, name
     for k, p in enumerate(found):
         if any(found[int(o)].right != p.right for o in np.unique(owner[p.elements]) if o != k):
             return None
-    return found
+    return found if (owner >= 0).all() else None
 
 
 def _generality(p: Piece) -> tuple[object, ...]:
@@ -117,7 +111,7 @@ def _reached(p: Piece, shape: tuple[int, ...], dims: Sequence[Space]) -> Ints:
         if isinstance(slot.label, int):
             axes.append(np.array([slot.label - 1]))
         elif slot.first and space.pairs is not None:
-            axes.append(np.flatnonzero(space.pairs[:, 1] <= slot.first))
+            axes.append(np.flatnonzero(ranks(space) < slot.first))
         else:
             axes.append(np.arange(min(slot.first or size, size)))
     return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), shape).reshape(-1)

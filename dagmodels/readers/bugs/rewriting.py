@@ -4,6 +4,7 @@
 - `y ~ dinterval(t, c[])` with M limits: y is how many of them lie below t, so that each limit tells by itself
   whether it does. `y.above[, limit]` are these indicators, which follow from the data y.
 - `I(,)` that is no truncation: `restrictions`.
+- Data that the model transforms: `transformed`.
 - `y ~ dround(t, d)`: t lies between two limits, y - h and y + h with h = 10^-d/2.
 """
 
@@ -19,6 +20,7 @@ from dagmodels.readers.bugs.dump import Arrays
 from dagmodels.readers.bugs.numbers import NotFixed, number
 from dagmodels.readers.bugs.restrictions import restricted
 from dagmodels.readers.bugs.tokens import Source
+from dagmodels.readers.bugs.transformed import transformed
 
 TAKES_VECTORS = {
     **dict.fromkeys(("dmnorm", "dmnorm.vcov", "dmt"), "mean"),
@@ -33,6 +35,8 @@ MOST = 1000  # elements of a vector that is written in place
 
 def rewritten(program: sx.Program, data: Arrays | None, source: Source) -> tuple[sx.Program, Arrays | None]:
     """The program and its data with other relations in place of these; what has no counterpart stays."""
+    if data is not None:
+        program, data = transformed(program, data, source)
     work = _Rewriting(program, data, source)
     if work.data is not None:
         program, work.data = restricted(program, work.data, source, work.fresh)
