@@ -35,7 +35,7 @@ OTHER = {  # the reader's own names of covariates and plates are no words of BUG
     "conditional autoregression", "offsets", "two memberships", "membership", "differences", "changepoint",
     "names that the reader would take", "unnormalised categories as numbers", "given definitions", "asia",
     "a series that grows by factors", "occupancy that changes", "leuk", "lag2b", "equiv", "pieces",
-    "partial cat", "ragged mu", "triangle",
+    "partial cat", "ragged mu", "triangle", "rows of probabilities", "parts of wider arrays",
 }  # fmt: skip
 
 

@@ -37,6 +37,9 @@ def binding(parts: Parts, dag: Dag) -> dict[str, Any]:
             values[name] = _without_holes(parts, own, shaped(parts, own, names.known[own]))
         elif node.observed:
             values[name] = shaped(parts, name, names.known[name])
+            if name in parts.spaces.rows:  # what stands behind the end of a row that is seen is 0
+                seen = ~np.isnan(values[name]).all(axis=-1, keepdims=True)
+                values[name] = np.where(seen, np.nan_to_num(values[name]), values[name])
     found: dict[str, Any] = {}
     by_name = {s.name: s for s in parts.spaces.every()}
     for plate in dag.plates:
@@ -54,6 +57,8 @@ def _without_holes(parts: Parts, name: str, values: Floats) -> Floats:
     missing = np.isnan(values)
     if not missing.any():
         return values
+    if name in parts.spaces.rows:
+        return np.nan_to_num(values)
     used = used_elements(parts, name, values.shape).reshape(values.shape)
     filler = 0.0 if parts.spaces.values(name) is None else 1.0
     return np.where(missing & ~used, filler, values)

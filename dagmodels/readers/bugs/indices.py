@@ -10,6 +10,7 @@ from dagmodels.readers.bugs.covariates import made
 from dagmodels.readers.bugs.numbers import NotFixed, number
 from dagmodels.readers.bugs.pairs import coordinates, places
 from dagmodels.readers.bugs.relations import Ints, plain
+from dagmodels.readers.bugs.rows import is_whole_row
 from dagmodels.readers.bugs.scope import Scope, Unsayable
 from dagmodels.readers.bugs.spaces import Space
 
@@ -40,7 +41,7 @@ def reference(
 
 
 def _whole(scope: Scope, var: sx.Var, axis: int, index: sx.Index, space: Space, plate: str) -> ex.Index:
-    if isinstance(index, sx.Span) and not full(scope, index, space):
+    if isinstance(index, sx.Span) and not is_whole_row(scope, var) and not full(scope, index, space):
         raise Unsayable(f"{sx.text(var)} is a part of '{var.name}'", var.at)
     return ex.PlateIndex(plate)
 

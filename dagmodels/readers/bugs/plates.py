@@ -13,6 +13,7 @@ from dagmodels.readers.bugs.names import Names
 from dagmodels.readers.bugs.nests import finish, nest
 from dagmodels.readers.bugs.pairs import coordinates
 from dagmodels.readers.bugs.relations import Relation, plain
+from dagmodels.readers.bugs.rows import keep_rows
 from dagmodels.readers.bugs.spaces import Key, Spaces, loop_key
 from dagmodels.readers.bugs.uses import Uses, extent_of
 
@@ -28,6 +29,7 @@ def spaces(names: Names) -> Spaces:
     for relation in relations:
         _find_pairs(found, relation)
     _keep_matrices(found, relations)
+    keep_rows(found, relations)
     for relation in relations:
         _loops(found, relation)
     for relation in relations:

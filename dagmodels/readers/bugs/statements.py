@@ -25,6 +25,7 @@ from dagmodels.readers.bugs.pairs import coordinates, ranks
 from dagmodels.readers.bugs.pairs import places as pair_places
 from dagmodels.readers.bugs.parse import LINKS
 from dagmodels.readers.bugs.relations import Ints, Relation, plain, unrolled
+from dagmodels.readers.bugs.rows import ended, is_whole_row
 from dagmodels.readers.bugs.scope import Made, Parts, Scope, Unsayable
 from dagmodels.readers.bugs.spaces import Space
 from dagmodels.readers.bugs.trees import translated
@@ -48,6 +49,7 @@ def statements(parts: Parts, name: str) -> list[st.Statement]:
         except Unsayable as error:
             failed = error
             pieces += _written_out(parts, relation, shape, error)
+    pieces = ended(parts, name, pieces, shape)
     pieces += _data_alone(parts, name, pieces, shape)
     pieces += filled(parts, name, pieces, shape, MAX_ELEMENTS)
     for whole in (len(pieces), 1, 0):
@@ -113,7 +115,8 @@ def _head(parts: Parts, relation: Relation) -> tuple[list[st.Slot], Scope, tuple
         space, plate = dims[axis], plates[axis]
         picked = plain(index, variables)
         if isinstance(index, sx.Whole | sx.Span):
-            if isinstance(index, sx.Span) and not full(Scope(parts, relation, {}, {}), index, space):
+            alone = Scope(parts, relation, {}, {})
+            if isinstance(index, sx.Span) and not (is_whole_row(alone, target) or full(alone, index, space)):
                 raise Unsayable(
                     f"{sx.text(target)} is a part of '{target.name}'",
                     target.at,
@@ -187,8 +190,11 @@ def elements(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Ints:
     if not relation.n:
         return np.zeros(0, dtype=np.int64)
     picks: list[Ints] = []
+    rows = target.name in parts.spaces.rows
     try:
         for index, size in zip(target.indices or (), shape, strict=True):
+            if rows and isinstance(index, sx.Span):
+                index = sx.Whole(index.at)
             picked = places(index, names.known, relation.rows, size, target.name)
             got = np.asarray(picked, dtype=np.int64)
             wide = isinstance(index, sx.Whole | sx.Span)

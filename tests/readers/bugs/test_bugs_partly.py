@@ -80,3 +80,42 @@ def test_a_table_of_recaptures() -> None:
         total += sum(n * np.log(x) for n, x in zip(seen[t, t:3], each, strict=True))
         total += seen[t, 3] * np.log(1 - sum(each))
     compare(fit, dict(zip(("s", "c"), moments(total, [grid, grid]), strict=True)))
+
+
+def test_choices_among_different_numbers_of_things() -> None:
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(2, 5, 60)
+    x, y = np.full((60, 4), np.nan), np.zeros(60)
+    for i, size in enumerate(sizes):
+        x[i, :size] = rng.normal(size=size)
+        weight = np.exp(0.8 * x[i, :size])
+        y[i] = rng.choice(size, p=weight / weight.sum()) + 1
+    text = """model {
+      for (i in 1:N) {
+        y[i] ~ dcat(p[i,1:K[i]])
+        for (k in 1:K[i]) { e[i,k] <- exp(b*x[i,k]); p[i,k] <- e[i,k]/sum(e[i,1:K[i]]) }
+      }
+      b ~ dnorm(0, 1)
+    }"""
+    model = dm.read(text, data={"N": 60, "K": sizes, "x": x, "y": y}, format="bugs")
+    fit = model.fit(method="gibbs", seed=1, draws=2000, monitor=["b"])
+    b = np.linspace(-3, 4, 1401)
+    total = -0.5 * b**2
+    for i, size in enumerate(sizes):
+        utility = b[:, None] * x[i, :size]
+        total += utility[:, int(y[i]) - 1] - np.log(np.exp(utility).sum(axis=1))
+    compare(fit, dict(zip(("b",), moments(total, [b]), strict=True)))
+
+
+def test_a_part_with_a_dirichlet_law() -> None:
+    """The posterior of q[1, 1:3] is Dirichlet(2, 3, 2), that of q[1, 4] is of 1 - q[1, 1]."""
+    text = """model {
+      for (i in 1:4) { y[i] ~ dcat(q[1,1:3]) }
+      q[1,1:3] ~ ddirch(a[1:3]); q[1,4] <- 1 - q[1,1]
+    }"""
+    fit = dm.read(text, data={"y": [1, 2, 2, 3], "a": [1, 1, 1, 5]}, format="bugs").fit(
+        method="gibbs", seed=1, draws=2000
+    )
+    sd = [float(np.sqrt(k * (7 - k) / 7**2 / 8)) for k in (2, 3, 2, 2)]
+    mean = [2 / 7, 3 / 7, 2 / 7, 5 / 7]
+    compare(fit, {f"q[1, {k + 1}]": (mean[k], sd[k]) for k in range(4)})
