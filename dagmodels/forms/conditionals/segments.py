@@ -39,8 +39,9 @@ class Outside:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Blocks:
-    """Patterns of the joint draws, as `sweep_steps.sweeps` takes them; `long` : some have long dense
-    tails.
+    """Patterns of joint draws and of what is integrated out, as `sweep_steps.sweeps` takes them.
+
+    long : whether some have long dense tails.
     """
 
     table: NDArray[np.int64]
@@ -52,7 +53,7 @@ class Blocks:
 
     @classmethod
     def of(cls, updates: Sequence[Update]) -> Blocks:
-        """Symbolic elimination of each joint draw, in the order of their numbers."""
+        """Symbolic elimination of each pattern, in the order of the updates that have one."""
         from dagmodels.numerics.tail_kernels import LONG
 
         rows, long = [], False
@@ -67,7 +68,7 @@ class Blocks:
                 continue
             i, j = u.pattern
             none = np.zeros(0, np.int64)
-            found = pattern(np.full(u.slots.size, FREE, np.uint8), i[i != j], j[i != j], none, none)
+            found = pattern(np.full(j.max(), FREE, np.uint8), i[i != j], j[i != j], none, none)
             n, ts, ptr, near, base, first, wide, kind, haspar = found.arguments
             own = (np.concatenate([found.place(i, j), ptr, first]), near, wide)
             bounds = []
@@ -161,7 +162,7 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
     widest = max((u.slots.size for u in updates), default=0)
     size = sum(length for _, length in tape.inputs.values())
     joint = [k for k, u in enumerate(updates) if u.pattern is not None]
-    table[joint, codes.EXTRA] = np.arange(len(joint))
+    table[joint, codes.PATTERN] = np.arange(len(joint))
     return Walk(
         made,
         np.ascontiguousarray(made.steps[order]),
