@@ -29,6 +29,7 @@ REFUSED = {
     "capture and recapture": "the first of 'i.t' within another plate",
     "states in which animals are seen": "the first of 'i.t' within another plate",
     "arms of trials": "the first of 'i.k' within another plate",
+    "trials of several arms": "the first of 'i.k' within another plate",
     "cervix": "'w': a sum over j2 inside another sum",
 }
 OTHER = {  # the reader's own names of covariates and plates are no words of BUGS, or plates are nested

@@ -63,27 +63,36 @@ def _cut_data(names: Names, relations: Iterable[Relation]) -> None:
                 names.cut(name, axis, end)
 
 
-def _lengthen(names: Names, relations: Iterable[Relation]) -> None:
+def _lengthen(names: Names, relations: Sequence[Relation]) -> None:
     """`p[t+1] <- a[t]` beside `a[t] <- p[t]`: only with one set of elements does a look back at p.
 
     The array that ends earlier is as long as the other; what it has behind its last element is not defined.
     """
-    for relation in relations:
-        target = relation.target
-        for axis, end in enumerate(target.indices or ()):
-            own = plain(end, relation.variables)
-            if own is None:
-                continue
-            for var in sx.variables(relation.statement):
-                for k, index in enumerate(var.indices or ()):
-                    picked = plain(index, relation.variables)
-                    if picked is None or picked[0] != own[0] or picked[1] >= 0 or var.name in names.known:
-                        continue
-                    size, short = names.extent(target.name, axis), names.extent(var.name, k)
-                    if None in (size, short) or size + picked[1] != short:  # type: ignore[operator]
-                        continue
-                    if names.hang_together(var.name, target.name):
-                        names.lengthen(var.name, k, size)  # type: ignore[arg-type]
+    changed = True
+    while changed:
+        changed = False
+        for relation in relations:
+            for axis, end in enumerate(relation.target.indices or ()):
+                own = plain(end, relation.variables)
+                if own is None:
+                    continue
+                for var in sx.variables(relation.statement):
+                    for k, index in enumerate(var.indices or ()):
+                        picked = plain(index, relation.variables)
+                        if picked is not None and picked[0] == own[0] and picked[1] <= 0:
+                            changed |= _same_length(names, (relation.target.name, axis), (var.name, k))
+
+
+def _same_length(names: Names, one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Make the shorter of two dimensions as long as the other, if the arrays hang together; was it shorter?"""
+    if one[0] == other[0] or {one[0], other[0]} & names.known.keys():
+        return False
+    sizes = {d: names.extent(*d) for d in (one, other)}
+    if None in sizes.values() or sizes[one] == sizes[other] or not names.hang_together(one[0], other[0]):
+        return False
+    short, long = sorted((one, other), key=lambda d: sizes[d] or 0)
+    names.lengthen(*short, sizes[long] or 0)
+    return True
 
 
 def _find_pairs(found: Spaces, relation: Relation) -> None:

@@ -6,6 +6,7 @@
 - `y ~ dinterval(t, c[])` with M limits: y is how many of them lie below t, so that each limit tells by itself
   whether it does. `y.above[, limit]` are these indicators, which follow from the data y.
 - `I(,)` that is no truncation: `restrictions`.
+- `sum(w[i, 1:(k-1)])` in a loop over k: `running`.
 - Data that the model transforms: `transformed`.
 - `y ~ dround(t, d)`: t lies between two limits, y - h and y + h with h = 10^-d/2.
 """
@@ -21,6 +22,7 @@ from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.dump import Arrays
 from dagmodels.readers.bugs.numbers import NotFixed, number
 from dagmodels.readers.bugs.restrictions import restricted
+from dagmodels.readers.bugs.running import Running
 from dagmodels.readers.bugs.tokens import Source
 from dagmodels.readers.bugs.transformed import transformed
 from dagmodels.readers.bugs.widths import Widths
@@ -43,8 +45,9 @@ def rewritten(program: sx.Program, data: Arrays | None, source: Source) -> tuple
     work = _Rewriting(program, data, source)
     if work.data is not None:
         program, work.data = restricted(program, work.data, source, work.fresh)
-    model = work.body(program.model, ())
-    return replace(program, model=(*work.above, *model)), work.data
+    running = Running(work.fresh)
+    model = work.body(running.body(program.model), ())
+    return replace(program, model=(*work.above, *running.above, *model)), work.data
 
 
 class _Rewriting:

@@ -45,7 +45,7 @@ def filled(
         raise Unsayable(told, pieces[0].relation.at, "define every element, or make the array smaller")
     parts.undefined[name] = left
     slabs = _slabs(parts, name, left, shape)
-    if not 0 < len(slabs) <= FEW and _stands_for_all(pieces):
+    if not 0 < len(slabs) <= FEW and _stands_for_all(parts, name, pieces, left):
         return []
     if not 0 < len(slabs) <= most:
         told = f"{int(left.sum())} elements of '{name}' are defined by no relation"
@@ -66,16 +66,25 @@ def filled(
     return found
 
 
-def _stands_for_all(pieces: Sequence[Piece]) -> bool:
-    """Whether definitions may be computed wherever their plates reach."""
-    looks_back = any(
-        isinstance(i, ex.LagIndex)
-        for p in pieces
-        for tree in expressions(p.said)
-        for r in ex.references(tree)
-        for i in r.indices or ()
-    )
-    return not looks_back and all(isinstance(p.said, st.Deterministic) for p in pieces)
+def _stands_for_all(parts: Parts, name: str, pieces: Sequence[Piece], left: Flags) -> bool:
+    """Whether definitions may be computed where nothing asks for them: looking back, not at the first."""
+    if not all(isinstance(p.said, st.Deterministic) for p in pieces):
+        return False
+    dims, plates = parts.spaces.dims(name), parts.plates(name)
+    at = np.nonzero(left.reshape([d.size for d in dims]))
+    for p in pieces:
+        for tree in expressions(p.said):
+            for reference in ex.references(tree):
+                for index in reference.indices or ():
+                    if not isinstance(index, ex.LagIndex):
+                        continue
+                    if index.plate not in plates:
+                        return False
+                    axis = plates.index(index.plate)
+                    before = at[axis] if dims[axis].pairs is None else ranks(dims[axis])[at[axis]]
+                    if (before < index.lag).any():
+                        return False
+    return True
 
 
 def _slabs(

@@ -443,4 +443,55 @@ CASES = (
             "z": 2,
         },
     ),
+    Case(
+        "trials of several arms",
+        """model {
+          for (i in 1:ns) {
+            w[i,1] <- 0; delta[i,1] <- 0; mu[i] ~ dnorm(0, 0.1)
+            for (k in 1:na[i]) {
+              r[i,k] ~ dbin(p[i,k], n[i,k]); logit(p[i,k]) <- mu[i] + delta[i,k]; rhat[i,k] <- p[i,k]*n[i,k]
+              dev[i,k] <- 2*(r[i,k]*(log(r[i,k]) - log(rhat[i,k]))
+                             + (n[i,k] - r[i,k])*(log(n[i,k] - r[i,k]) - log(n[i,k] - rhat[i,k])))
+            }
+            resdev[i] <- sum(dev[i,1:na[i]])
+            for (k in 2:na[i]) {
+              delta[i,k] ~ dnorm(md[i,k], taud[i,k])
+              md[i,k] <- d[t[i,k]] - d[t[i,1]] + sw[i,k]
+              taud[i,k] <- tau*2*(k - 1)/k
+              w[i,k] <- delta[i,k] - d[t[i,k]] + d[t[i,1]]
+              sw[i,k] <- sum(w[i,1:(k-1)])/(k - 1)
+            }
+          }
+          totresdev <- sum(resdev[])
+          d[1] <- 0; for (k in 2:nt) { d[k] ~ dnorm(0, 0.1) }
+          tau ~ dgamma(2, 1)
+          for (c in 1:(nt-1)) { for (k in (c+1):nt) { or[c,k] <- exp(d[k] - d[c]); lor[c,k] <- d[k] - d[c] } }
+        }""",
+        {
+            "ns": 3,
+            "nt": 4,
+            "na": [2, 4, 2],
+            "t": [[1, 2, NA, NA], [1, 2, 3, 4], [2, 3, NA, NA]],
+            "r": [[1, 2, NA, NA], [3, 4, 5, 2], [2, 2, NA, NA]],
+            "n": [[10, 10, NA, NA], [10, 10, 10, 9], [9, 8, NA, NA]],
+        },
+    ),
+    Case(
+        "animals that enter",
+        """model {
+          for (i in 1:M) {
+            z[i,1] ~ dbern(gamma[1])
+            for (t in 2:T) {
+              q[i,t-1] <- 1 - z[i,t-1]
+              mu[i,t] <- phi*z[i,t-1] + gamma[t]*prod(q[i,1:(t-1)])
+              z[i,t] ~ dbern(mu[i,t])
+            }
+            q[i,T] <- 1 - z[i,T]
+            for (t in 1:T) { y[i,t] ~ dbern(0.6*z[i,t] + 0.001); recruit[i,t] <- q[i,t]*z[i,t] }
+          }
+          phi ~ dunif(0, 1)
+          for (t in 1:T) { gamma[t] ~ dunif(0, 1); N[t] <- sum(z[1:M,t]); s[t] <- sum(gamma[1:t]) }
+        }""",
+        {"M": 3, "T": 4, "y": [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]},
+    ),
 )

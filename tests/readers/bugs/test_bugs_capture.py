@@ -8,6 +8,7 @@ by chance; standard deviations by a tenth, some six of their standard errors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -179,3 +180,39 @@ def test_two_sites() -> None:
     sight = np.array([[p, no, 1 - p], [no, p, 1 - p], [no, no, one]])
     found = forward(y - 1, first, ways, sight, int) + np.log(m) + 3 * np.log1p(-m)
     compare(fit, dict(zip(("s", "m", "p"), moments(found, [grid] * 3), strict=True)))
+
+
+def test_animals_that_enter() -> None:
+    """Jolly-Seber as restricted occupancy: whether one enters hangs on all occasions before."""
+    text = """model {
+      for (i in 1:M) {
+        z[i,1] ~ dbern(g[1])
+        for (t in 2:T) {
+          q[i,t-1] <- 1 - z[i,t-1]
+          mu[i,t] <- phi*z[i,t-1] + g[t]*prod(q[i,1:(t-1)])
+          z[i,t] ~ dbern(mu[i,t])
+        }
+        for (t in 1:T) { y[i,t] ~ dbern(p*z[i,t]) }
+      }
+      phi ~ dunif(0, 1)
+      p ~ dunif(0, 1)
+    }"""
+    y = [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0], [1, 0, 1, 1], [0, 1, 0, 0], [0, 0, 1, 1], [1, 0, 0, 0]]
+    g = [0.3, 0.2, 0.4, 0.2]
+    model = dm.read(text, data={"M": 7, "T": 4, "y": y, "g": g}, format="bugs")
+    assert "up to 4 elements at once" in str(model.plan())
+    fit = model.fit(method="gibbs", draws=2000, seed=1, monitor=["phi", "p"])
+
+    grid = cells(60)
+    phi, p = np.meshgrid(grid, grid, indexing="ij")
+    total = np.zeros_like(phi)
+    for history in y:
+        chance = np.zeros_like(phi)
+        for z in product((0, 1), repeat=4):
+            term = np.ones_like(phi)
+            for k in range(4):
+                mu = phi * z[k - 1] * (k > 0) + g[k] * (not any(z[:k]))
+                term = term * (mu if z[k] else 1 - mu) * (p * z[k] if history[k] else 1 - p * z[k])
+            chance += term
+        total += np.log(chance)
+    compare(fit, dict(zip(("phi", "p"), moments(total, [grid, grid]), strict=True)))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import dagmodels as dm
 from dagmodels.readers.bugs import read
+from tests.readers.bugs.cases import CASES
+from tests.readers.bugs.density import log_density
 from tests.readers.bugs.test_bugs_capture import cells, compare, moments
 
 
@@ -119,3 +122,24 @@ def test_a_part_with_a_dirichlet_law() -> None:
     sd = [float(np.sqrt(k * (7 - k) / 7**2 / 8)) for k in (2, 3, 2, 2)]
     mean = [2 / 7, 3 / 7, 2 / 7, 5 / 7]
     compare(fit, {f"q[1, {k + 1}]": (mean[k], sd[k]) for k in range(4)})
+
+
+def test_arms_of_one_trial_are_jointly_normal() -> None:
+    """Conditional laws with means of the arms before give covariances of half the variance (Dias et al. 2013,
+    Med. Decis. Making 33:607, appendix)."""
+    case = next(c for c in CASES if c.name == "trials of several arms")
+    reading = read(case.text, case.data)
+    assert reading.provenance.pairs["delta"][2:6] == ((2, 1), (2, 2), (2, 3), (2, 4))
+    tau, d = 3.0, np.array([0, 0.5, -0.3, 0.2])
+    rest = {"mu": [0.1, -0.2, 0.3], "d": d, "tau": tau}
+    rng = np.random.default_rng(5)
+    found = []
+    for delta in rng.normal(size=(4, 3)):
+        every = np.array([0, 0.4, 0, *delta, 0, -0.1])
+        ours = log_density(reading, {**rest, "delta": every})
+        cov = (np.eye(3) + 1) / (2 * tau)
+        theirs = stats.multivariate_normal(d[1:], cov).logpdf(delta)
+        chance = 1 / (1 + np.exp(-(-0.2 + delta)))
+        theirs += stats.binom([10, 10, 9], chance).logpmf([4, 5, 2]).sum()
+        found.append(ours - theirs)
+    np.testing.assert_allclose(found, found[0], rtol=0, atol=1e-10)
