@@ -84,7 +84,7 @@ def _lengthen(names: Names, relations: Sequence[Relation]) -> None:
 
 
 def _same_length(names: Names, one: tuple[str, int], other: tuple[str, int]) -> bool:
-    """Make the shorter of two dimensions as long as the other, if the arrays hang together; was it shorter?"""
+    """Make the shorter of two dimensions as long as the other, if the arrays hang together; was one?"""
     if one[0] == other[0] or {one[0], other[0]} & names.known.keys():
         return False
     sizes = {d: names.extent(*d) for d in (one, other)}

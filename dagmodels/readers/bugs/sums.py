@@ -175,6 +175,8 @@ def _elements(scope: Scope, var: sx.Var, index: sx.Index) -> range:
 def product(scope: Scope, tree: sx.Op, at: int) -> ex.Expression:
     """A matrix times a vector or a matrix, at the element that is bound."""
     left, right = tree.left, tree.right
+    if not scope.whole and all(len(vectors(v)) == 1 for v in (left, right)):  # x[i, ] %*% b is one number
+        return reduce(scope, "sum", sx.Op("*", left, right, at), at)
     if not (isinstance(left, sx.Var) and isinstance(right, sx.Var)) or not scope.whole:
         raise Unsayable("%*% stands between two arrays, for a vector or a matrix", at, "use inprod(a[], b[])")
     axes = [

@@ -494,4 +494,19 @@ CASES = (
         }""",
         {"M": 3, "T": 4, "y": [[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]},
     ),
+    Case(
+        "matrices without brackets",
+        """model {
+          for (i in 1:N) { mu[i] <- x[i,] %*% b; y[i] ~ dnorm(mu[i] + mean(x) + inprod(x[i,], b), 1) }
+          for (k in 1:3) { b[k] ~ dnorm(0, 1) }
+          g[1:2] ~ dmnorm(m, V)
+        }""",
+        {
+            "N": 2,
+            "x": [[1, 2, 3], [2, 3, 5]],
+            "y": [1, 2],
+            "m": [0, 1],
+            "V": [[2, 0.5], [0.5, 1]],
+        },
+    ),
 )

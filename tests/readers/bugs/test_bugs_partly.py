@@ -143,3 +143,13 @@ def test_arms_of_one_trial_are_jointly_normal() -> None:
         theirs += stats.binom([10, 10, 9], chance).logpmf([4, 5, 2]).sum()
         found.append(ours - theirs)
     np.testing.assert_allclose(found, found[0], rtol=0, atol=1e-10)
+
+
+def test_a_flat_law_of_what_is_positive() -> None:
+    """Given n observations with one mean, the variance is inverse gamma, of shape n/2 - 1 and scale S/2."""
+    text = "model { for (i in 1:N) { y[i] ~ dnorm(mu, pow(s, -2)) } ; mu ~ dflat() ; s ~ dflat() T(0,) }"
+    y = np.array([1.0, 2.5, 4.0, 3.0, 2.0, 3.5, 0.5, 2.2])
+    fit = dm.read(text, data={"N": 8, "y": y}, format="bugs").fit(method="gibbs", seed=1, draws=2000)
+    law = stats.invgamma((y.size - 2) / 2, scale=((y - y.mean()) ** 2).sum() / 2)
+    mean = law.expect(np.sqrt)
+    compare(fit, {"s": (mean, np.sqrt(law.mean() - mean**2))})
