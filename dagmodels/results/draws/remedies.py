@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from dagmodels.analysis.standard_units import unknown_scales
+from dagmodels.analysis.unknown_scales import unknown_scales
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.expression import Expression, references
 from dagmodels.graph.statement import Distribution, Stochastic
