@@ -3,10 +3,14 @@
 syntax, tokens, parse   text -> syntax tree, every slip with its place
 dump                    R dumps, JSON and dicts -> arrays by name
 numbers, blocks         what follows from data alone; data blocks
+rewriting               what JAGS says in one relation and the language in several: widths, running,
+                        transformed, restrictions
 relations, names        statements with their loops; what is known of each name
 spaces                  which dimensions and loops are one plate
+pairs, rows             rows that begin later, and rows of probabilities that end earlier
 trees, laws             expressions and distributions in the language of graphs
 statements              relations -> statements for whole plates, first elements and levels
+certain, undefined, used  elements that are given beside a law, and those that nothing defines
 given, provenance       data and initial values as the graph takes them; BUGS' names of elements
 reading                 all of it, in order
 """
