@@ -23,6 +23,7 @@ from dagmodels.forms.completion import Completion, completion
 from dagmodels.forms.necks import neck
 from dagmodels.forms.outer_mode import Modes, NoMode, modes_from
 from dagmodels.forms.quadrature_rule import Rule
+from dagmodels.forms.standard_units import units_of
 from dagmodels.forms.unit_copies import MOST, Copies, Start, copies, fitting
 from dagmodels.forms.unit_summands import line_copies
 from dagmodels.forms.units import NoUnits, Units, units
@@ -144,7 +145,8 @@ class QuadratureCollapsed:
     @property
     def drawn(self) -> tuple[str, ...]:
         """Every node that `draws` knows: unknowns, responses with missing values, deterministic nodes."""
-        return (*self.units.flat.unknown, *self.completion.nodes)
+        aside = set(map(units_of, self.units.standard))
+        return (*(n for n in self.units.flat.unknown if n not in aside), *self.completion.nodes)
 
     def constrain(self, y: Floats) -> dict[str, Floats]:
         """Values of the outer nodes in their shapes, at one point or at many (points first)."""
@@ -275,6 +277,7 @@ def quadrature_collapsed(problem: Problem) -> QuadratureCollapsed:
         raise NoMode(narrows, went=True)
     labels = found.flat.names
     names = tuple(labels[i] for i in found.outer.tolist())
+    problem = found.problem
     rest = completion(problem, roles(problem.graph, problem).predicted)
     d = found.distinct.shape[1]
     one, parts = found.distinct.one_copy(), found.distinct.summands
@@ -357,8 +360,10 @@ def verdict(found: Units, order: int | None, error: float = 0.0) -> Collapsible:
     how = "" if order is None else f", {order} nodes in each dimension: off by {error:.1g} in the log density"
     what = f"{_listed(found.latents)} integrated by adaptive quadrature"
     told = [f"{what}: {of}, of dimension {d} at most{how}"]
-    told += [f"{_listed(found.outer_nodes)} sampled: what the units share"] if found.outer_nodes else []
-    return Collapsible(True, tuple(told), found.latents, (), found.outer_nodes)
+    stand = {units_of(n): n for n in found.standard}
+    outer = tuple(stand.get(n, n) for n in found.outer_nodes)
+    told += [f"{_listed(outer)} sampled: what the units share"] if outer else []
+    return Collapsible(True, tuple(told), found.latents, (), outer)
 
 
 def _listed(names: tuple[str, ...]) -> str:

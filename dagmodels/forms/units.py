@@ -26,6 +26,7 @@ from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_flat import FlatBuilder
 from dagmodels.forms.flat import Flat
 from dagmodels.forms.lower import NotLowered
+from dagmodels.forms.standard_units import standard_units
 from dagmodels.forms.unit_copies import Copies, one_copy
 from dagmodels.forms.unit_summands import Summands, summands
 from dagmodels.numerics.curvature import AFFINE, CONCAVE, curvature
@@ -85,12 +86,15 @@ class Factored:
 class Units:
     """The units of a problem.
 
-    flat : the whole density. latents : nodes that are integrated. outer_nodes : the other unknowns.
+    problem : with scales in standard units where their priors need it (`standard_units`). standard : these
+    scales; the nodes that stand for them are none of the user's. flat : the whole density.
+    latents : nodes that are integrated. outer_nodes : the other unknowns.
     outer, elements : places of both in the flat form's vector, elements as (units, d), -1 where fewer.
     every : all units. distinct : one of each kind. kind : of each unit, its number among these.
     """
 
     problem: Problem
+    standard: tuple[str, ...]
     flat: Flat
     latents: tuple[str, ...]
     outer_nodes: tuple[str, ...]
@@ -121,6 +125,7 @@ def _units(problem: Problem) -> Units | NoUnits:
         return NoUnits((f"{', '.join(map(repr, summed))}: summed out, together with what is continuous",))
     if free := [n for n, node in problem.graph.nodes.items() if node.kind == "parameter"]:
         return NoUnits((f"{', '.join(map(repr, free))}: no prior",))
+    problem, standard = standard_units(problem)
     asked = candidates(problem.graph, problem)
     if asked.against:
         return NoUnits(asked.against)
@@ -169,6 +174,7 @@ def _units(problem: Problem) -> Units | NoUnits:
     outer_nodes = tuple(n for n in flat.unknown if n not in latents)
     return Units(
         problem,
+        standard,
         flat,
         tuple(n for n in flat.unknown if n in latents),
         outer_nodes,

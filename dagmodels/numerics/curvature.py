@@ -125,10 +125,10 @@ class _Walk:
         return bool(self.data[at].all() and (self.value[at] == 2.0).all())
 
     def _chosen(self, r: int, yes: Known, no: Known) -> Known:
-        """By data where the condition is data; else only what holds of both and does not vary."""
+        """By data where the condition is data; else what holds of both."""
         at = self.part(r)
         known, value = self.data[at], self.value[at] != 0.0
-        both = _both_fixed(yes, no, self.shape[at])
+        both = _either(yes, no, self.shape[at])
         return tuple(np.where(known, np.where(value, p, q), f) for p, q, f in zip(yes, no, both, strict=True))  # type: ignore[return-value]
 
 
@@ -183,10 +183,15 @@ def _summed(x: Known, index: Ints, n: int) -> Known:
     return found
 
 
-def _both_fixed(yes: Known, no: Known, condition: Codes) -> Known:
-    fixed = (np.maximum(yes[0], no[0]) == FIXED) & (condition == FIXED)
-    sign = np.where(yes[2] == no[2], yes[2], 0)
-    return np.where(fixed, FIXED, UNKNOWN), np.where(fixed, 0, HIGH), sign
+def _either(yes: Known, no: Known, condition: Codes) -> Known:
+    """One of the two throughout, whichever: the condition does not vary, else nothing is known.
+
+    Sums of functions become `HIGH`, because their coefficients are none that are read off the tape.
+    """
+    shape, degree, _ = _plus(yes, no)  # both concave or affine, for instance
+    fixed = condition == FIXED
+    degree = np.where(fixed & (degree < SUMMED), degree, HIGH)
+    return np.where(fixed, shape, UNKNOWN), degree, np.where(yes[2] == no[2], yes[2], 0)
 
 
 def _function(name: str, read: list[Known], n: int) -> Known:

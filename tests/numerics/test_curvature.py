@@ -18,7 +18,7 @@ def made(seed: int) -> tuple[Tape, slice, slice, NDArray[np.int64]]:
     rng = np.random.default_rng(seed)
     r = Recorder()
     x, s = r.input("x", 4), r.input("s", 2)
-    names = (*UNARY, "+", "+", "-", "*", "*", "/", "**", "square", "sum", "mix", "if_else")
+    names = (*UNARY, "+", "+", "-", "*", "*", "/", "**", "square", "sum", "mix", "if_else", "where")
     wide, narrow = [x, r.constant(rng.normal(size=4)), r.gather(s, rng.integers(0, 2, 4))], [r.constant(2.0)]
     for _ in range(30):
         name = str(rng.choice(names))
@@ -34,6 +34,9 @@ def made(seed: int) -> tuple[Tape, slice, slice, NDArray[np.int64]]:
                 new = r.gather(a, rng.integers(0, 4, 4))
             case "if_else":
                 new = r.apply("if_else", r.constant(rng.integers(0, 2, 4).astype(float)), a, b)
+            case "where":  # by what does not vary, or at times by what does
+                part = r.gather(s, rng.integers(0, 2, 4)) if rng.random() < 0.8 else a
+                new = r.apply("if_else", r.apply("<", part, r.constant(rng.normal(size=4))), a, b)
             case "+" | "-" | "*" | "/":
                 new = r.apply(name, a, b)
             case _:

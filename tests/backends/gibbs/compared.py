@@ -1,4 +1,5 @@
-"""Draws against reference posteriors: JAGS' own long runs, posteriordb's gold draws."""
+"""Draws against reference posteriors: JAGS' own long runs, posteriordb's gold draws, draws from a prior with
+the likelihood for weights."""
 
 from __future__ import annotations
 
@@ -68,3 +69,31 @@ def assert_agrees(
         if abs(z) > Z or abs(ratio - 1) > SD:
             faults.append(f"{name}: {z:.1f} standard errors off, spread {ratio:.3f} times the reference's")
     assert not faults, faults
+
+
+def compared(fit: DrawsFit, values: Mapping[str, NDArray[np.float64]], weights: NDArray[np.float64]) -> None:
+    """Against weighted values: mean and shares below quantiles within 5 standard errors of both."""
+    w = weights / weights.sum()
+    size = 1 / (w**2).sum()
+    table = fit.estimates.set_index("name")
+    for name, x in values.items():
+        own = np.asarray(fit.samples[name])
+        columns = x[:, None] if x.ndim == 1 else x
+        rows = [i for i in table.index if i == name or i.startswith(f"{name}[")]
+        assert len(rows) == columns.shape[1]
+        for k, row in enumerate(rows):
+            mine = own.reshape(-1, columns.shape[1])[:, k]
+            scale = np.log if (columns > 0).all() else np.asarray  # logarithms: their sds are the tails'
+            at = scale(columns[:, k])
+            mean = (w * at).sum()
+            sd = np.sqrt((w * (at - mean) ** 2).sum())
+            effective = min(table.loc[row, "ess_bulk"], mine.size)
+            error = sd * np.sqrt(1 / effective + 1 / size)
+            assert abs(scale(mine).mean() - mean) < 5 * error, row
+            order = np.argsort(at)
+            for share in (0.05, 0.5):
+                point = at[order][np.searchsorted(np.cumsum(w[order]), share)]
+                off = np.sqrt(
+                    share * (1 - share) * (1 / min(table.loc[row, "ess_tail"], mine.size) + 1 / size)
+                )
+                assert abs((scale(mine) < point).mean() - share) < 5 * off, row

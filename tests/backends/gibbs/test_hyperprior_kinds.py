@@ -9,6 +9,7 @@ import dagmodels as dm
 from dagmodels.bind.bind import bind
 from dagmodels.forms.collapsed import collapsed
 from dagmodels.forms.standard_units import units_of
+from tests.backends.gibbs.compared import compared
 
 N = 200_000  # draws from the prior
 Y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
@@ -142,34 +143,6 @@ SEVERAL = {
         spread_about,
     ),
 }
-
-
-def compared(fit, values, weights):
-    """Mean and median's share within 5 standard errors, both sides' errors counted."""
-    w = weights / weights.sum()
-    size = 1 / (w**2).sum()
-    table = fit.estimates.set_index("name")
-    for name, x in values.items():
-        own = np.asarray(fit.samples[name])
-        columns = x[:, None] if x.ndim == 1 else x
-        rows = [i for i in table.index if i == name or i.startswith(f"{name}[")]
-        assert len(rows) == columns.shape[1]
-        for k, row in enumerate(rows):
-            mine = own.reshape(-1, columns.shape[1])[:, k]
-            scale = np.log if (columns > 0).all() else np.asarray  # logarithms: their sds are the tails'
-            at = scale(columns[:, k])
-            mean = (w * at).sum()
-            sd = np.sqrt((w * (at - mean) ** 2).sum())
-            effective = min(table.loc[row, "ess_bulk"], mine.size)
-            error = sd * np.sqrt(1 / effective + 1 / size)
-            assert abs(scale(mine).mean() - mean) < 5 * error, row
-            order = np.argsort(at)
-            for share in (0.05, 0.5):
-                point = at[order][np.searchsorted(np.cumsum(w[order]), share)]
-                off = np.sqrt(
-                    share * (1 - share) * (1 / min(table.loc[row, "ess_tail"], mine.size) + 1 / size)
-                )
-                assert abs((scale(mine) < point).mean() - share) < 5 * off, row
 
 
 @pytest.mark.parametrize("kind", ONES)
