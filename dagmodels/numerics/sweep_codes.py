@@ -32,6 +32,8 @@ CODES = {
     "chains": 18,
     "units": 19,
     "marginal slice": 20,
+    "cut gamma": 21,
+    "cut beta": 22,
     "python": 99,  # drawn outside: the loop runs its operations and ends there
 }
 BLOCK = 14  # columns of a joint block: n, ts, base, size, counts of places and rows, and bounds of four parts

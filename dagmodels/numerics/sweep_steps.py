@@ -16,7 +16,14 @@ import math
 import numba
 import numpy as np
 
-from dagmodels.numerics import backward_steps, elimination_kernels, mixture_steps, program_steps, random_laws
+from dagmodels.numerics import (
+    backward_steps,
+    cut_laws,
+    elimination_kernels,
+    mixture_steps,
+    program_steps,
+    random_laws,
+)
 from dagmodels.numerics.compiled import kernel
 from dagmodels.numerics.linked import linked
 from dagmodels.numerics.mixture_steps import FREE, KNOWN
@@ -39,11 +46,12 @@ _inline = numba.njit(error_model="numpy")
 steps_until = linked(program_steps.steps_until)
 cut_normal, log_gamma_draw = linked(random_laws.cut_normal), linked(random_laws.log_gamma_draw)
 polya_gamma, wishart = linked(random_laws.polya_gamma), linked(random_laws.wishart)
+cut_gamma, cut_beta = linked(cut_laws.cut_gamma), linked(cut_laws.cut_beta)
 draw_chains, draw_units = linked(backward_steps.draw_chains), linked(backward_steps.draw_units)
 draw_curves, log_ratio = linked(mixture_steps.draw_curves), linked(mixture_steps.log_ratio)
 eliminate, substitute = linked(elimination_kernels.eliminate), linked(elimination_kernels.substitute)
 
-# `numbers` of a slice: widths, moves, lower and upper ends, each as many as draws
+# `numbers` of a slice: widths, moves, lower and upper ends, each as many as draws; of a cut gamma its power
 STEPS = 32  # widths that an interval may grow to
 SHRINKS = 200  # by then an interval has no length left
 SPREAD = 2.5  # width for a mean move of one: for a normal law about three standard deviations
@@ -363,6 +371,15 @@ def sweeps(
                     below, above = w[low + i * dl], w[high + i * dh]
                     z = cut_normal(rng, (below - mean) * root, (above - mean) * root)
                     w[slots[o + i]] = min(max(mean + z / root, below), above)
+            elif draw == 21 or draw == 22:
+                low, dl = row[PARAMETERS + 4], row[PARAMETERS + 5]
+                high, dh = row[PARAMETERS + 6], row[PARAMETERS + 7]
+                for i in range(n):
+                    x, y, below, above = w[p + i * dp], w[q + i * dq], w[low + i * dl], w[high + i * dh]
+                    if draw == 21:
+                        w[slots[o + i]] = cut_gamma(rng, x, y, numbers[row[NUMBERS]], below, above)
+                    else:
+                        w[slots[o + i]] = cut_beta(rng, x, y, below, above)
             elif draw == 2:
                 for i in range(n):
                     w[slots[o + i]] = math.exp(log_gamma_draw(rng, w[p + i * dp])) / w[q + i * dq]

@@ -35,6 +35,7 @@ MODULES = (
     "junction_steps",  # loaded for queries to discrete networks
     "table_steps",  # loaded for the tables of networks with hidden nodes
     "random_laws",
+    "cut_laws",
     "mixture_steps",
     *("program_steps", "sweep_steps"),  # loaded for draws element by element
     "state_sums",

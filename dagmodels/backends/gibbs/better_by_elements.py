@@ -68,13 +68,22 @@ def beside_units(found: Units) -> str:
 
 def _with_blocks(made: Schedule) -> str:
     """Why, where numbers move with jointly normal blocks integrated out, and all else has a closed law."""
-    from dagmodels.forms.conditionals import blocks, kernels, marginal_blocks, matrices, normal, slices
+    from dagmodels.forms.conditionals import (
+        blocks,
+        cut_kernels,
+        kernels,
+        marginal_blocks,
+        matrices,
+        normal,
+        slices,
+    )
 
     moved = {u.node: s.update.every for s in made.steps for u in s.before if u.draw == "marginal slice"}
     alone = [s.update for s in made.steps if s.rule == slices.name and s.update.node not in moved]
     if not moved or sum(u.count for u in alone) > FEW:
         return ""
-    closed = {normal.name, blocks.name, kernels.name, matrices.name, slices.name, marginal_blocks.name}
+    own = (normal, blocks, kernels, cut_kernels, matrices, slices, marginal_blocks)
+    closed = {rule.name for rule in own}
     if not all(closed & set(rules) for rules in made.rules().values()):
         return ""
     numbers = ", ".join(f"'{n}'" for n in moved)

@@ -8,6 +8,7 @@ family's rule is q. "Beta" children have a log r + b log(1 - r), with r = u or 1
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from dagmodels.analysis.conjugacy import parameters_of
@@ -46,12 +47,12 @@ def recognise(board: Board, target: Target) -> Update | str:
         if site.names == (target.node,) and site.statement == statement:
             found = _prior(board, touched, target, prior)
         else:
-            found = _child(board, touched, target, prior, powers)
+            found = child(board, touched, target, prior, powers)
         if isinstance(found, str):
             return found
         firsts.append(found[0])
         seconds.append(found[1])
-        if found[2]:
+        if len(found) == 4:
             told.append(found[2])
     children = " and ".join(told) if told else "nothing depends on it"
     why = f"{prior.conditional}: conjugate prior {law.family}, {children}"
@@ -69,14 +70,19 @@ def _is_whole(law: Distribution) -> bool:
     return law.family == "Uniform" and given == {"lower": ex.Number(0), "upper": ex.Number(1)}
 
 
-def _prior(
-    board: Board, touched: Touched, target: Target, prior: ConjugatePrior
-) -> tuple[int, int, str] | str:
+def _prior(board: Board, touched: Touched, target: Target, prior: ConjugatePrior) -> tuple[int, int] | str:
     """The kernel's two parameters of the elements' own law."""
     if _is_whole(touched.factor.site.law):
         one = board.recorder.constant(1.0)
-        return one, one, ""
+        return one, one
     _, arguments = board.builder.law_of(touched.factor.site)
+    return own_parameters(board, touched, target, prior, arguments)
+
+
+def own_parameters(
+    board: Board, touched: Touched, target: Target, prior: ConjugatePrior, arguments: Sequence[object]
+) -> tuple[int, int] | str:
+    """The kernel's two parameters by unit, from those of the elements' own family."""
     jets = board.builder.jets
     pair = []
     for value in prior.parameters(jets, *arguments):
@@ -84,12 +90,17 @@ def _prior(
         if board.influence.depends(register, target.slots):
             return f"the prior of '{target.node}' depends on itself"
         pair.append(board.by_owner(register, touched, len(target.units)))
-    return pair[0], pair[1], ""
+    return pair[0], pair[1]
 
 
-def _child(
+def child(
     board: Board, touched: Touched, target: Target, prior: ConjugatePrior, powers: Powers
-) -> tuple[int, int, str] | str:
+) -> tuple[int, int, str, float] | str:
+    """A child's part in the kernel's two parameters, by unit, what the pair is in words, and the power of the
+    element that has the kernel; a sentence where there is no pair.
+
+    prior : of which a power of zero stands for any.
+    """
     site = touched.factor.site
     law, node = site.law, site.names[0]
     rules = (
@@ -108,8 +119,8 @@ def _child(
 
 def _terms(
     board: Board, touched: Touched, target: Target, prior: ConjugatePrior, rule: Conjugacy, powers: Powers
-) -> tuple[int, int, str] | str:
-    """Sums of the kernel's terms by unit, and what the pair is in words."""
+) -> tuple[int, int, str, float] | str:
+    """Sums of the kernel's terms by unit; see `child`."""
     site, builder, r = touched.factor.site, board.builder, board.recorder
     jets, node = builder.jets, site.names[0]
     split = parameters_of(family(site.law.family), site.law, rule)
@@ -141,16 +152,17 @@ def _terms(
             return f"{rule.argument} of '{node}' is not '{target.node}' itself"
         if power.complement:
             a, b = b, a
-        return board.by_owner(a, touched, count), board.by_owner(b, touched, count), words
-    if power.complement or not math.isclose(power.power * raised, prior.power, rel_tol=1e-12):
+        return board.by_owner(a, touched, count), board.by_owner(b, touched, count), words, 1.0
+    found = power.power * raised
+    if power.complement or (prior.power and not math.isclose(found, prior.power, rel_tol=1e-12)):
         return f"{rule.argument} of '{node}' is not the power of '{target.node}' that conjugacy needs"
     if one:
-        return board.by_owner(a, touched, count), _second(board, touched, b, count), words
+        return board.by_owner(a, touched, count), _second(board, touched, b, count), words, found
     scale = r.apply("**", power.coefficient, r.constant(raised)) if raised != 1.0 else power.coefficient
     first = board.by_owner(a, touched, count)
     if r.length(scale) == 1:
-        return first, r.apply("*", _second(board, touched, b, count), scale), words
-    return first, board.by_owner(r.apply("*", b, scale), touched, count), words
+        return first, r.apply("*", _second(board, touched, b, count), scale), words, found
+    return first, board.by_owner(r.apply("*", b, scale), touched, count), words, found
 
 
 def _second(board: Board, touched: Touched, b: int, count: int) -> int:
@@ -172,4 +184,4 @@ def _is_one(board: Board, register: int) -> bool:
     return known is not None and bool((known == 1.0).all())
 
 
-__all__ = ["name", "recognise"]
+__all__ = ["child", "name", "own_parameters", "recognise"]

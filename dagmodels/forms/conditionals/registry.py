@@ -6,10 +6,10 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from dagmodels.errors import DagmodelsError, FitError
-from dagmodels.forms.conditionals import kernels, levels, matrices, normal, simplex, slices
+from dagmodels.forms.conditionals import cut_kernels, kernels, levels, matrices, normal, simplex, slices
 from dagmodels.forms.conditionals.rule import Rule
 
-OWN: tuple[Rule, ...] = (normal, kernels, simplex, matrices, levels, slices)  # type: ignore[assignment]
+OWN: tuple[Rule, ...] = (normal, kernels, cut_kernels, simplex, matrices, levels, slices)  # type: ignore[assignment]
 GROUP = "dagmodels.rules"
 _registered: list[Rule] = []
 
