@@ -74,7 +74,8 @@ def carried_on(
     moved = getattr(route, "moved", None)
     if isinstance(route, Learning):
         standard = route.standard(states)
-        moved = tuple(n for n in recipe.problem.graph.nodes if n not in standard)
+        nodes = recipe.problem.graph.nodes.values()
+        moved = tuple(n.name for n in nodes if n.role in ("latent", "parameter") and n.name not in standard)
     rest = tuple(c.after_all(ended.draws, stored=keep is not None) for c in ended.chains)
     return draws_fit(
         recipe.problem.graph,

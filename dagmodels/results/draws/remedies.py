@@ -38,7 +38,11 @@ def reparameterise(graph: Dag, moved: Collection[str] | None = None) -> str:
     effects, scales = dict.fromkeys(e for e, _ in inside), dict.fromkeys(s for _, s in inside)
     advice = f"try tighter priors of {_list(scales or moved)}{_other(graph)}"
     verb = "is" if len(effects) == 1 else "are"
-    return f"{_list(effects)} {verb} integrated out already: {advice}" if effects else advice
+    return (
+        f"{_list(effects)} {verb} integrated out or in standard units already: {advice}"
+        if effects
+        else advice
+    )
 
 
 def _other(graph: Dag) -> str:

@@ -161,7 +161,7 @@ def test_what_is_integrated_out_is_not_to_be_written_otherwise():
     draws = replace(draws, statistics={"diverging": draws["tau"] < 0.3})
     told = fitted(draws, moved=("mu", "tau")).message
     assert "theta_z" not in told
-    assert "'theta' is integrated out already: try tighter priors of 'tau'" in told
+    assert "'theta' is integrated out or in standard units already: try tighter priors of 'tau'" in told
     assert told.endswith("or route='conditionals' (element by element)")
     told = fitted(draws, moved=("mu",)).message  # no scale is moved, nor any effect
     assert "try tighter priors of 'mu', or route=" in told
