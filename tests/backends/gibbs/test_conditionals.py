@@ -75,7 +75,7 @@ def test_the_plan_says_how_each_node_is_drawn():
         "alpha: normal: 'Y' Normal, linear in 'alpha', precision does not depend on it",
         "p: Gamma: conjugate prior Gamma, 'a' is Normal with sigma 1/sqrt(p)",
         "v: InverseGamma: conjugate prior InverseGamma",
-        "sd_b: slice: a number on a line, with no closed full conditional",
+        "sd_b: gamma of 'sd_b'**-2 between limits: prior Uniform, 'b' is Normal with sigma sd_b",
     ):
         assert line in told, told
 
