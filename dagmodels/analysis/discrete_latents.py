@@ -17,6 +17,7 @@ from dagmodels.analysis.laws import distribution_of, families, is_discrete, tabl
 from dagmodels.analysis.reach import Reach
 from dagmodels.bind.problem import Problem
 from dagmodels.graph import expression as ex
+from dagmodels.graph.circles import circle, defined
 from dagmodels.graph.dag import Dag, Node, expressions
 from dagmodels.graph.statement import Covariance, Joint, Stochastic
 
@@ -213,6 +214,30 @@ def _refused_by_use(dag: Dag, nodes: Mapping[str, DiscreteLatent]) -> Iterator[t
         if isinstance(statement, Covariance):
             for name in {r.name for r in ex.references(statement.expression)} & nodes.keys():
                 yield name, "a residual covariance depends on it; write a MvNormal whose matrix does not"
+    yield from _carried_on(dag, nodes)
+
+
+def _carried_on(dag: Dag, nodes: Mapping[str, DiscreteLatent]) -> Iterator[tuple[str, str]]:
+    """Nodes of which a definition that looks back at itself takes all that came before into some law."""
+    queue = [
+        r.name
+        for node in dag.nodes.values()
+        for s in node.statements
+        if isinstance(s, Stochastic | Joint)
+        for tree in expressions(s)
+        for r in ex.references(tree)
+    ]
+    seen: set[str] = set()
+    reach = Reach(dag)
+    while queue:
+        name = queue.pop()
+        if name in seen or name not in dag.nodes:
+            continue
+        seen.add(name)
+        queue += [r.name for tree in defined(dag, name) for r in ex.references(tree)]
+        if dag.nodes[name].kind == "deterministic" and circle(dag, name):
+            for latent in sorted(reach.through[name] & nodes.keys()):
+                yield latent, f"'{name}' carries all its earlier elements on into a law"
 
 
 def _groups(dag: Dag, nodes: Mapping[str, DiscreteLatent]) -> Iterator[DiscreteGroup]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from dagmodels.analysis.general import IDENTITY, WORDS
 from dagmodels.analysis.laws import GAUSSIAN, families_of, location_argument
 from dagmodels.graph import expression as ex
+from dagmodels.graph.circles import circle, defined
 from dagmodels.graph.dag import Dag, distribution_expressions
 from dagmodels.graph.statement import Covariance, Deterministic, Distribution, Joint, Stochastic
 
@@ -46,6 +47,8 @@ def nonlinearity(dag: Dag, names: set[str], general: dict[str, str], must: set[s
                 own = observed or (head.name in general and d.family != "LogNormal")
                 leaf = head.name if own and d.family not in GAUSSIAN[1:] else None
                 _distribution_use(dag, d, names, use, caches.setdefault(leaf, {}), leaf)
+            case Deterministic(head=head, expression=tree) if head.name in names:  # beside its law
+                _products(_monomials(dag, tree, names, use, caches.setdefault(None, {}), None), use, None)
             case Joint(distribution=d):
                 _distribution_use(dag, d, names, use, caches.setdefault(None, {}), None)
             case Covariance(expression=tree):
@@ -71,13 +74,7 @@ def _distribution_use(
             and isinstance(value, ex.Expression)
         ):
             for tree in value.items if isinstance(value, ex.Vector) else (value,):
-                for monomial in _monomials(dag, tree, names, use, cache, leaf):
-                    if leaf is not None and len(monomial & use.must) > 1:
-                        for name in monomial & use.must:
-                            why = f"it multiplies {_quoted(monomial & use.must - {name})}"
-                            use.curved.setdefault(name, {}).setdefault(leaf, why)
-                        continue
-                    use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
+                _products(_monomials(dag, tree, names, use, cache, leaf), use, leaf)
             continue
         if isinstance(value, ex.Expression):
             trees = (value,)
@@ -86,6 +83,17 @@ def _distribution_use(
         _mark(dag, trees, names, use, f"it stands in {key} of {d.family}", leaf)
         if leaf is not None and key == location_argument(d) and isinstance(value, ex.Expression):
             _products_inside(dag, value, names, use, leaf)
+
+
+def _products(monomials: Monomials, use: Nonlinearity, leaf: str | None) -> None:
+    """Pairs that are multiplied in a mean."""
+    for monomial in monomials:
+        if leaf is not None and len(monomial & use.must) > 1:
+            for name in monomial & use.must:
+                why = f"it multiplies {_quoted(monomial & use.must - {name})}"
+                use.curved.setdefault(name, {}).setdefault(leaf, why)
+            continue
+        use.products.update(frozenset((a, b)) for a in monomial for b in monomial if a != b)
 
 
 def _products_inside(dag: Dag, tree: ex.Expression, names: set[str], use: Nonlinearity, leaf: str) -> None:
@@ -141,10 +149,27 @@ def _mark(
                 use.nonlinear.setdefault(name, why)
             else:
                 use.curved.setdefault(name, {}).setdefault(leaf, why)
-        if dag.nodes[name].kind == "deterministic":
-            for s in dag.nodes[name].statements:
-                if isinstance(s, Deterministic):
-                    queue.extend(ex.references(s.expression))
+        for tree in defined(dag, name):
+            queue.extend(ex.references(tree))
+
+
+def _define(
+    dag: Dag, name: str, down: Callable[[ex.Expression], Monomials], cache: dict[str, Monomials]
+) -> None:
+    """Put the products in a definition into `cache`.
+
+    One that looks back at itself is expanded until nothing is added: `n[t] = n[t-1]*r[t]` has r times r.
+    """
+    trees = defined(dag, name)
+    known, cache[name] = set(cache), _ONE
+    while True:
+        found = frozenset[frozenset[str]]().union(*map(down, trees))
+        if found == cache[name] or not circle(dag, name):
+            cache[name] = found
+            return
+        for other in set(cache) - known:  # what was found by way of this one
+            del cache[other]
+        cache[name] = found
 
 
 def _monomials(
@@ -170,14 +195,9 @@ def _monomials(
                 return _ONE
             if name in names:
                 return frozenset((frozenset((name,)),))
-            if name in dag.nodes and dag.nodes[name].kind == "deterministic":
+            if name in dag.nodes and defined(dag, name):
                 if name not in cache:
-                    cache[name] = _ONE
-                    found: set[frozenset[str]] = set()
-                    for s in dag.nodes[name].statements:
-                        if isinstance(s, Deterministic):
-                            found |= down(s.expression)
-                    cache[name] = frozenset(found)
+                    _define(dag, name, down, cache)
                 return cache[name]
             return _ONE
         case ex.Unary(_, operand):

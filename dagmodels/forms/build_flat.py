@@ -20,7 +20,7 @@ from dagmodels.errors import ModelError
 from dagmodels.forms import vectors
 from dagmodels.forms.batch_jets import BatchJets
 from dagmodels.forms.batches import Batches
-from dagmodels.forms.cells import Cells, cells
+from dagmodels.forms.cells import cells
 from dagmodels.forms.flat import Flat, Given
 from dagmodels.forms.flat_plan import Ask, NodePlan, plans
 from dagmodels.forms.jets import Jet
@@ -31,6 +31,7 @@ from dagmodels.forms.stretches import Stretch, record
 from dagmodels.forms.sums import sums
 from dagmodels.forms.tree_jets import TreeJets
 from dagmodels.graph import expression as ex
+from dagmodels.graph.circles import circle
 from dagmodels.graph.dag import expressions
 from dagmodels.graph.statement import Deterministic, Distribution, Stochastic
 from dagmodels.numerics.pruning import compact, only
@@ -147,7 +148,6 @@ class FlatBuilder:
             left_out=tuple(n for n, plan in self.plans.items() if plan.left_out.size),
             summed=self._summed(tape),
             forward=self.forward,
-            standard=dict(self.standard),
         )
 
     def kept(self) -> list[int]:
@@ -197,7 +197,7 @@ class FlatBuilder:
         if plan.left_out.size:
             parts.append((self.jets.of(self.recorder.constant(np.zeros(plan.left_out.size))), plan.left_out))
         parts = [(x, places) for x, places in parts if places.size]
-        self._computed(name, parts, size)
+        self._computed(name, parts)
         whole = self._assembled(parts, size)
         self.trees.nodes[name] = whole
         laws = [s.distribution for s in self.graph.nodes[name].statements if isinstance(s, Stochastic)]
@@ -206,30 +206,23 @@ class FlatBuilder:
         self._open.discard(name)
         return whole.value.register
 
-    def _computed(self, name: str, parts: list[tuple[Jet, Ints]], size: int) -> None:
-        """Add what expressions give, those first that need no element which is still to be computed."""
-        waiting = [s for s in cells(self.problem, name) if isinstance(s.statement, Deterministic)]
-        while waiting:
-            known = np.concatenate([np.zeros(0, np.int64), *(places for _, places in parts)])
-            share = next((s for s in waiting if np.isin(self._own(name, s), known).all()), None)
-            if share is None:
-                raise NotLowered(f"'{name}' depends on its own elements in a circle, which has no tape form")
-            waiting.remove(share)
-            if self._own(name, share).size:  # read from what is known so far
-                rest = np.setdiff1d(np.arange(size), known)
-                nothing = self.jets.of(self.recorder.constant(np.zeros(rest.size)))
-                whole = self._assembled([*parts, (nothing, rest)] if rest.size else parts, size)
-                self.lowering.provisional(name, whole.value.register)
-            assert isinstance(share.statement, Deterministic)
-            value = self.lowering.value(share.statement.expression, share.rows)
-            self.lowering.forget(name)
-            parts.append((self.jets.of(self.lowering.full(value, share.rows)), share.places))
-
-    def _own(self, name: str, share: Cells) -> Ints:
-        """The elements of the node itself that an expression reads."""
-        assert isinstance(share.statement, Deterministic)
-        read = [r for r in ex.references(share.statement.expression) if r.name == name]
-        return np.concatenate([np.zeros(0, np.int64), *(self.lowering.places(r, share.rows) for r in read)])
+    def _computed(self, name: str, parts: list[tuple[Jet, Ints]]) -> None:
+        """Add what expressions give; where they look back, from the first elements on."""
+        tied = circle(self.graph, name)
+        mixed = [n for n in tied if n != name and self.graph.nodes[n].kind != "deterministic"]
+        if mixed:
+            told = f"'{name}' and '{mixed[0]}' depend on each other's earlier elements"
+            raise NotLowered(f"{told}, which has no tape form yet")
+        if tied:
+            self.lowering.in_stages(tied, {name: [(x.value.register, places) for x, places in parts]})
+        for share in cells(self.problem, name):
+            if isinstance(share.statement, Deterministic):
+                if tied:
+                    register = self.recorder.gather(self.lowering.node(name), share.places)
+                else:
+                    value = self.lowering.value(share.statement.expression, share.rows)
+                    register = self.lowering.full(value, share.rows)
+                parts.append((self.jets.of(register), share.places))
 
     def _assembled(self, parts: list[tuple[Jet, Ints]], size: int) -> Jet:
         if len(parts) == 1 and (parts[0][1] == np.arange(size)).all():
@@ -446,7 +439,7 @@ def build_flat(
         only the factors that depend on it are recorded, and the other unknowns are places to be written.
     forward : nodes without observed descendants (`analysis.forward`) that are left out, to be drawn from
         their parents; of observed nodes their missing values.
-    standard : nodes (of `analysis.standard_units`) and the flat places of their elements that stand in
+    standard : nodes (of `analysis.unknown_scales`) and the flat places of their elements that stand in
         standard units, (x - location)/scale, where the scale is unknown.
 
     Raises

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dagmodels.analysis.discrete_latents import DiscreteLatents, discrete_latents
 from dagmodels.bind.problem import Problem
 from dagmodels.errors import ModelError, raise_all
-from dagmodels.forms.build_flat import FlatBuilder
+from dagmodels.forms.build_flat import NONE, Bools, FlatBuilder
 from dagmodels.forms.flat import Flat
 from dagmodels.forms.flat_plan import NodePlan, plans
 from dagmodels.forms.jets import Jet
@@ -35,13 +35,15 @@ class SummedBuilder(FlatBuilder):
     tables, of : log densities by state, and the site of each's rows. units : how the unknowns hang together.
     """
 
-    def __init__(self, problem: Problem, forward: Collection[str] = ()) -> None:
+    def __init__(
+        self, problem: Problem, forward: Collection[str] = (), standard: Mapping[str, Bools] = NONE
+    ) -> None:
         self.found: DiscreteLatents = discrete_latents(problem.graph, problem)
         refused = [
             ModelError(f"'{n}' cannot be summed out: {why}", node=n) for n, why in self.found.refused.items()
         ]
         raise_all(refused, f"the discrete unknowns of model '{problem.graph.name}'")
-        super().__init__(problem, None, forward)
+        super().__init__(problem, None, forward, standard)
         nodes = {n: node for n, node in self.found.nodes.items() if n not in self.forward}
         count = {n: node.states for n, node in nodes.items() if node.states is not None}
         self._read_states(count)
@@ -62,7 +64,7 @@ class SummedBuilder(FlatBuilder):
         self.trees = StateTrees(self.lowering, self.jets)
 
     def _planned(self) -> dict[str, NodePlan]:
-        return plans(self.problem, None, {*self.found.nodes, *self.forward})
+        return plans(self.problem, None, {*self.found.nodes, *self.forward}, self.standard)
 
     def record(self) -> None:
         """All values and factors, and the sums."""
@@ -130,10 +132,12 @@ class SummedBuilder(FlatBuilder):
         return StateDraws.of(self.latents, self.summation, tape)
 
 
-def build_summed(problem: Problem, forward: Collection[str] = ()) -> Flat:
+def build_summed(
+    problem: Problem, forward: Collection[str] = (), standard: Mapping[str, Bools] = NONE
+) -> Flat:
     """The log density of everything continuous, discrete unknowns summed out.
 
-    `Flat.summed` draws them at given points. forward : as for `build_flat`.
+    `Flat.summed` draws them at given points. forward, standard : as for `build_flat`.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def build_summed(problem: Problem, forward: Collection[str] = ()) -> Flat:
     NotLowered : what the tape cannot hold, with the node and the reason.
     FitError : more joint states than are summed over.
     """
-    builder = SummedBuilder(problem, forward)
+    builder = SummedBuilder(problem, forward, standard)
     try:
         return builder.build()
     except ModelError as error:

@@ -7,7 +7,7 @@ and the first `size` adjoints are its gradient. A compiled sampler needs no more
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +77,6 @@ class Flat:
         sum to one.
     summed : how discrete unknowns that were summed out are drawn, None where there are none.
     forward : nodes that nothing observed depends on, which are left to be drawn from their parents.
-    standard : nodes with the flat places of their elements in standard units, as they were asked for.
     """
 
     problem: Problem
@@ -96,7 +95,16 @@ class Flat:
     left_out: tuple[str, ...] = ()
     summed: StateDraws | None = None
     forward: tuple[str, ...] = ()
-    standard: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    @property
+    def standard(self) -> dict[str, NDArray[np.bool_]]:
+        """Of nodes with elements in standard units, which these are, by flat place."""
+        found: dict[str, NDArray[np.bool_]] = {}
+        for s in self.stretches:
+            if s.kind == "standard":
+                size = int(np.prod(self.problem.shape(s.node), dtype=np.int64))
+                found.setdefault(s.node, np.zeros(size, dtype=bool))[s.places[:, 0]] = True
+        return found
 
     # -- running -----------------------------------------------------------------------------------
 
@@ -202,6 +210,17 @@ class Flat:
             name: part.reshape((*y.shape[:-1], *shape))
             for name, part, shape in zip(self.nodes, found, shapes, strict=True)
         }
+
+    def log_scales(self, y: Floats) -> Floats:
+        """Of points (n, size) the logarithms of all scales in whose units elements stand, summed: what the
+        log density has more than that of the same values in their own units."""
+        found = np.zeros(len(y))
+        for s in self.stretches:
+            if s.kind == "standard":
+                scale = self._ends(s.upper, y, None)
+                assert scale is not None
+                found += np.log(np.broadcast_to(scale, (len(y), s.length))).sum(axis=1)
+        return found
 
     def _sweep(self, points: Floats, places: list[Ints], at: Workspace | None) -> list[Floats]:
         from dagmodels.numerics.many_points import sweep

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import families, is_discrete
-from dagmodels.analysis.standard_units import unknown_scales
+from dagmodels.analysis.unknown_scales import unknown_scales
 from dagmodels.bind.problem import Problem, Rows
 from dagmodels.errors import ModelError, raise_all
 from dagmodels.forms.cells import Cells, cells, element_label

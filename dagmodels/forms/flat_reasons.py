@@ -27,7 +27,7 @@ def reasons(flat: Flat, y: Floats, space: Workspace) -> tuple[str, ...]:
     if flat.summed is None:
         builder = FlatBuilder(flat.problem, flat.chosen, flat.forward, flat.standard)
     else:
-        builder = SummedBuilder(flat.problem, flat.forward)
+        builder = SummedBuilder(flat.problem, flat.forward, flat.standard)
     builder.record()
     recorder = builder.recorder
     if isinstance(builder, SummedBuilder):

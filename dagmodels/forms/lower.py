@@ -6,8 +6,11 @@ elements), or the rows of the head.  So `exp(-b[subject])*t` is computed once a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,9 @@ from dagmodels.bind.labels import comparing, level_codes
 from dagmodels.bind.problem import Codes, Problem, Rows
 from dagmodels.errors import FitError
 from dagmodels.forms.cells import cells, lagged
+from dagmodels.forms.recursions import Assembly, stages
 from dagmodels.graph import expression as ex
+from dagmodels.graph.circles import circle
 from dagmodels.graph.statement import Deterministic
 from dagmodels.numerics.tape import Recorder
 
@@ -54,33 +59,23 @@ class Lowering:
         self._unknown = unknown
         self._moving = moving
         self._registers: dict[str, int] = {}
-        self._open: set[str] = set()  # deterministic nodes being computed
+        self._begun: dict[str, Assembly] = {}  # definitions that look back at what is known of them so far
 
     def node(self, name: str) -> int:
         """The register with all elements of a node."""
         if name not in self._registers:
             node = self.problem.graph.nodes[name]
             if node.kind == "deterministic":
-                if name in self._open:
-                    raise NotLowered(
-                        f"'{name}' depends on its own earlier elements, which has no tape form yet"
-                    )
-                self._open.add(name)
-                self._registers[name] = self._deterministic(name)
-                self._open.discard(name)
+                tied = circle(self.problem.graph, name)
+                if tied:
+                    self._tied(tied)
+                else:
+                    self._registers[name] = self._deterministic(name)
             elif name in self.problem.values and self.problem.observed[name].all():
                 self._registers[name] = self.recorder.constant(self.problem.values[name])
             else:
                 self._registers[name] = self._unknown(name)
         return self._registers[name]
-
-    def provisional(self, name: str, register: int) -> None:
-        """Let a node that is being put together be read as this register until it is whole."""
-        self._registers[name] = register
-
-    def forget(self, name: str) -> None:
-        """End what `provisional` began."""
-        self._registers.pop(name, None)
 
     def _deterministic(self, name: str) -> int:
         parts = []
@@ -92,6 +87,31 @@ class Lowering:
                 return register
             parts.append((register, share.places))
         return self.recorder.assemble(sum(s.places.size for s in shares), parts)
+
+    def _tied(self, names: tuple[str, ...]) -> None:
+        """Registers of nodes whose definitions look back at each other."""
+        mixed = [n for n in names if self.problem.graph.nodes[n].kind != "deterministic"]
+        if mixed:  # its laws come first
+            self.node(mixed[0])
+        else:
+            self.in_stages(names, {})
+
+    def in_stages(self, names: Sequence[str], given: Mapping[str, Sequence[tuple[int, Codes]]]) -> None:
+        """Put nodes whose definitions look back at each other together, from their first elements on.
+
+        given : registers of elements that laws or data give, and their places.
+        """
+        found = stages(self.problem, names, self.places, partial(expand, self.problem))
+        if found is None:
+            raise NotLowered(f"{' and '.join(map(repr, names))}: elements depend on themselves in a circle")
+        for name in names:
+            self._begun[name] = Assembly(self.recorder, math.prod(self.problem.shape(name)))
+            for register, places in given.get(name, ()):
+                self._begun[name].add(register, places)
+        for part in chain.from_iterable(found):
+            register = self.full(self.value(part.expression, part.rows), part.rows)
+            self._begun[part.name].add(register, part.places)
+        self._registers |= {n: self._begun.pop(n).whole() for n in names}
 
     def full(self, value: Value, rows: Rows) -> int:
         """A register with one entry a row."""
@@ -244,6 +264,8 @@ class Lowering:
         return before
 
     def _reference(self, reference: ex.Reference, rows: Rows) -> Value:
+        if reference.name in self._begun:
+            return Value(self._begun[reference.name].at(self.places(reference, rows)), ROWS)
         register = self.node(reference.name)
         indices = reference.indices or ()
         if not indices:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from dagmodels.analysis.standard_units import in_standard_units, unknown_scales
+from dagmodels.analysis.unknown_scales import unknown_scales, with_unknown_scale
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_flat import build_flat
 from dagmodels.forms.flat import Flat
@@ -22,7 +22,7 @@ def neck(flat: Flat, names: Collection[str]) -> str:
     positive at zero; one that vanishes there fast enough does (an inverse gamma's). So it is tried.
     """
     dag, problem = flat.problem.graph, flat.problem
-    for name in in_standard_units(dag):
+    for name in with_unknown_scale(dag):
         scales = {s for t in dag.nodes[name].statements for s in unknown_scales(dag, t)}
         if name in names and scales <= set(names) and _size(problem, name) > 1:
             for scale in sorted(scales & set(flat.unknown)):

@@ -79,7 +79,7 @@ def modes_from(
         if at is None:  # certified, as another may be near
             dear = curvature is not None
             optimum = certify(f, end.x, size, -free, free, end.iterations, end.message, dear=dear)
-            if not _is_mode(optimum):
+            if not is_mode(optimum):
                 failed.append(optimum)
                 continue
             at = next((k for k, (known, _) in enumerate(found) if _same(known, optimum)), None)
@@ -107,7 +107,8 @@ def _starts(f: Objective, field: Field, scale: Scale) -> Iterator[tuple[Floats, 
                 break
 
 
-def _is_mode(o: Optimum) -> bool:
+def is_mode(o: Optimum) -> bool:
+    """Whether a search ended at a maximum: a small decrement, and downward curvature in all directions."""
     return math.isfinite(o.value) and o.decrement < CERTIFIED and (o.x.size == 0 or o.smallest > 0.0)
 
 

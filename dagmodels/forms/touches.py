@@ -59,7 +59,8 @@ def _walk(lowering: StateLowering, found: Touches, tree: ex.Expression, rows: Ro
     """Add what a tree reads on each row."""
     match tree:
         case ex.Reference(name, _) if name not in lowering.problem.graph.nodes:
-            found.reads.append(rows.codes[name].astype(np.float64))
+            if name in rows.codes:  # a plate that stays whole is the same for every row
+                found.reads.append(rows.codes[name].astype(np.float64))
         case ex.Reference():
             _reference(lowering, found, tree, rows, site)
         case ex.Reduction(_, body, plates):

@@ -32,8 +32,8 @@ class Node:
     """What all statements about one name say together.
 
     name : as written.
-    kind : one of KINDS. A node given partly by `=` for some levels and partly by `~` or
-        `parameter` for the rest has the kind of the statement that names fewest levels.
+    kind : one of KINDS: that of the statement that names fewest levels. Where this is `=`, and others are
+        `~` or `parameter`, the node has the kind of these, since it is unknown.
     plates : every plate of the node in order (aliases as written).
     observed : data will be given for it.
     values_in : the plate a discrete node's values lie in, else None.
@@ -257,6 +257,12 @@ def _kind(statement: Statement) -> str:
             raise TypeError(f"{type(statement).__name__} gives no node a kind")
 
 
+def _kind_of_all(general: Statement, group: list[Statement]) -> str:
+    kinds = {_kind(s) for s in group}
+    unknown = next((k for k in ("stochastic", "parameter") if k in kinds), None)
+    return unknown if unknown is not None and isinstance(general, Deterministic) else _kind(general)
+
+
 def _nodes(statements: tuple[Statement, ...]) -> dict[str, Node]:
     grouped: dict[str, list[Statement]] = {}
     for statement in statements:
@@ -269,7 +275,7 @@ def _nodes(statements: tuple[Statement, ...]) -> dict[str, Node]:
         general = ranked[0]
         nodes[name] = Node(
             name=name,
-            kind=_kind(general),
+            kind=_kind_of_all(general, group),
             plates=_slots(general)[0],
             observed=any(getattr(s, "observed", False) for s in group),
             values_in=next((v for s in group if (v := getattr(s, "values_in", None))), None),

@@ -96,11 +96,15 @@ def _counted(n: int, kind: NDArray[np.uint8], keys: Ints, child: Ints, parent: I
     return Outline(n, kind, keys, child, parent, degree, first, tail(degree, first))
 
 
-def less_fill(given: Outline) -> tuple[Ints, Outline] | None:
-    """For each row its place in an order with less work, and what that costs; None: keep the given one."""
-    if given.work <= max(DEAR, DEAR_ROW * given.n):
+def less_fill(given: Outline, dear: float | None = None) -> tuple[Ints, Outline] | None:
+    """For each row its place in an order with less work, and what that costs; None: keep the given one.
+
+    dear : nanoseconds of one elimination from which another order is tried, of free rows too; None for what
+    is eliminated a few hundred times, where coefficients come last.
+    """
+    if given.work <= (max(DEAR, DEAR_ROW * given.n) if dear is None else dear):
         return None
-    place = _by_degree(given)
+    place = _by_degree(given, free=dear is not None)
     low, high = place[given.keys // given.n], place[given.keys % given.n]
     keys = np.sort(np.minimum(low, high) * given.n + np.maximum(low, high))
     kind = np.empty_like(given.kind)
@@ -109,12 +113,12 @@ def less_fill(given: Outline) -> tuple[Ints, Outline] | None:
     return (place, found) if found.work < GAIN * given.work else None
 
 
-def _by_degree(given: Outline) -> Ints:
+def _by_degree(given: Outline, *, free: bool = False) -> Ints:
     """Places by minimum degree; rows that are not scaled, hubs and their ancestors stay at the end."""
     from dagmodels.numerics.minimum_degree import minimum_degree
 
     n = given.n
-    several = np.count_nonzero(given.kind == FREE) > MANY_FREE
+    several = free or np.count_nonzero(given.kind == FREE) > MANY_FREE
     late = np.append(given.kind == PROFILED if several else given.kind != SCALED, True)
     low, high = given.keys // n, given.keys % n
     both = ~(late[low] | late[high])

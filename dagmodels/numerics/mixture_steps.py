@@ -1,5 +1,5 @@
-"""Mixtures of normal curves that stand for Poisson likelihoods: a curve drawn for each count, and by how much
-mixture and likelihood differ.
+"""Mixtures of normal curves that stand for log gamma densities, as of Poisson counts: a curve drawn for each
+count, and by how much mixture and likelihood differ.
 
 The table has log weight, mean and log sd of each curve (nodes, CURVES, 3); see `conditionals.log_gamma`.
 """
@@ -12,9 +12,11 @@ import numba
 import numpy as np
 
 from dagmodels.numerics.compiled import kernel
-from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO
+from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO, TO_HALF
 
-KNOWN = 4  # numbers of `_choose`
+KNOWN = 5  # numbers of `_choose` and `_learn`
+HIGH = 30.0  # that early states may be anywhere is forgotten, infinity would not be
+FAR, LEAST = -300.0, 1e-9  # left of it log likelihoods are y eta; precision of a curve that is such a line
 RAREST, MOST = 0.02, 0.8  # sweeps with one curve a row, of all
 FREE = 50  # first sweeps of warm-up, in which all is accepted, so that no chain stays where it was put
 FORGET = (50, 150, 350, 750)  # sweeps of warm-up after which what was learned before counts for little
@@ -25,7 +27,7 @@ _inline = numba.njit(error_model="numpy")
 
 @_inline
 def _standard(y):
-    """psi(y) and sqrt(psi'(y)) of a whole y > 0, by their series beyond ten; of zero, 0 and 1."""
+    """psi(y) and sqrt(psi'(y)) of y > 0, by their series beyond ten; of zero, 0 and 1."""
     if y == 0.0:
         return 0.0, 1.0
     first, second = 0.0, 0.0
@@ -41,10 +43,12 @@ def _standard(y):
 
 @_inline
 def _node(y, nodes):
-    """Which node serves a count."""
+    """Which node serves a count or another shape; the last is that of 1/2."""
+    if 0.0 < y < TO_HALF:
+        return nodes - 1
     if y <= EXACT:
-        return int(y)
-    return min(EXACT + round(math.log(y / EXACT) / math.log(RATIO)), nodes - 1)
+        return math.ceil(y)
+    return min(EXACT + round(math.log(y / EXACT) / math.log(RATIO)), nodes - 2)
 
 
 @_inline
@@ -81,10 +85,12 @@ def log_ratio(w, numbers, size, n, eta, by, count, each):
     for i in range(n):
         x, y = w[eta + i * by], w[count + i * each]
         if known[3] > 0.0:
-            rate, d = rates[i] / known[0], x - places[i] / known[0]
+            rate, d = max(rates[i] / known[0], LEAST), x - places[i] / known[0]
             mean = places[i] / known[0]
             # -exp(x) + rate (1 + d + d**2/2) exactly, where exp(mean) is not the rate
             total += rate * d * (1.0 + 0.5 * d) - math.exp(mean) * math.expm1(d)
+            continue
+        if x < FAR:
             continue
         middle, scale = _standard(y)
         m, best = _curves(numbers, _node(y, nodes), (x - middle) / scale, logs)
@@ -97,8 +103,14 @@ def log_ratio(w, numbers, size, n, eta, by, count, each):
 
 @_inline
 def _learn(w, known, places, rates, eta, by, learning):
-    """Means of eta and exp(eta). In the first sweeps the last half of the way counts, as in scoring for the
-    posterior's mode, with exp of the place for a rate."""
+    """Means of eta and exp(eta), once a sweep, though several draws may share the curves.
+
+    In the first sweeps the last half of the way counts, as in scoring for the posterior's mode, with exp of
+    the place for a rate.
+    """
+    if known[4] == learning:
+        return
+    known[4] = learning
     for i in range(places.size):
         x = w[eta + i * by]
         if learning <= FREE:
@@ -107,7 +119,7 @@ def _learn(w, known, places, rates, eta, by, learning):
             rates[i] = math.exp(places[i])
         else:
             places[i] += learning * x
-            rates[i] += learning * math.exp(x)
+            rates[i] += learning * math.exp(min(x, HIGH))
     if learning > FREE:
         known[0] += learning
     for k in FORGET:
@@ -123,8 +135,8 @@ def _learn(w, known, places, rates, eta, by, learning):
 def _choose(rng, known, accepted, learning):
     """Whether one curve a row is taken: mostly, where it was accepted in warm-up; seldom, where not.
 
-    known : the sum of weights of what was learned, tries and acceptances, the last choice. accepted : whether
-    that was.
+    known : the sum of weights of what was learned, tries and acceptances, the last choice, the last sweep
+    that was learned from. accepted : whether the last choice was.
     """
     if learning > 0 and known[3] > 0.0:
         known[1] += learning
@@ -158,13 +170,18 @@ def draw_curves(rng, w, at, numbers, size, n, eta, by, count, each, learning, ac
         _learn(w, known, places, rates, eta, by, learning)
     if _choose(rng, known, accepted, learning):
         for i in range(n):
-            rate = rates[i] / known[0]
-            w[at[i]] = places[i] / known[0] + (w[count + i * each] - rate) / rate
-            w[at[n + i]] = rate
+            y, rate = w[count + i * each], max(rates[i] / known[0], LEAST)
+            # while places are far off to the left a curve as wide as there is would send eta anywhere
+            weight = max(rate, y) if 0 < learning <= FREE else rate
+            w[at[i]] = places[i] / known[0] + (y - rate) / weight
+            w[at[n + i]] = weight
         return log_ratio(w, numbers, size, n, eta, by, count, each)
     logs, total, nodes = np.empty(CURVES), 0.0, size // (3 * CURVES)
     for i in range(n):
         x, y = w[eta + i * by], w[count + i * each]
+        if x < FAR:
+            w[at[i]], w[at[n + i]] = y / LEAST, LEAST
+            continue
         middle, scale = _standard(y)
         node = _node(y, nodes)
         m, best = _curves(numbers, node, (x - middle) / scale, logs)

@@ -30,6 +30,7 @@ from dagmodels.numerics.sweep_codes import (
     LAST,
     NUMBERS,
     PARAMETERS,
+    PATTERN,
     SELDOM,
     SLOTS,
 )
@@ -129,12 +130,56 @@ def enumerate_levels(steps, code, out, a, b, c, aux, start, length, ptr, idx, w,
         w[slots[o + i]] = scratch[3, i]
 
 
+_PATTERNS = "i8[:, ::1], i8[::1], i4[::1], i4[::1], u1[::1]"
+
+
+@_inline
+def _eliminated(w, place, block, long, short_, wide, kinds, s, T, H, p):
+    """The log determinant of a block's Q, eliminated; see `joint_normal`. p : of ones."""
+    n, ts, base, count, rows = block[0], block[1], block[2], block[4], block[5]
+    for i in range(count):
+        H[long[i]] += w[place + i]
+    ptr, pstart = long[count : count + rows], long[count + rows :]
+    return eliminate(n, ts, ptr, short_, base, pstart, wide, kinds[:n], kinds[n:], s, T, H, p)
+
+
+@kernel("f8(f8[::1], i8, i8[::1], i8[::1], i4[::1], i4[::1], u1[::1])")
+def integral(w, place, block, long, short_, wide, kinds):
+    """log of the integral of exp(-u'Qu/2 - L'u), but for log(2 pi)/2 of each element.
+
+    place : of the numbers, as `joint_normal` has them. Minus infinity where Q is not positive definite.
+    """
+    n, size = block[0], block[3]
+    s, T, H, p = np.zeros(n), np.zeros(size), np.zeros(size), np.ones(n)
+    logdet = _eliminated(w, place, block, long, short_, wide, kinds, s, T, H, p)
+    found = -0.5 * (logdet + H[size - 1])  # what is left of the constant's square: -L'inv(Q)L
+    return found if found == found else -np.inf
+
+
+integral_linked = linked(integral)
+
+
+@_inline
+def _density(
+    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, x,
+    patterns, pattern_long, pattern_short, pattern_wide, pattern_kinds,
+):  # fmt: skip
+    """As `_evaluate` into the row of densities; of a marginal slice with its block integrated out."""
+    _evaluate(steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, x, DENSITY)
+    if row[DRAW] == 20:
+        v = patterns[row[PATTERN]]
+        long, near = pattern_long[v[6] : v[7]], pattern_short[v[8] : v[9]]
+        wide, kinds = pattern_wide[v[10] : v[11]], pattern_kinds[v[12] : v[13]]
+        s[DENSITY, 0] += integral_linked(w, row[PARAMETERS + 2], v, long, near, wide, kinds)
+
+
 X, ORIGIN, TRIED, DENSITY, LEFT, RIGHT, HEIGHT, DOWN, UP, BUSY, TRIAL = range(11)  # rows of a slice's scratch
 
 
-@kernel(f"void({_TAPE}, f8[::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8)")
+@kernel(f"void({_TAPE}, f8[::1], i8[::1], i8[::1], f8[::1], f8[:, ::1], npy_rng, i8, {_PATTERNS})")
 def slices(
-    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, numbers, scratch, rng, learning
+    steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, numbers, scratch, rng, learning,
+    patterns, pattern_long, pattern_short, pattern_wide, pattern_kinds,
 ):  # fmt: skip
     """Slice updates of independent numbers, all at once, by stepping out and shrinking (Neal 2003, Ann.
     Stat. 31:705, figures 3 and 5).
@@ -143,6 +188,7 @@ def slices(
     number and rounded down, which leaves the law of k as it is.
     learning : 0, or the number of the update in warm-up, from which widths are learned: SPREAD times the mean
     move, later moves counting more; until an element has moved its width doubles.
+    A marginal slice has one element; patterns and the rest are as `sweeps` takes them.
     The number of evaluations is written to the place `EXTRA`.
     """
     n, o, whole = row[COUNT], row[SLOTS], row[DRAW] == 8
@@ -151,8 +197,9 @@ def slices(
     more = 1.0 if whole else 0.0
     for i in range(n):
         s[X, i] = w[slots[o + i]]
-    _evaluate(
-        steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, X, DENSITY
+    _density(
+        steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, X,
+        patterns, pattern_long, pattern_short, pattern_wide, pattern_kinds,
     )  # fmt: skip
     evaluations = 1.0
     for i in range(n):
@@ -180,8 +227,9 @@ def slices(
                 s[TRIED, i] = math.floor(trial) if whole else trial
             if count == 0:
                 break
-            _evaluate(
-                steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, TRIED, DENSITY
+            _density(
+                steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, TRIED,
+                patterns, pattern_long, pattern_short, pattern_wide, pattern_kinds,
             )  # fmt: skip
             evaluations += 1.0
             for i in range(n):
@@ -210,8 +258,9 @@ def slices(
                 count += 1
         if count == 0:
             break
-        _evaluate(
-            steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, TRIED, DENSITY
+        _density(
+            steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, n, s, TRIED,
+            patterns, pattern_long, pattern_short, pattern_wide, pattern_kinds,
         )  # fmt: skip
         evaluations += 1.0
         for i in range(n):
@@ -239,27 +288,23 @@ def slices(
 def joint_normal(w, row, at, block, long, short_, wide, kinds, rng):
     """A joint draw of a block from its full conditional, with log density -u'Qu/2 - L'u: Q and L are the
     numbers at the first parameter's place, which go to the places of `long` in the quadratic form (the last
-    column is L's); then an elimination and a back substitution (see `elimination`), all elements free.
+    column is L's); then an elimination and a back substitution (see `elimination`), all elements free. Where
+    EXTRA is one, L is the gradient at the present u, and u moves by what is drawn.
 
     block : n, ts, base, and how long the parts of `long` (places, rows, pstart) are. short_, wide :
     neighbours and targets. kinds : of the rows, then whether they have parents.
     """
     n, ts, base, size = block[0], block[1], block[2], block[3]
-    count, rows = block[4], block[5]
     s, T, H, p = np.zeros(n), np.zeros(size), np.zeros(size), np.ones(n)
-    place = row[PARAMETERS]
-    for i in range(count):
-        H[long[i]] += w[place + i]
-    ptr, pstart = long[count : count + rows], long[count + rows :]
-    kind, haspar = kinds[:n], kinds[n:]
-    eliminate(n, ts, ptr, short_, base, pstart, wide, kind, haspar, s, T, H, p)
+    _eliminated(w, row[PARAMETERS], block, long, short_, wide, kinds, s, T, H, p)
     z, u = np.zeros(n), np.zeros(n)
     u[n - 1] = 1.0
     for i in range(n - 1):
         z[i] = rng.standard_normal()
-    substitute(n, ts, ptr, short_, base, kind, haspar, s, T, H, p, z, u)
+    ptr = long[block[4] : block[4] + block[5]]
+    substitute(n, ts, ptr, short_, base, kinds[:n], kinds[n:], s, T, H, p, z, u)
     for i in range(n - 1):
-        w[at[i]] = u[i]
+        w[at[i]] = w[at[i]] + u[i] if row[EXTRA] == 1 else u[i]
 
 
 joint_linked = linked(joint_normal)
@@ -335,11 +380,13 @@ def sweeps(
                 enumerate_linked(
                     steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, scratch, rng
                 )  # fmt: skip
-            elif draw == 7 or draw == 8:
+            elif draw == 7 or draw == 8 or draw == 20:
                 number = learning + sweep if learning > 0 else 0
+                if draw == 20 and 0 < number <= FREE:
+                    continue
                 slices_linked(
                     steps, code, out, a, b, c, aux, start, length, ptr, idx, w, row, slots, numbers, scratch,
-                    rng, number,
+                    rng, number, blocks, block_long, block_short, block_wide, block_kinds,
                 )  # fmt: skip
             elif draw == 9:
                 for i in range(n):
@@ -357,7 +404,7 @@ def sweeps(
                     for k in range(size):
                         w[slots[o + i * size + k]] = scratch[0, k]
             elif draw == 13:
-                v = blocks[row[EXTRA]]
+                v = blocks[row[PATTERN]]
                 at = slots[o : o + v[0] - 1]
                 long, near = block_long[v[6] : v[7]], block_short[v[8] : v[9]]
                 wide, kinds = block_wide[v[10] : v[11]], block_kinds[v[12] : v[13]]

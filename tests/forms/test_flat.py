@@ -14,7 +14,6 @@ from dagmodels.bind.problem import Problem
 from dagmodels.errors import FitError, ModelErrors
 from dagmodels.forms.build_flat import build_flat
 from dagmodels.forms.flat import Flat, Workspace
-from dagmodels.forms.lower import NotLowered
 from dagmodels.graph.statement import Stochastic
 from dagmodels.readers import read
 from tests.gallery.cases import CASES as GALLERY
@@ -409,10 +408,6 @@ def test_what_cannot_be_unknown_is_said() -> None:
     assert "'nobody' is no node of the model" in refusal(problem, ["nobody"])
     assert "'sigma' is a deterministic node" in refusal(problem, ["sigma"])
     assert "'y' has no unknown elements" in refusal(problem, ["y"])
-    text = "model m\nplate t ordered\nparameter a\ns[t first] = 1\ns[t] = a*s[t-1]\n"
-    text += "observed y[t] ~ Normal(0, s)"
-    with pytest.raises(NotLowered, match="'s' depends on its own earlier elements"):
-        build_flat(bind(read(text), {"t": [1, 2, 3], "y": [0.1, 0.2, 0.3]}))
     flat = build_flat(bind(read("model m\nx ~ HalfNormal(1)"), {}))
     with pytest.raises(FitError, match="'x' is -1, which is not inside its bound"):
         flat.unconstrain({"x": -1.0})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dagmodels.analysis.standard_units import in_standard_units
+from dagmodels.analysis.unknown_scales import with_unknown_scale
 from dagmodels.bind.bind import bind
 from dagmodels.bind.problem import Problem
 from dagmodels.forms.build_flat import build_flat
+from dagmodels.forms.build_summed import build_summed
 from dagmodels.forms.flat import Flat
 from dagmodels.forms.necks import neck
 from dagmodels.readers import read
@@ -54,7 +55,7 @@ def problem_of(name: str) -> Problem:
 
 
 def everything(problem: Problem) -> dict[str, np.ndarray]:
-    return {n: np.ones(int(np.prod(problem.shape(n))), bool) for n in in_standard_units(problem.graph)}
+    return {n: np.ones(int(np.prod(problem.shape(n))), bool) for n in with_unknown_scale(problem.graph)}
 
 
 def forms(name: str) -> tuple[Flat, Flat]:
@@ -77,6 +78,51 @@ def test_values_have_the_same_density(name: str) -> None:
         np.testing.assert_allclose(other.unconstrain(values), z, rtol=1e-9, atol=1e-9)
         assert_jacobian(other, z)
         assert_gradient(other, z)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_log_densities_differ_by_the_scales(name: str) -> None:
+    """That of the vector by the logarithm of |dx/dz|, gradients by differences of fourth order of
+    the form as written (there are no complex values on a tape)."""
+    plain, other = forms(name)
+    z = np.random.default_rng(3).normal(0, 0.5, (4, other.size))
+    y = plain.unconstrain(other.constrain(z))
+    y = np.atleast_2d(y)
+    told = [other.log_density(p) for p in z] - other.log_scales(z)
+    np.testing.assert_allclose([plain.log_density(p) for p in y], told, rtol=1e-11, atol=1e-11)
+    np.testing.assert_array_equal(plain.log_scales(y), 0.0)
+
+    def written(p: np.ndarray) -> float:
+        return plain.log_density(plain.unconstrain(other.constrain(p))) + float(other.log_scales(p[None])[0])
+
+    h, steps = 1e-3, np.array([-2, -1, 1, 2])
+    weights = np.array([1, -8, 8, -1]) / (12 * h)
+    for k, unit in enumerate(np.eye(other.size)):
+        slope = weights @ [written(z[0] + step * h * unit) for step in steps]
+        assert other.gradient(z[0])[k] == pytest.approx(slope, rel=1e-6, abs=1e-6)
+
+
+def test_beside_discrete_unknowns_that_are_summed_out() -> None:
+    text = """model m
+plate g
+plate i in g
+c[i] ~ Bernoulli(0.3)
+a[g] ~ Normal(m, s)
+m ~ Normal(0, 2)
+s ~ HalfNormal(1)
+observed y[i] ~ Normal(a + 3*c, 1)
+"""
+    problem = bind(read(text), DATA)
+    plain, other = build_summed(problem), build_summed(problem, standard=everything(problem))
+    z = np.random.default_rng(4).normal(0, 0.7, (3, other.size))
+    y = plain.unconstrain(other.constrain(z))
+    told = [other.log_density(p) for p in z] - other.log_scales(z)
+    np.testing.assert_allclose([plain.log_density(p) for p in y], told, rtol=1e-12)
+    assert other.standard["a"].all()
+    assert not plain.standard
+    assert_gradient(other, z[0])
+    z[0, [s.start for s in other.stretches if s.node == "m"]] = np.nan
+    assert other.why(z[0])  # recorded again in its units
 
 
 def test_some_elements_in_standard_units() -> None:
@@ -122,7 +168,7 @@ def test_tiny_scales_keep_their_digits() -> None:
 )
 def test_which_may_be(text: str, names: tuple[str, ...]) -> None:
     dag = read(f"model m\nplate t ordered\n{text}s ~ HalfNormal(1)\nobserved y[t] ~ Normal(a, 1)\n")
-    assert in_standard_units(dag) == names
+    assert with_unknown_scale(dag) == names
 
 
 def test_not_beside_discrete_unknowns_of_its_law() -> None:
@@ -134,7 +180,7 @@ b[i] ~ Normal(0, s)
 s ~ HalfNormal(1)
 observed y[i] ~ Normal(a + b, 1)
 """
-    assert in_standard_units(read(text), ("z",)) == ("b",)
+    assert with_unknown_scale(read(text), ("z",)) == ("b",)
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,17 @@ EVERY = {m.name + getattr(m, "variant", ""): m for m in (*MODELS, *CASES, *CLASS
 REFUSED = {
     "ragged rows": "a sum over the elements of 'i.j' that lie in another plate's",
     "ragged rows that look back": "the first of 'i.j' within another plate",
+    "capture and recapture": "the first of 'i.t' within another plate",
+    "states in which animals are seen": "the first of 'i.t' within another plate",
+    "arms of trials": "the first of 'i.k' within another plate",
+    "trials of several arms": "the first of 'i.k' within another plate",
     "cervix": "'w': a sum over j2 inside another sum",
 }
 OTHER = {  # the reader's own names of covariates and plates are no words of BUGS, or plates are nested
     "conditional autoregression", "offsets", "two memberships", "membership", "differences", "changepoint",
     "names that the reader would take", "unnormalised categories as numbers", "given definitions", "asia",
-    "leuk", "lag2b", "equiv", "pieces", "partial cat", "ragged mu", "triangle",
+    "a series that grows by factors", "occupancy that changes", "leuk", "lag2b", "equiv", "pieces",
+    "partial cat", "ragged mu", "triangle", "rows of probabilities", "parts of wider arrays",
 }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from dagmodels.backends.gibbs.fingerprint import differences, fingerprint
 from dagmodels.backends.gibbs.recipe import Recipe
 from dagmodels.errors import FitError
 
-FORMAT = 2
+FORMAT = 3
 HEAD = struct.Struct("<Q32s")
 SYNC = 1.0  # seconds between two waits for the disk: a loss of power costs no more
 

@@ -155,7 +155,11 @@ class Warm:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Trajectories:
-    """The no-U-turn sampler on the collapsed density, its metric begun at the curvature of the mode."""
+    """The no-U-turn sampler on the collapsed density, its metric begun at the curvature of the mode.
+
+    moved : nodes that it moves as they are written; neither what is integrated nor what stands in standard
+    units.
+    """
 
     posterior: Drawn
     nodes: Collection[str] | None
@@ -164,6 +168,7 @@ class Trajectories:
     warmup: int
     method: str
     because: tuple[str, ...]
+    moved: tuple[str, ...]
     unit: int = DEAR
 
     def begin(self, rng: np.random.Generator, chain: int) -> Any:
@@ -258,8 +263,14 @@ def best_route(posterior: Posterior, seed: int, warmup: int, nodes: Collection[s
     why = f"{left}: the no-U-turn sampler on the collapsed density{against}; {why}"
     return Trajectories(
         *(posterior, nodes, centre, np.linalg.inv(hessian), warmup),
-        *(f"trajectories (NUTS) of {left}", (*told, why)),
+        *(f"trajectories (NUTS) of {left}", (*told, why), _moved(posterior)),
     )
+
+
+def _moved(posterior: Posterior) -> tuple[str, ...]:
+    """Outer nodes with coordinates of their own: what stands in standard units is computed from these."""
+    nodes = posterior.problem.graph.nodes
+    return tuple(n for n in posterior.verdict.outer if nodes[n].kind != "deterministic")
 
 
 Tried = tuple[independence.Proposals, independence.Weighted]

@@ -19,7 +19,7 @@ from dagmodels.backends.gibbs.options import Options, read_options
 from dagmodels.backends.gibbs.reasons import check_inits
 from dagmodels.backends.gibbs.recipe import Recipe
 from dagmodels.backends.gibbs.rounds import Rounds
-from dagmodels.backends.gibbs.route import Route, Telling
+from dagmodels.backends.gibbs.route import Learning, Route, Telling
 from dagmodels.bind.problem import Problem
 from dagmodels.results.draws.draws import Draws
 from dagmodels.results.draws.fit import DrawsFit, draws_fit
@@ -69,6 +69,12 @@ def carried_on(
     seconds = spent + time.process_time() - began
     telling = route if isinstance(route, Telling) else None
     updates = telling.updates(sampled.statistics) if telling else {}
+    states = [c.state for c in ended.chains]
+    learned = route.learned(states) if isinstance(route, Learning) else ()
+    moved = getattr(route, "moved", None)
+    if isinstance(route, Learning):
+        standard = route.standard(states)
+        moved = tuple(n for n in recipe.problem.graph.nodes if n not in standard)
     rest = tuple(c.after_all(ended.draws, stored=keep is not None) for c in ended.chains)
     return draws_fit(
         recipe.problem.graph,
@@ -77,6 +83,7 @@ def carried_on(
         method=f"{route.method}; {recipe.chains} chains{_flat(recipe.problem)}",
         independent=getattr(route, "independent", False),
         updates=updates,
+        moved=moved,
         blamed=telling.blamed(sampled.statistics) if telling else None,
         diagnostics={
             "seconds": seconds,
@@ -85,7 +92,7 @@ def carried_on(
         },
         warnings=ended.warnings,
         found=found,
-        plan=_told(plan, route),
+        plan=_told(plan, route, learned),
         further=Further(recipe, rest, plan, seconds, asked.store),
     )
 
@@ -96,10 +103,10 @@ def _flat(problem: Problem) -> str:
     return f"; flat priors assumed for {', '.join(names)}" if names else ""
 
 
-def _told(plan: Plan, route: Route) -> Plan:
-    """The plan with what was found once the density was seen."""
+def _told(plan: Plan, route: Route, learned: tuple[str, ...]) -> Plan:
+    """The plan with what was found once the density was seen, and in warm-up."""
+    because = (*route.because, *learned)
     verdicts = tuple(
-        replace(v, method=route.method, because=route.because) if v.backend == "gibbs" else v
-        for v in plan.verdicts
+        replace(v, method=route.method, because=because) if v.backend == "gibbs" else v for v in plan.verdicts
     )
     return replace(plan, verdicts=verdicts)

@@ -9,9 +9,10 @@ from dagmodels.analysis.collapsible import Collapsible, collapsible
 from dagmodels.analysis.discrete_latents import discrete_latents
 from dagmodels.analysis.forward import drawn_forward, missing_at_ends
 from dagmodels.analysis.improper import improper
+from dagmodels.backends.gibbs.better_by_elements import beside_units, better_by_elements
 from dagmodels.backends.gibbs.few_states import by_state
-from dagmodels.backends.gibbs.hyper_scales import better_by_elements
 from dagmodels.backends.gibbs.options import unknown_options
+from dagmodels.backends.gibbs.plate_units import choices
 from dagmodels.backends.gibbs.states import state_roles, told
 from dagmodels.backends.gibbs.units import of_units
 from dagmodels.errors import FitError
@@ -50,6 +51,8 @@ def judge(facts: Facts) -> Verdict:
     if facts.problem is not None and allowed:  # units are found on the data's tape
         made = units(facts.problem)
         if isinstance(made, Units):
+            if why := beside_units(made):
+                return by_elements(facts, (why, *(f"not collapsed: {w}" for w in found.because)))
             return _by_quadrature(verdict(made, None))
     if asked == "collapsed":
         return Verdict("gibbs", accepts=False, because=tuple(f"not collapsed: {w}" for w in found.because))
@@ -198,6 +201,7 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
             *(f"not collapsed: {why}" for why in found.because),
             *(f"not by quadrature: {why}" for why in (made.because if made else ())),
         )
+    units = choices(facts.graph, states.nodes.keys() | states.refused.keys())
     return Verdict(
         "gibbs",
         accepts=True,
@@ -205,7 +209,7 @@ def _whole(facts: Facts, found: Collapsible, made: NoUnits | None) -> Verdict:
         method=how,
         roles=(
             *state_roles(states, facts.problem, forward),
-            *(Role(n, "sampled", "differentiable") for n in unknown),
+            *(Role(n, "sampled", units.get(n, "differentiable")) for n in unknown),
             *(Role(n, "drawn from its parents", "nothing observed depends on it") for n in forward),
             *(Role(n, "drawn from its parents", "nothing depends on its missing values") for n in ends),
         ),

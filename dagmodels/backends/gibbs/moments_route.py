@@ -50,4 +50,5 @@ def moments_route(
     why = f"the no-U-turn sampler on the density of what units share; {sticky if gate.open else gate.because}"
     covariance = np.linalg.inv(hessian)
     method = f"trajectories (NUTS) of {left}"
-    return Trajectories(posterior, nodes, mode.x, covariance, warmup, method, (*told, why))
+    moved = tuple(posterior.places)
+    return Trajectories(posterior, nodes, mode.x, covariance, warmup, method, (*told, why), moved)

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from dagmodels.analysis.collapsible import collapsible
+from dagmodels.backends.gibbs.better_by_elements import beside_units, better_by_elements
 from dagmodels.backends.gibbs.few_states import by_state
-from dagmodels.backends.gibbs.hyper_scales import better_by_elements
 from dagmodels.backends.gibbs.options import Options
 from dagmodels.backends.gibbs.route import Route
 from dagmodels.backends.gibbs.units import of_units
@@ -56,8 +56,8 @@ class Recipe:
 
     def route(self) -> Route:
         """The one asked for; else by the moments of units with loadings; else collapsed where the graph
-        allows, exactly or by quadrature, else all unknowns together, else (and where scales of effects have
-        priors with unknowns) element by element."""
+        allows, exactly or by quadrature, else element by element where that is better (`better_by_elements`)
+        or nothing else is left, else all unknowns together."""
         against = ""
         way = self.way or route_of(self.problem, self.collapse)
         if way == "conditionals":
@@ -88,18 +88,21 @@ class Recipe:
                 return by_state_route(self.problem, self.seed, self.monitor)
             except FitError as error:  # a posterior that no grid follows: told with the route taken instead
                 against = f"not state by state: {error}"
-        elif allowed and isinstance(units(self.problem), Units):
+        why = better_by_elements(self.problem) if self.way is None and self.collapse else ""
+        made = units(self.problem) if allowed and not against else None
+        beside = beside_units(made) if isinstance(made, Units) and why else ""
+        if isinstance(made, Units) and not beside:
             from dagmodels.backends.gibbs.collapsed_route import quadrature_route
 
             try:
                 return quadrature_route(self.problem, self.seed, self.warmup, self.monitor)
             except FitError as error:  # no mode, or too few nodes: told with the route taken instead
                 against = f"not by quadrature: {error}"
-        if self.way is None and self.collapse and (why := better_by_elements(self.problem)):
+        if why:
             from dagmodels.backends.gibbs.conditionals_route import conditionals_route
 
             found = conditionals_route(self.problem, self.warmup, self.monitor, self.inits)
-            return replace(found, because=(*found.because, why, *filter(None, (against,))))
+            return replace(found, because=(*found.because, beside or why, *filter(None, (against,))))
         route = flat_route(self.problem, self.warmup, self.monitor, self.target, self.inits)
         return replace(route, because=(*route.because, against)) if against else route
 

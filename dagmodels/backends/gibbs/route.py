@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,13 +52,27 @@ class Telling(Protocol):
         ...
 
 
+@runtime_checkable
+class Learning(Protocol):
+    """A route whose chains choose units in warm-up; of the states after it:"""
+
+    def learned(self, states: Sequence[Any]) -> tuple[str, ...]:
+        """Sentences: in which units nodes moved, and why."""
+        ...
+
+    def standard(self, states: Sequence[Any]) -> tuple[str, ...]:
+        """Nodes with elements that moved in standard units."""
+        ...
+
+
 class Route(Protocol):
     """One way of drawing.
 
     method : in a few words. because : sentences: why this way. warmup : draws a chain before the first that
     counts, 0 where none are needed. unit : draws of a unit of work.
     A route whose draws do not hang on one another may also say `independent = True`: then neither R-hat nor
-    effective sizes decide.
+    effective sizes decide. One whose trajectories move some unknowns only (the others are integrated out)
+    says which as `moved`.
     """
 
     @property

@@ -20,6 +20,7 @@ from dagmodels.backends.laplace.posterior_design import MOST_DIMENSIONS as MOST_
 from dagmodels.backends.laplace.posterior_design import central_composite
 from dagmodels.errors import FitError
 from dagmodels.fits.field.solve import Solution
+from dagmodels.forms.outer_mode import NoMode, find_modes, is_mode
 from dagmodels.forms.outer_scale import LogPosterior
 from dagmodels.graph.dag import Dag
 from dagmodels.graph.statement import Joint, Parameter, Stochastic
@@ -132,15 +133,32 @@ def integrate(solution: Solution, kind: str) -> tuple[LogPosterior, Points]:
 
 
 def _mode(f: LogPosterior, solution: Solution) -> Optimum:
-    """The mode of the density in y, from the mode on the declared scale."""
+    """The mode of the density in y, from the mode on the declared scale, or from further starts.
+
+    With little data a precision has its declared mode at zero (a Gamma law of shape below one rises there
+    without end). In y the density falls so slowly from there that a search ends where it began.
+    """
     x, d = solution.optimum.x, solution.optimum.x.size
     start = f.scale.unconstrained(x, solution.scale)
     size = np.where(f.scale.kind == 0, solution.scale, 0.5)
     free = np.full(d, np.inf)
     for moved in (start, start + 0.5 * (f.scale.kind == 1), start + 2.0 * (f.scale.kind == 1)):
         if math.isfinite(f(moved)[0]):
-            return minimise(f, moved, size, -free, free)
+            found = minimise(f, moved, size, -free, free)
+            return found if is_mode(found) else _mode_from_starts(f, solution, found)
     raise FitError("the posterior density is not finite near its mode; give tighter priors")
+
+
+def _mode_from_starts(f: LogPosterior, solution: Solution, known: Optimum) -> Optimum:
+    """A mode that a start of the field leads to; what is known where none does and it curves downward there,
+    as beside a kink: a lattice proves itself, wherever it was begun."""
+    nodes = tuple(c.node for c in solution.field.coordinates for _ in range(c.length))
+    try:
+        return find_modes(f, solution.field, f.scale, nodes).best
+    except NoMode as error:
+        if known.smallest > 0.0 and not error.went:
+            return known
+        raise
 
 
 def _design(f: LogPosterior, mode: Optimum, frame: Frame, names: list[str]) -> Points:

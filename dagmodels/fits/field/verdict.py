@@ -181,7 +181,8 @@ def _steepest(field: Field, f: Objective, optimum: Optimum) -> str:
     """The coordinate that gains most from following its own slope."""
     curvature = np.abs(np.diag(optimum.hessian))
     least = 1e-10 * max(float((curvature * f.space.scale**2).max(initial=0.0)), 1e-300)
-    gain = optimum.gradient**2 / np.maximum(curvature, least / f.space.scale**2)
+    with np.errstate(over="ignore"):  # told apart below
+        gain = optimum.gradient**2 / np.maximum(curvature, least / f.space.scale**2)
     gain = np.where(optimum.active | ~np.isfinite(gain), -1.0, gain)
     return labels(field)[int(np.argmax(gain))]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.conditionals.board import Board
-from dagmodels.forms.conditionals.gaussian import Gaussian
+from dagmodels.forms.conditionals.gaussian import Auxiliary, Gaussian
 from dagmodels.forms.conditionals.normal import own_part, spread
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.tangent import NotLinear, Tangents
@@ -26,13 +26,16 @@ Ints = NDArray[np.int64]
 LARGEST = 20_000  # elements of a block
 
 
+System = tuple[int, tuple[Ints, Ints]]
+"""Numbers of Q and L as a register, row and column of each."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Leaf:
     """A Gaussian factor that depends on the block: its own prior rows included."""
 
     factor: Any
     g: Gaussian
-    prior: bool
 
 
 def grouped(board: Board, classes: Sequence[Target], chosen: Sequence[Update]) -> list[list[int]]:
@@ -83,7 +86,7 @@ def _share(board: Board, a: Target, b: Target) -> bool:
         own = a.node in t.factor.site.names or b.node in t.factor.site.names
         if other is None or (own and a.node != b.node):
             continue
-        g = board.gaussian(t.factor)
+        g = board.gaussian_in(t.factor, a.slots)
         if g is not None and board.statistics.orthogonal(g.residual, a.slots, b.slots):
             continue
         mine = np.zeros(t.length, dtype=bool)
@@ -121,50 +124,70 @@ def leaves(board: Board, targets: Sequence[Target]) -> list[Leaf]:
                 touched.factor.site.names == (target.node,)
                 and touched.factor.site.statement == target.statement
             )
-            g = own_part(board, touched, target) if own else board.gaussian(touched.factor)
+            g = own_part(board, touched, target) if own else board.gaussian_in(touched.factor, target.slots)
             if isinstance(g, Gaussian):
-                found.setdefault(touched.factor.register, Leaf(touched.factor, g, own))
+                found.setdefault(touched.factor.register, Leaf(touched.factor, g))
     return list(found.values())
 
 
-def joint(board: Board, targets: Sequence[Target]) -> Update:
-    """One update for all of these classes."""
-    targets = sorted(targets, key=lambda t: -len(t.slots))  # what has few neighbours first
+def joint(board: Board, targets: Sequence[Target], present: System | None = None) -> Update:
+    """One update for all of these classes. present : numbers of Q and L at the present u, where others have
+    use for them too."""
+    targets = ordered(targets)
+    slots = np.concatenate([t.slots for t in targets])
+    values, pattern = present or system(board, targets)
+    nodes = tuple(dict.fromkeys(t.node for t in targets))
+    told = ", ".join(f"'{n}'" for n in nodes)
+    children = dict.fromkeys(f"'{c}'" for t in targets for c in t.children() if c not in nodes)
+    why = f"jointly normal: {told} together, {', '.join(children)} linear in all of them at once"
+    near = {x.factor.site.names[0]: x.factor.site.law.family for x in leaves(board, targets) if x.g.nearly}
+    if near:
+        told = ", ".join(f"'{node}' {law}" for node, law in near.items())
+        why += f"; {told}, Normal given curves of mixtures, which acceptance corrects"
+    return Update(
+        nodes[0], slots, "joint normal", slots.size, (values,), why,
+        needs=needs(board, targets), nodes=nodes, pattern=pattern, extra=int(present is not None),
+    )  # fmt: skip
+
+
+def ordered(targets: Sequence[Target]) -> list[Target]:
+    """What has few neighbours first."""
+    return sorted(targets, key=lambda t: -len(t.slots))
+
+
+def needs(board: Board, targets: Sequence[Target]) -> tuple[Auxiliary, ...]:
+    """The auxiliary variables given which the block is normal."""
+    found = (x.g.auxiliary for x in leaves(board, targets))
+    return tuple(dict.fromkeys(a for a in found if a is not None))
+
+
+def system(board: Board, targets: Sequence[Target], *, at_rest: bool = True) -> System:
+    """The numbers of Q and L; targets in the order of `ordered`.
+
+    at_rest : whether L is the gradient at u = 0, and not at the present u.
+    """
     slots = np.concatenate([t.slots for t in targets])
     start = np.cumsum([0, *(len(t.slots) for t in targets)])
     count = slots.size
     parts: list[tuple[int, Ints, Ints]] = []  # register, and rows and columns of its entries
-    every = Tangents(board.influence, slots)
+    every = Tangents(board.influence, slots) if at_rest else None
     for leaf in leaves(board, targets):
-        parts += _known(board, leaf, slots, count) or _terms(board, leaf.g, targets, start, every, count)
-    r = board.recorder
+        known = _known(board, leaf, slots, count, at_rest)
+        parts += known or _terms(board, leaf.g, targets, start, every, count)
     rows, columns = np.concatenate([p[1] for p in parts]), np.concatenate([p[2] for p in parts])
     at = np.cumsum([0, *(p[1].size for p in parts)])
-    values = r.assemble(
-        int(at[-1]), [(p[0], a + np.arange(p[1].size)) for p, a in zip(parts, at, strict=False)]
-    )
-    nodes = tuple(dict.fromkeys(t.node for t in targets))
-    given = dict.fromkeys(x.factor.register for x in leaves(board, targets) if x.g.auxiliary is not None)
-    told = ", ".join(f"'{n}'" for n in nodes)
-    children = dict.fromkeys(f"'{c}'" for t in targets for c in t.children() if c not in nodes)
-    why = f"jointly normal: {told} together, {', '.join(children)} linear in all of them at once"
-    near = dict.fromkeys(f"'{x.factor.site.names[0]}'" for x in leaves(board, targets) if x.g.nearly)
-    if near:
-        why += f"; {', '.join(near)} Poisson, Normal given curves of mixtures, which acceptance corrects"
-    return Update(
-        nodes[0], slots, "joint normal", count, (values,), why,
-        needs=tuple(given), nodes=nodes, pattern=(rows, columns),
-    )  # fmt: skip
+    entries = [(p[0], a + np.arange(p[1].size)) for p, a in zip(parts, at, strict=False)]
+    return board.recorder.assemble(int(at[-1]), entries), (rows, columns)
 
 
-def _known(board: Board, leaf: Leaf, slots: Ints, count: int) -> list[tuple[int, Ints, Ints]]:
+def _known(board: Board, leaf: Leaf, slots: Ints, count: int, at_rest: bool) -> list[tuple[int, Ints, Ints]]:
     """What one factor adds, by sufficient statistics; nothing where rows are cheaper, or not known."""
     r, g = board.recorder, leaf.g
     if g.left is not None or g.auxiliary is not None or r.length(g.weight) > 1:
         return []
     n = r.length(g.residual)
     everything = Touched(leaf.factor, np.arange(n), np.zeros(n, np.int64), n)
-    found = board.statistics.system(g.residual, everything, slots)
+    found = board.statistics.system(g.residual, everything, slots, at_rest=at_rest)
     if found is None:
         return []
     total, i, j, v = found
@@ -180,11 +203,14 @@ def _known(board: Board, leaf: Leaf, slots: Ints, count: int) -> list[tuple[int,
 
 
 def _terms(
-    board: Board, g: Gaussian, targets: Sequence[Target], start: Ints, every: Tangents, count: int
+    board: Board, g: Gaussian, targets: Sequence[Target], start: Ints, every: Tangents | None, count: int
 ) -> list[tuple[int, Ints, Ints]]:
-    """What one factor adds to Q (row <= column) and to L (the last column)."""
+    """What one factor adds to Q (row <= column) and to L (the last column).
+
+    every : None for L at the present u.
+    """
     r, found = board.recorder, []
-    rest = every.rest(g.residual)
+    rest = g.residual if every is None else every.rest(g.residual)
     n = r.length(g.residual)
     single = r.length(g.weight) == 1  # then it multiplies sums, whose other factors may be known
     after = g.weight if single else r.constant(1.0)

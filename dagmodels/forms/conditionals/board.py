@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dagmodels.forms.build_flat import Factor
 from dagmodels.forms.conditionals.censoring import side
+from dagmodels.forms.conditionals.curves import curves
 from dagmodels.forms.conditionals.gaussian import Gaussian, gaussian, log_scale
 from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.forms.conditionals.squares import Statistics
@@ -45,6 +46,7 @@ class Board:
     statistics: Statistics = field(init=False)
     added_inputs: list[tuple[str, int]] = field(default_factory=list)
     _gaussian: dict[int, Gaussian | None] = field(default_factory=dict)
+    _curves: dict[int, Gaussian | None] = field(default_factory=dict)
     _pairs: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -186,6 +188,19 @@ class Board:
         if key not in self._gaussian:
             self._gaussian[key] = gaussian(self, factor)
         return self._gaussian[key]
+
+    def gaussian_in(self, factor: Factor, slots: Ints) -> Gaussian | None:
+        """A factor as Gaussian in residuals that hang on these slots: in the logarithm of a rate or scale
+        where they stand in that alone; None where it is not Gaussian."""
+        found, key = self.gaussian(factor), factor.register
+        if found is not None and not (
+            self.influence.depends(found.weight, slots) and not self.influence.depends(found.residual, slots)
+        ):
+            return found
+        if key not in self._curves:
+            self._curves[key] = curves(self, factor)
+        near = self._curves[key]
+        return near if near is not None and self.influence.depends(near.residual, slots) else found
 
     def auxiliary(self, name: str, length: int) -> tuple[int, Ints]:
         """A register of further variables, and their slots, which follow the state's."""

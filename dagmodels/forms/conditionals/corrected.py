@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.gaussian import Auxiliary
 from dagmodels.forms.conditionals.rule import Update
@@ -23,16 +25,20 @@ def drawn(a: Auxiliary, *, seldom: bool) -> Update:
     )  # fmt: skip
 
 
-def corrected(board: Board, update: Update, given: Sequence[Auxiliary]) -> Iterator[Update]:
-    """An update, the auxiliary variables that it holds before it, and its acceptance after it."""
-    n, node = update.slots.size, update.node
+def corrected(board: Board, updates: Sequence[Update], given: Sequence[Auxiliary]) -> Iterator[Update]:
+    """Updates that are accepted together, the auxiliary variables that they hold before them, and their
+    acceptance after them. The last is what `given` serves; all draw one block of the state."""
+    update, first = updates[-1], board.builder.size
+    places = np.unique(np.concatenate([u.slots for u in updates]))
+    places = places[places < first]
+    n, node = places.size, update.node
     before, slots = board.auxiliary(f"before {node}", n)
     accepted, told = board.auxiliary(f"acceptance of {node}", 1)
     curves = [drawn(a, seldom=update.seldom) for a in given]
     for u in curves:
         yield replace(u, registers=(*u.registers, accepted))
-    yield Update(node, slots, "copy", n, (board.entries(update.slots),), "", seldom=update.seldom)
-    yield update
+    yield Update(node, slots, "copy", n, (board.entries(places),), "", seldom=update.seldom)
+    yield from updates
     after = []
     for u in curves:
         register, place = board.auxiliary(f"log ratio of {u.node} after", 1)
@@ -41,6 +47,7 @@ def corrected(board: Board, update: Update, given: Sequence[Auxiliary]) -> Itera
     old = board.added([a.ratio for a in given if a.ratio is not None])
     yield replace(
         update,
+        slots=places,
         draw="accept",
         count=n,
         registers=(board.added(after), old, before),

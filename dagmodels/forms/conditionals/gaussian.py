@@ -5,7 +5,7 @@ Normal law, or the entries of a precision matrix by pairs of components. Binomia
 binomial logits are so given Polya-Gamma variables omega (Polson, Scott and Windle 2013, J. Am. Stat. Assoc.
 108:1339, theorem 1): e = eta - kappa/omega, w = omega. Probits and ordered probits are so given the normal
 number whose level was seen (Albert and Chib 1993, J. Am. Stat. Assoc. 88:669): e = z - eta, w = 1/sigma**2.
-Poisson counts with a predictor are so nearly, given curves of mixtures: see `poisson`.
+Log-linear rates and scales are so nearly, given curves of mixtures: see `curves`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dagmodels.distributions import WRAPPERS
 from dagmodels.forms import vectors
 from dagmodels.forms.build_flat import Factor
-from dagmodels.forms.conditionals.poisson import poisson
+from dagmodels.forms.conditionals.curves import curves
 from dagmodels.forms.leaf_laws import on_link_scale
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Distribution
@@ -33,7 +33,8 @@ TRIALS = 500  # a Polya-Gamma draw costs as many of one trial
 class Auxiliary:
     """A variable drawn before what is Gaussian given it.
 
-    slots : where. draw : the drawing code; registers : its parameters. why : in words.
+    slots : where. draw : the drawing code; registers : its parameters. why : in words. factor : the register
+    of the factor that is Gaussian given it.
     count : draws, where they are not as many as slots. numbers, extra : what the code needs besides.
     ratio : of variables given which it is so only nearly, the register of the log of the likelihood over the
     one that it stands for; what is drawn given these must be accepted by that.
@@ -44,6 +45,7 @@ class Auxiliary:
     draw: str
     registers: tuple[int, ...]
     why: str
+    factor: int
     count: int = 0
     extra: int = 0
     numbers: NDArray[np.float64] | None = None
@@ -89,7 +91,7 @@ def gaussian(board: Any, factor: Factor) -> Gaussian | None:
         case "Bernoulli" | "Binomial":
             return _logit(board, factor) or _probit(board, factor)
         case "Poisson":
-            return poisson(board, factor, lambda tree: _number(board, factor, tree))
+            return curves(board, factor)
         case "NegativeBinomial":
             return _negative_binomial(board, factor)
         case "OrderedProbit":
@@ -252,7 +254,7 @@ def _polya_gamma(board: Any, factor: Factor, eta: int, trials: int, kappa: int) 
     return Gaussian(
         residual,
         omega,
-        auxiliary=Auxiliary(factor.site.names[0], slots, "polya-gamma", (eta, trials), told),
+        auxiliary=Auxiliary(factor.site.names[0], slots, "polya-gamma", (eta, trials), told, factor.register),
     )
 
 
@@ -299,5 +301,7 @@ def _ordered(board: Any, factor: Factor) -> Gaussian | None:
 def _seen(board: Any, factor: Factor, eta: int, low: int, high: int) -> Gaussian:
     z, slots = board.auxiliary(f"z of {factor.site.names[0]}", factor.site.rows.n)
     r, told = board.recorder, f"the normal numbers behind '{factor.site.names[0]}'"
-    auxiliary = Auxiliary(factor.site.names[0], slots, "unit cut normal", (eta, low, high), told)
+    auxiliary = Auxiliary(
+        factor.site.names[0], slots, "unit cut normal", (eta, low, high), told, factor.register
+    )
     return Gaussian(r.apply("-", z, eta), r.constant(1.0), auxiliary=auxiliary)

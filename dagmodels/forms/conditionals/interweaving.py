@@ -339,6 +339,9 @@ class Moved(Board):
             self._gaussian[key] = g and replace(g, residual=of(g.residual), weight=of(g.weight))
         return self._gaussian[key]
 
+    def gaussian_in(self, factor: Factor, slots: Ints) -> Gaussian | None:
+        return self.gaussian(factor)
+
     def side(self, touched: Touched, target: Target, tangents: Tangents) -> None:
         """Limits are on what has been moved."""
 

@@ -8,15 +8,14 @@ family's rule is q. "Beta" children have a log r + b log(1 - r), with r = u or 1
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from dagmodels.analysis.conjugacy import parameters_of
 from dagmodels.distributions import WRAPPERS, family
-from dagmodels.distributions._family import Conjugacy, ConjugatePrior, Family
+from dagmodels.distributions._family import Conjugacy, ConjugatePrior
 from dagmodels.errors import ModelError
 from dagmodels.forms.conditionals.board import Board
-from dagmodels.forms.conditionals.power import Powers
+from dagmodels.forms.conditionals.power import Powers, exponent
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.target import Target, Touched
 from dagmodels.forms.lower import NotLowered
@@ -124,11 +123,8 @@ def _terms(
         a, b, _ = (jets.jet(v).value.register for v in rule.terms(jets, x, *rest))
     except (NotLowered, ModelError) as error:
         return str(error)
-    power, exponent = (
-        powers.of(argument.value.register),
-        _exponent(board, rule, rest, _names(family(site.law.family), rule)),
-    )
-    if exponent is None:
+    power, raised = powers.of(argument.value.register), exponent(board, rule, family(site.law.family), rest)
+    if raised is None:
         return f"{rule.times} of '{node}' is no known number"
     if power is None or power.log:
         return f"{rule.argument} of '{node}' is no multiple of a power of '{target.node}'"
@@ -146,28 +142,15 @@ def _terms(
         if power.complement:
             a, b = b, a
         return board.by_owner(a, touched, count), board.by_owner(b, touched, count), words
-    if power.complement or not math.isclose(power.power * exponent, prior.power, rel_tol=1e-12):
+    if power.complement or not math.isclose(power.power * raised, prior.power, rel_tol=1e-12):
         return f"{rule.argument} of '{node}' is not the power of '{target.node}' that conjugacy needs"
     if one:
         return board.by_owner(a, touched, count), _second(board, touched, b, count), words
-    scale = r.apply("**", power.coefficient, r.constant(exponent)) if exponent != 1.0 else power.coefficient
+    scale = r.apply("**", power.coefficient, r.constant(raised)) if raised != 1.0 else power.coefficient
     first = board.by_owner(a, touched, count)
     if r.length(scale) == 1:
         return first, r.apply("*", _second(board, touched, b, count), scale), words
     return first, board.by_owner(r.apply("*", b, scale), touched, count), words
-
-
-def _exponent(board: Board, rule: Conjugacy, rest: Sequence[Any], names: Sequence[str]) -> float | None:
-    """The power of the argument in the kernel; None where it is not known."""
-    if not rule.times:
-        return rule.power
-    known = board.recorder.constant_value(rest[names.index(rule.times)].value.register)
-    return rule.power * float(known[0]) if known is not None and (known == known[0]).all() else None
-
-
-def _names(known: Family, rule: Conjugacy) -> tuple[str, ...]:
-    """Names of a family's parameters but the rule's, in order."""
-    return tuple(n for n in rule.signature or (p.name for p in known.parameters) if n != rule.argument)
 
 
 def _second(board: Board, touched: Touched, b: int, count: int) -> int:

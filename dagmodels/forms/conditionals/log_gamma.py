@@ -1,10 +1,11 @@
-"""Poisson likelihoods as mixtures of normal laws: the numbers, and how they were found.
+"""Log gamma densities as mixtures of normal laws: the numbers, and how they were found.
 
 As a function of eta, the likelihood exp(y eta - exp(eta)) of a count y > 0 is the density of the logarithm of
 a Gamma(y, 1) number (Fruehwirth-Schnatter, Fruehwirth, Held and Rue 2009, Stat. Comput. 19:479, have mixtures
 for times between arrivals; here they stand for the likelihood itself). That of a count of zero,
 exp(-exp(eta)), is level to the left and has no such density, but is as well a sum of normal curves, wider
-and wider to the left.
+and wider to the left. The likelihood of the log variance of a Normal number is of this kind with y = 1/2:
+Omori, Chib, Shephard and Nakajima 2007, J. Econom. 140:425, have ten curves for it.
 
 `log_gamma.csv` has, for each count of `NODES`, log weight, mean and log sd of each curve; of positive counts
 for (eta - psi(y))/sqrt(psi'(y)), which hardly depends on y, so that the next node serves counts between. They
@@ -22,12 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO
+from dagmodels.numerics.sweep_codes import CURVES, EXACT, RATIO, TO_HALF
 
 Floats = NDArray[np.float64]
-NODES = (*range(EXACT + 1), *(round(EXACT * RATIO**j, 1) for j in range(1, 91)))  # to 1e5
+HALF = 0.5  # the last node
+NODES = (*range(EXACT + 1), *(round(EXACT * RATIO**j, 1) for j in range(1, 91)), HALF)  # to 1e5
 NEAR = 0.006  # sd of the log ratio that is near enough
 FEWEST, MOST = 3, 8  # curves of a positive count
+OF_ZERO = 9
 WIDE, SELDOM = 6.0, 1e-7  # sd and weight of one curve more, so that no tail of the likelihood is above all
 SPREAD, POWER = 0.3, 0.3  # share of the weights that is the power, and the power
 _FILE = Path(__file__).with_name("log_gamma.csv")
@@ -51,9 +54,22 @@ def mixtures() -> Mixtures:
 
 
 def places(counts: Floats) -> NDArray[np.int64]:
-    """Of counts, the nodes that serve them."""
+    """Of counts and other shapes, the nodes that serve them; between counts the next above is nearer."""
     far = EXACT + np.rint(np.log(np.maximum(counts, EXACT) / EXACT) / np.log(RATIO))
-    return np.minimum(np.where(counts <= EXACT, counts, far), len(NODES) - 1).astype(np.int64)
+    found = np.minimum(np.where(counts <= EXACT, np.ceil(counts), far), len(NODES) - 2)
+    return np.where((counts > 0.0) & (counts < TO_HALF), len(NODES) - 1, found).astype(np.int64)
+
+
+def errors(shapes: Floats) -> Floats:
+    """sd of the log of the likelihood over the mixture that serves it, under the likelihood, by shape."""
+    found = mixtures().error[places(shapes)].copy()
+    between = (shapes <= EXACT) & (shapes != np.floor(shapes)) & (shapes != HALF)
+    for shape in np.unique(shapes[between]):
+        x, log_density, share, _ = _positive(shape)
+        own = mixtures().numbers[places(np.array([shape]))[0]]
+        gap = log_density - _log_sum(_curves(own[np.isfinite(own[:, 0])], x))
+        found[shapes == shape] = np.sqrt(share @ (gap - share @ gap) ** 2)
+    return found
 
 
 # -- how the numbers were found --------------------------------------------------------------------------
@@ -62,7 +78,7 @@ def places(counts: Floats) -> NDArray[np.int64]:
 def fitted(node: float) -> tuple[Floats, float]:
     """The mixture of a count (curves, 3), with as few curves as are near, and its error."""
     x, log_density, share, weight = _zero() if node == 0 else _positive(node)
-    for curves in (CURVES - 1,) if node == 0 else range(FEWEST, MOST + 1):
+    for curves in {0: (OF_ZERO,), HALF: (CURVES - 1,)}.get(node, range(FEWEST, MOST + 1)):
         found = _least_squares(x, log_density, weight, curves, zero=node == 0)
         own = found[np.argsort(-found[:, 1])]
         wide = [-25.0, -12.0, np.log(12.0)] if node == 0 else [np.log(SELDOM), -3.0, np.log(WIDE)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dagmodels.analysis.laws import is_flat
 from dagmodels.forms.conditionals.board import Board
-from dagmodels.forms.conditionals.gaussian import Gaussian, normal_arguments, precision_of
+from dagmodels.forms.conditionals.gaussian import Auxiliary, Gaussian, normal_arguments, precision_of
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.tangent import NotLinear, Tangents
 from dagmodels.forms.conditionals.target import Target, Touched
@@ -30,14 +30,14 @@ def recognise(board: Board, target: Target) -> Update | str:
         return f"'{target.node}' is {target.kind}, not a number on a line"
     tangents = Tangents(board.influence, target.slots)
     parts: list[tuple[int, int]] = []
-    needs: list[Touched] = []
+    needs: list[Auxiliary] = []
     sides: list[tuple[int, int]] = []
     told_by: list[str] = []
     for touched in target.touched:
         own = (
             touched.factor.site.names == (target.node,) and touched.factor.site.statement == target.statement
         )
-        found = own_part(board, touched, target) if own else board.gaussian(touched.factor)
+        found = own_part(board, touched, target) if own else board.gaussian_in(touched.factor, target.slots)
         cut = None if own or found is not None else board.side(touched, target, tangents)
         if cut is not None:
             sides.append(cut)
@@ -55,13 +55,13 @@ def recognise(board: Board, target: Target) -> Update | str:
         if sums:
             parts.append(sums)
             if found.auxiliary is not None:
-                needs.append(touched)
+                needs.append(found.auxiliary)
     if not parts:
         return f"nothing gives '{target.node}' a precision"
     moments = (board.added([p[0] for p in parts]), board.added([p[1] for p in parts]))
     own_ends = limits(board, target)
     ends = _inner(board, [*([own_ends] if own_ends else []), *sides])
-    told, given = _told(target, needs, told_by), tuple(t.factor.register for t in needs)
+    told, given = _told(target, needs, told_by), tuple(needs)
     if ends is None:
         return Update(target.node, target.slots, "normal", len(target.slots), moments, told, needs=given)
     why = f"{told}; between limits{' that are known by ' + ', '.join(told_by) if told_by else ''}"
@@ -80,8 +80,9 @@ def _inner(board: Board, sides: list[tuple[int, int]]) -> tuple[int, int] | None
     return low, high
 
 
-def _told(target: Target, needs: list[Touched], told_by: list[str]) -> str:
-    given = {t.factor.site.names[0]: t.factor.site.law.family for t in needs}
+def _told(target: Target, needs: list[Auxiliary], told_by: list[str]) -> str:
+    laws = {t.factor.register: t.factor.site.law.family for t in target.touched}
+    given = {a.node: laws[a.factor] for a in needs}
     plain = [f"'{c}'" for c in target.children() if c not in given and f"'{c}'" not in told_by]
     told = [f"{', '.join(plain)} Normal"] if plain else []
     told += [f"'{n}' {law}, Normal given auxiliary variables" for n, law in given.items()]

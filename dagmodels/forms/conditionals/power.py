@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dagmodels.distributions._family import Conjugacy, Family
 from dagmodels.forms.conditionals.influence import Influence
 from dagmodels.numerics.tape import NAMES, operands
 
@@ -119,3 +122,15 @@ class Powers:
     def _number(self, register: int) -> float | None:
         known = self.recorder.constant_value(register)
         return float(known[0]) if known is not None and known.size == 1 else None
+
+
+def exponent(board: Any, rule: Conjugacy, known: Family, rest: Sequence[Any]) -> float | None:
+    """The power of a family's parameter in a conjugate kernel; None where it is not known.
+
+    rest : the other parameters as jets.
+    """
+    if not rule.times:
+        return rule.power
+    names = [n for n in rule.signature or (p.name for p in known.parameters) if n != rule.argument]
+    value = board.recorder.constant_value(rest[names.index(rule.times)].value.register)
+    return rule.power * float(value[0]) if value is not None and (value == value[0]).all() else None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.forms.conditionals.board import Board
+from dagmodels.forms.conditionals.gaussian import Auxiliary
 from dagmodels.forms.conditionals.target import Target
 
 Ints = NDArray[np.int64]
@@ -29,12 +30,13 @@ class Update:
     draw : the drawing code, a key of `sweep_steps.CODES`. count : draws of it.
     registers : its parameters, each of one entry or one a draw. repeated : they are computed at trial
     values of the slots, again and again, and not once an update.
-    nodes : all of them, where there are several. pattern : of a joint draw, row and column of each number.
+    nodes : all of them, where there are several. pattern : of what is eliminated, row and column of each
+    number; the last column is that of linear terms.
     statistics : names and places of numbers about the draw, which are kept beside it: the "evaluations" of a
     density, "acceptance_rate", "diverging".
     seldom : a second update, which a sweep may do without.
-    function : what draws, where the code is "python". needs : registers of factors given whose auxiliary
-    variables it holds. why : in words. extra : a whole number, and numbers : others, that the code needs and
+    function : what draws, where the code is "python". needs : auxiliary variables given which it holds.
+    why : in words. extra : a whole number, and numbers : others, that the code needs and
     learns; updates with the same array share it.
     """
 
@@ -47,7 +49,7 @@ class Update:
     repeated: bool = False
     extra: int = 0
     numbers: Floats | None = None
-    needs: tuple[int, ...] = ()
+    needs: tuple[Auxiliary, ...] = ()
     nodes: tuple[str, ...] = ()
     pattern: tuple[Ints, Ints] | None = None
     function: Draw | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from dagmodels.forms.conditionals import (
     blocks,
     interweaving,
     joint_states,
+    marginal_blocks,
     marginal_scales,
     slices,
     trajectories,
@@ -27,7 +28,7 @@ from dagmodels.forms.conditionals.registry import rules, template
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.segments import Walk, walk
 from dagmodels.forms.conditionals.state import StateBuilder
-from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct
+from dagmodels.forms.conditionals.target import Target, Touched, coloured, distinct, parted
 from dagmodels.forms.flat_plan import Ask
 from dagmodels.forms.lower import NotLowered
 from dagmodels.graph.statement import Deterministic, Statement
@@ -35,6 +36,7 @@ from dagmodels.graph.statement import Deterministic, Statement
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 TOGETHER = ("lp", *trajectories.STATISTICS)  # statistics of which a sweep has one
+AGAIN = (interweaving.name, marginal_scales.name, marginal_blocks.name)  # rules of second updates
 FORWARD = "its own law, given its parents, after all else: nothing observed depends on it"
 NUMBERS = ("real", "lower", "upper", "interval", "counted")  # supports whose elements are units of their own
 
@@ -50,11 +52,22 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Step:
-    """An update in its place. rule : its name. touched : the factors that depend on what it draws."""
+    """An update in its place.
+
+    rule : its name. touched : the factors that depend on what it draws. before : what draws numbers with all
+    that the update draws integrated out, so that nothing may come in between.
+    """
 
     rule: str
     update: Update
     touched: tuple[Touched, ...]
+    before: tuple[Update, ...] = ()
+
+    def separate(self) -> Iterator[Step]:
+        """Each update with the name of its own rule."""
+        for update in self.before:
+            yield Step(marginal_blocks.name, update, ())
+        yield self
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -137,7 +150,8 @@ class Schedule:
     @property
     def doubled(self) -> Ints:
         """Slots of the scales and locations that second updates draw."""
-        nodes = {s.update.node for s in self.steps if s.update.seldom and s.update.draw != "copy"}
+        every = [u for s in self.steps for u in (*s.before, s.update)]
+        nodes = {u.node for u in every if u.seldom and u.draw != "copy"}
         own = [self.board.builder.holdings[n].slots for n in sorted(nodes)]
         return np.concatenate([np.zeros(0, np.int64), *own])
 
@@ -153,10 +167,10 @@ class Schedule:
 
     def _by_node(self) -> dict[str, list[Step]]:
         """Steps by node, parents first."""
-        drawn = [s for s in self.steps if s.update.draw != "copy"]
-        drawn.sort(key=lambda s: s.update.seldom)
-        found: dict[str, list[Step]] = {n: [] for s in drawn[::-1] for n in s.update.every}
-        for step in drawn:
+        every = [t for s in self.steps for t in s.separate() if t.update.draw != "copy"]
+        every.sort(key=lambda s: s.rule in AGAIN)
+        found: dict[str, list[Step]] = {n: [] for s in every[::-1] for n in s.update.every}
+        for step in every:
             for node in step.update.every:
                 found[node].append(step)
         return found
@@ -213,7 +227,9 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
     inside = {k for g in groups for k in g}
     sets = [frozenset(g) for g in groups]
     before = marginal_scales.marginal(board, classes, [c.update for c in chosen], sets)
-    again = interweaving.interwoven(board, classes, sets, [scale for scale, _ in before.values()])
+    movers = {s: marginal_blocks.movers(board, classes, s) for s in sets}
+    served = [scale for scale, _ in before.values()] + [k for found in movers.values() for k in found]
+    again = interweaving.interwoven(board, classes, sets, served)
     states = joint_states.together(board, classes, [c.update for c in chosen])
     inside |= {i for places, _ in states.values() for i in places}
     steps = []
@@ -224,18 +240,43 @@ def joined(board: Board, classes: Sequence[Target], chosen: Sequence[Chosen]) ->
             steps += [Step(joint_states.name, update, touched) for update in states[k][1]]
         elif k in first:
             members = [classes[i] for i in first[k]]
-            steps.append(Step(blocks.name, blocks.joint(board, members), blocks.touched_by(members)))
+            steps += _block(board, members, [t for own in movers[frozenset(first[k])].values() for t in own])
         elif k not in inside:
             steps += [Step(marginal_scales.name, *pair) for pair in before.get(k, (k, ()))[1]]
             steps.append(_alone(board, target, c))
     return [*_second(again), *steps]
 
 
+def _block(board: Board, members: list[Target], movers: Sequence[Target]) -> list[Step]:
+    """A joint draw, after numbers that are drawn with it integrated out.
+
+    Where it is accepted or not, what is accepted must be reversible: they are drawn there and back, once
+    beginning with each.
+    """
+    touched = blocks.touched_by(members)
+    if not movers:
+        return [Step(blocks.name, blocks.joint(board, members), touched)]
+    present = blocks.system(board, blocks.ordered(members), at_rest=False)
+    update = blocks.joint(board, members, present)
+    made = [marginal_blocks.before(board, t, present, update) for t in movers]
+    if not any(a.ratio is not None for a in update.needs):
+        every = tuple(u for own in made for u in own)
+        return [Step(blocks.name, update, (*touched, *blocks.touched_by(movers)), every)]
+    touched = (*touched, *blocks.touched_by(movers))
+    orders = ([*made[k:], *made[:k]] for k in range(len(made)))
+    found = []
+    for order in orders:
+        there_and_back = (u for own in (*order, *order[-2::-1]) for u in own)
+        before = tuple(
+            replace(u, numbers=None if u.numbers is None else u.numbers.copy()) for u in there_and_back
+        )
+        found.append(Step(blocks.name, update, touched, before))
+    return found
+
+
 def _alone(board: Board, target: Target, chosen: Chosen) -> Step:
     """A class drawn by itself: by slices where the normal rule holds nearly: they take no acceptance."""
-    factors = {t.factor.register: t.factor for t in target.touched}
-    given = [board.gaussian(factors[key]) for key in chosen.update.needs]
-    if not any(g is not None and g.nearly for g in given):
+    if all(a.ratio is None for a in chosen.update.needs):
         return Step(chosen.rule, chosen.update, target.touched)
     update = slices.recognise(board, target)
     assert isinstance(update, Update)
@@ -256,27 +297,24 @@ def with_auxiliaries(board: Board, steps: Sequence[Step]) -> Iterator[Update]:
     These are drawn once a sweep, and again after an update that did without them though it changed their
     factor.
     """
-    factors = {f.register: f for f in board.factors}
-    fresh: set[int] = set()
-    seldom: set[int] = set()  # of these, and those that second updates have drawn for themselves
+    fresh: set[Auxiliary] = set()
+    seldom: set[Auxiliary] = set()  # of these, and those that second updates have drawn for themselves
     for step in steps:
         update = step.update
         have = seldom if update.seldom else fresh
         near: list[Auxiliary] = []
-        for key in update.needs:
-            found = board.gaussian(factors[key])
-            a = None if found is None else found.auxiliary
-            if a is None or key in have:
+        for a in update.needs:
+            if a in have:
                 continue
             if a.ratio is not None:  # drawn for each update anew
                 near.append(a)
                 continue
-            seldom.add(key)
-            have.add(key)
+            seldom.add(a)
+            have.add(a)
             yield drawn(a, seldom=update.seldom)
-        yield from corrected(board, update, near) if near else (update,)
-        changed = {t.factor.register for t in step.touched} - set(update.needs)
-        fresh, seldom = fresh - changed, seldom - changed
+        yield from corrected(board, (*step.before, update), near) if near else (*step.before, update)
+        changed = {t.factor.register for t in step.touched} - {a.factor for a in update.needs}
+        fresh, seldom = ({a for a in own if a.factor not in changed} for own in (fresh, seldom))
 
 
 def _predicted(problem: Problem) -> Iterator[str]:
@@ -317,18 +355,7 @@ def _classes(board: Board, name: str, statement: Statement, ask: Ask, slots: Int
         return
     for colour in range(int(colours.max(initial=0)) + 1):
         at = np.flatnonzero(colours == colour)
-        yield Target(name, statement, ask, at, units[at], tuple(_of(touched, at, len(units))))
-
-
-def _of(touched: Sequence[Touched], at: Ints, units: int) -> Iterator[Touched]:
-    """What a class touches of what all units touch."""
-    place = np.full(units, -1)
-    place[at] = np.arange(at.size)
-    for t in touched:
-        owner = place[t.owner]
-        mine = owner >= 0
-        if mine.any():
-            yield Touched(t.factor, t.rows[mine], owner[mine], t.length)
+        yield Target(name, statement, ask, at, units[at], parted(touched, at, len(units)))
 
 
 def ruled(board: Board, target: Target) -> Chosen | list[str]:

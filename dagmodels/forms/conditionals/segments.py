@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.numerics import sweep_codes as codes
-from dagmodels.numerics.elimination import FREE, pattern
+from dagmodels.numerics.elimination import Pattern, pattern_of
+from dagmodels.numerics.fill import FREE, less_fill, outline
 from dagmodels.numerics.program import COUNT, Line, Program, program
 from dagmodels.numerics.pruning import compact
 from dagmodels.numerics.tape import Tape
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-OPERATION, TRIALS, CHEAP, DEAR = 15, 6, 4, 200  # costs: an operation, a slice's evaluations, draws
+OPERATION, TRIALS, CHEAP, COSTLY = 15, 6, 4, 200  # costs: an operation, a slice's evaluations, draws
+DEAR = 1e4  # nanoseconds of an elimination from which another order is tried
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,8 +41,9 @@ class Outside:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Blocks:
-    """Patterns of the joint draws, as `sweep_steps.sweeps` takes them; `long` : some have long dense
-    tails.
+    """Patterns of joint draws and of what is integrated out, as `sweep_steps.sweeps` takes them.
+
+    orders : of each, its elements in the order of elimination. long : whether some have long dense tails.
     """
 
     table: NDArray[np.int64]
@@ -48,11 +51,12 @@ class Blocks:
     near: NDArray[np.int32]
     wide: NDArray[np.int32]
     kinds: NDArray[np.uint8]
+    orders: tuple[Ints, ...]
     long: bool
 
     @classmethod
     def of(cls, updates: Sequence[Update]) -> Blocks:
-        """Symbolic elimination of each joint draw, in the order of their numbers."""
+        """Symbolic elimination of each pattern, in the order of the updates that have one."""
         from dagmodels.numerics.tail_kernels import LONG
 
         rows, long = [], False
@@ -61,13 +65,12 @@ class Blocks:
             [np.zeros(0, np.int32)],
             [np.zeros(0, np.int32)],
         )
-        kinds = [np.zeros(0, np.uint8)]
+        kinds, orders = [np.zeros(0, np.uint8)], list[Ints]()
         for u in updates:
             if u.pattern is None:
                 continue
-            i, j = u.pattern
-            none = np.zeros(0, np.int64)
-            found = pattern(np.full(u.slots.size, FREE, np.uint8), i[i != j], j[i != j], none, none)
+            found, place = _eliminated(u.pattern)
+            i, j = place[u.pattern[0]], place[u.pattern[1]]
             n, ts, ptr, near, base, first, wide, kind, haspar = found.arguments
             own = (np.concatenate([found.place(i, j), ptr, first]), near, wide)
             bounds = []
@@ -78,9 +81,10 @@ class Blocks:
             at = sum(x.size for x in kinds)
             kinds.append(np.concatenate([kind, haspar]))
             rows.append([n, ts, base, found.size, i.size, ptr.size, *bounds, at, at + 2 * n])
+            orders.append(np.argsort(place[:-1]))
             long = long or n - ts > LONG
         table = np.array(rows, np.int64).reshape(-1, codes.BLOCK)
-        return cls(table, *map(np.concatenate, parts), np.concatenate(kinds), long)
+        return cls(table, *map(np.concatenate, parts), np.concatenate(kinds), tuple(orders), long)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -114,9 +118,18 @@ class Walk:
             once = lengths[row[codes.FIRST] : row[codes.INSIDE]]
             again = lengths[row[codes.INSIDE] : row[codes.LAST]]
             work = (OPERATION + once).sum() + TRIALS * (OPERATION + again).sum()
-            draws = DEAR if row[codes.DRAW] == codes.CODES["polya-gamma"] else CHEAP
+            draws = COSTLY if row[codes.DRAW] == codes.CODES["polya-gamma"] else CHEAP
             found[int(row[codes.SELDOM] > 0)] += work + draws * row[codes.COUNT]
         return float(found[1] / found.sum())
+
+
+def _eliminated(given: tuple[Ints, Ints]) -> tuple[Pattern, Ints]:
+    """Symbolic elimination in an order with little work; of each element and the constant its place in it."""
+    i, j = given
+    off, none = i != j, np.zeros(0, np.int64)
+    found = outline(np.full(j.max(), FREE, np.uint8), i[off], j[off], none, none)
+    place, found = less_fill(found, DEAR) or (np.arange(found.n), found)
+    return pattern_of(found), place
 
 
 def walk(board: Board, updates: Sequence[Update]) -> Walk:
@@ -161,7 +174,11 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
     widest = max((u.slots.size for u in updates), default=0)
     size = sum(length for _, length in tape.inputs.values())
     joint = [k for k, u in enumerate(updates) if u.pattern is not None]
-    table[joint, codes.EXTRA] = np.arange(len(joint))
+    table[joint, codes.PATTERN] = np.arange(len(joint))
+    blocks = Blocks.of(updates)
+    for k, elements in zip(joint, blocks.orders, strict=True):
+        if updates[k].draw == "joint normal":
+            slots[k + 1] = slots[k + 1][elements]
     return Walk(
         made,
         np.ascontiguousarray(made.steps[order]),
@@ -170,7 +187,7 @@ def walk(board: Board, updates: Sequence[Update]) -> Walk:
         np.concatenate(numbers),
         (codes.ROWS, widest),
         size,
-        Blocks.of(updates),
+        blocks,
         tuple(outside),
     )
 

@@ -121,9 +121,11 @@ class Statistics:
         own = i == j
         return total, np.bincount(i[own], v[own], slots.size)
 
-    def system(self, residual: int, touched: Touched, slots: Ints) -> tuple[int, Ints, Ints, Floats] | None:
+    def system(
+        self, residual: int, touched: Touched, slots: Ints, *, at_rest: bool = True
+    ) -> tuple[int, Ints, Ints, Floats] | None:
         """Sums of D r by slot, e = r + D u, u being all of these slots, and the entries (i, j, value) of
-        D'D; None where rows are cheaper."""
+        D'D; None where rows are cheaper. at_rest : False for sums of D e instead."""
         found = self._worth(residual, touched)
         if found is None:
             return None
@@ -143,7 +145,8 @@ class Statistics:
         place[slots] = np.arange(count)
         inside = place[j] >= 0
         squares = i[inside].astype(np.int64), place[j[inside]], v[inside]
-        i, j, v = i[~inside], j[~inside], v[~inside]
+        if at_rest:
+            i, j, v = i[~inside], j[~inside], v[~inside]
         offset = np.asarray(own @ found.offset).reshape(-1)
         total = r.constant(offset if (offset != offset[0]).any() else offset[0])
         for start, register in self._inputs:

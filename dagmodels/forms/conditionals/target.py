@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +56,28 @@ class Target:
         """All of them."""
         return self.units.reshape(-1)
 
+    def part(self, at: Ints) -> Target:
+        """Some of the units alone, with what they touch."""
+        return replace(
+            self, at=self.at[at], units=self.units[at], touched=parted(self.touched, at, len(self.units))
+        )
+
     def children(self) -> tuple[str, ...]:
         """Nodes whose laws depend on the class, its own left out."""
         names = (n for t in self.touched for n in t.factor.site.names if n != self.node)
         return tuple(dict.fromkeys(names))
+
+
+def parted(touched: Iterable[Touched], at: Ints, units: int) -> tuple[Touched, ...]:
+    """What some of so many units touch, of what all of them do."""
+    place = np.full(units, -1)
+    place[at] = np.arange(at.size)
+    owners = ((t, place[t.owner]) for t in touched)
+    return tuple(
+        Touched(t.factor, t.rows[mine], owner[mine], t.length)
+        for t, owner in owners
+        if (mine := owner >= 0).any()
+    )
 
 
 def distinct(rows: Ints, units: Ints, count: int) -> tuple[Ints, Ints]:

@@ -158,6 +158,11 @@ class Adaptation:
             min((end for end in (*self.ends, self.draws) if end > self.done), default=self.done) - self.done
         )
 
+    @property
+    def renews(self) -> bool:
+        """Whether the metric is renewed after `until` more draws."""
+        return self.done in self.ends[:-1]
+
 
 def begin(
     metric: Metric, draws: int, step: float, dense: bool | None = False, target: float = TARGET
@@ -199,6 +204,6 @@ def adapt(state: Adaptation, y: Floats, step: StepSize) -> tuple[Adaptation, boo
     return replace(state, done=done, step=step, metric=moments.metric, moments=nothing), True
 
 
-def restarted(state: Adaptation, step: float) -> Adaptation:
+def restarted(state: Adaptation, step: float, target: float) -> Adaptation:
     """Learn the step anew from this one."""
-    return replace(state, step=StepSize.learning(step, state.step.target))
+    return replace(state, step=StepSize.learning(step, target))

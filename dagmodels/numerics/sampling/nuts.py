@@ -24,6 +24,9 @@ from dagmodels.numerics.tape import Tape
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Function = Callable[[Floats], tuple[float, Floats]]  # log density and gradient at one y
+Change = Callable[[Floats], "tuple[Sampler, Floats, float] | None"]
+"""Given a window's draws (n, d): the sampler in other coordinates, the draws there and the acceptance to aim
+at from now on; or None to stay."""
 
 DEPTH = 10  # at most 2^10 - 1 gradients a draw
 SMALLEST, LARGEST = 1e-300, 1e7  # steps at which the search for a first one gives up
@@ -254,8 +257,13 @@ def warm_up(
     dense: bool | None = False,
     metric: Metric | None = None,
     target: float = adaptation.TARGET,
+    change: Change | None = None,
 ) -> Warmed:
-    """Learn step and metric on so many draws from y, by the schedule of `adaptation`; dense : see `begin`."""
+    """Learn step and metric on so many draws from y, by the schedule of `adaptation`; dense : see `begin`.
+
+    change : asked at the end of each window that gives a metric, which then is that of the coordinates to
+        come. Of `Warmed.y` each window is in those in which the chain went on after it.
+    """
     point = sampler.at(y)
     metric = Metric.identity(sampler.dimension) if metric is None else metric
     state = adaptation.begin(metric, draws, first_step(sampler, point, metric, rng), dense, target)
@@ -263,10 +271,13 @@ def warm_up(
     transitions: list[Transitions] = []
     while state.until > 0:
         point, drawn, known, step = sampler.draws(point, state.step, state.metric, rng, state.until)
+        if change is not None and state.renews and (other := change(drawn)) is not None:
+            sampler, drawn, target = other
+            point = sampler.at(drawn[-1])
         state, renewed = adaptation.adapt(state, drawn, step)
         if renewed:
             guess = state.step.step
-            state = adaptation.restarted(state, first_step(sampler, point, state.metric, rng, guess))
+            state = adaptation.restarted(state, first_step(sampler, point, state.metric, rng, guess), target)
         kept.append(drawn)
         transitions.append(known)
     return Warmed(point, state.step.final, state.metric, np.concatenate(kept), tuple(transitions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from dagmodels.graph import expression as ex
 from dagmodels.graph import statement as st
 from dagmodels.graph.dag import expressions
+from dagmodels.readers.bugs.pairs import ranks
 from dagmodels.readers.bugs.relations import Ints, Relation
 from dagmodels.readers.bugs.scope import Parts, Unsayable
 from dagmodels.readers.bugs.spaces import Space
@@ -48,14 +49,7 @@ def arranged(pieces: Sequence[Piece], shape: tuple[int, ...], parts: Parts, name
     """The pieces with a general one among them, if the language then reads them as the text does."""
     found = list(pieces)
     total = int(np.prod(shape)) if shape else 1
-    covered = np.zeros(total, dtype=bool)
-    for p in found:
-        covered[p.elements] = True
-    if not covered.all():
-        place = int(np.flatnonzero(~covered)[0])
-        told = f"'{element(name, place, shape)}' is not defined"
-        raise Unsayable(told, pieces[0].relation.at, "define every element, or make the array smaller")
-    found = _first(found)
+    found = _first(_merged(found, parts), parts)
     if all(p.named for p in found):
         general = min(found, key=_generality)
         found[found.index(general)] = general.moved([st.Slot(s.plate) for s in general.slots])
@@ -70,7 +64,7 @@ def arranged(pieces: Sequence[Piece], shape: tuple[int, ...], parts: Parts, name
     for k, p in enumerate(found):
         if any(found[int(o)].right != p.right for o in np.unique(owner[p.elements]) if o != k):
             return None
-    return found
+    return found if (owner >= 0).all() else None
 
 
 def _generality(p: Piece) -> tuple[object, ...]:
@@ -78,7 +72,7 @@ def _generality(p: Piece) -> tuple[object, ...]:
     return (any(s.first for s in p.slots), p.named, isinstance(p.said, st.Deterministic), labels)
 
 
-def _first(pieces: list[Piece]) -> list[Piece]:
+def _first(pieces: list[Piece], parts: Parts) -> list[Piece]:
     """Where a statement looks back, the levels before its first element are the first ones."""
     lags: dict[str, int] = {}
     for p in pieces:
@@ -99,9 +93,44 @@ def _first(pieces: list[Piece]) -> list[Piece]:
             slots = [st.Slot(plate, first=lag) if s.plate == plate else s for s in p.slots]
             if number == 0:
                 cells = np.concatenate([q.elements for q in low.values()])
-                found[k] = Piece(p.moved(slots).said, np.sort(cells), p.relation)
+                said = _same_element(p.moved(slots).said, {plate: 1} if lag == 1 else {}, parts)
+                found[k] = Piece(said, np.sort(cells), p.relation)
         found = [p for k, p in enumerate(found) if k not in low or k == next(iter(low))]
     return found
+
+
+def _same_element(said: Said, labels: Mapping[str, object], parts: Parts) -> Said:
+    """A definition of one level with that level as its own element: what looks back then sees no other.
+
+    labels : by plate, the level.
+    """
+    if not isinstance(said, st.Deterministic):
+        return said
+
+    def change(tree: ex.Expression) -> ex.Expression:
+        if not isinstance(tree, ex.Reference) or tree.name not in parts.names.relations:
+            return tree
+        each = zip(tree.indices or (), parts.plates(tree.name), strict=True)
+        own = (ex.PlateIndex(p) if p in labels and i == ex.LevelIndex(labels[p]) else i for i, p in each)  # type: ignore[arg-type]
+        return replace(tree, indices=tuple(own))
+
+    return replace(said, expression=ex.rebuild(said.expression, change))
+
+
+def _merged(pieces: list[Piece], parts: Parts) -> list[Piece]:
+    """Without statements for levels that say what the general one says: `q[T] <- 1 - z[T]` behind a loop."""
+    general = next((p for p in pieces if not p.named and isinstance(p.said, st.Deterministic)), None)
+    if general is None:
+        return pieces
+    found, also = [], [general.elements]
+    for p in pieces:
+        labels = {s.plate: s.label for s in p.slots if s.plate is not None and s.label is not None}
+        same = p is not general and getattr(_same_element(p.said, labels, parts), "expression", None)
+        if same is not None and same == general.right:
+            also.append(p.elements)
+        elif p is not general:
+            found.append(p)
+    return [Piece(general.said, np.sort(np.concatenate(also)), general.relation), *found]
 
 
 def _early(slot: st.Slot, lag: int) -> bool:
@@ -117,7 +146,7 @@ def _reached(p: Piece, shape: tuple[int, ...], dims: Sequence[Space]) -> Ints:
         if isinstance(slot.label, int):
             axes.append(np.array([slot.label - 1]))
         elif slot.first and space.pairs is not None:
-            axes.append(np.flatnonzero(space.pairs[:, 1] <= slot.first))
+            axes.append(np.flatnonzero(ranks(space) < slot.first))
         else:
             axes.append(np.arange(min(slot.first or size, size)))
     return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), shape).reshape(-1)

@@ -60,7 +60,7 @@ def _values(
         raise Unsayable(told, tree.at, "check the data")
     array = np.full(tuple(s.size for s, _ in places), np.nan)
     if scope.pair is not None and places[0][0] is scope.pair[3]:
-        array[_pair_places(scope)] = found
+        array[scope.element[2] if scope.element is not None else _pair_places(scope)] = found
         return array
     if scope.element is not None and len(places) == 1 and places[0][1] == scope.element[0]:
         array[scope.element[2]] = found

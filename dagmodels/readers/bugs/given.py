@@ -17,6 +17,7 @@ from dagmodels.graph.dag import Dag
 from dagmodels.readers.bugs.dump import Arrays
 from dagmodels.readers.bugs.scope import Parts
 from dagmodels.readers.bugs.spaces import Space
+from dagmodels.readers.bugs.used import used_elements
 
 Floats = NDArray[np.float64]
 
@@ -33,9 +34,12 @@ def binding(parts: Parts, dag: Dag) -> dict[str, Any]:
                 values[name] = np.nan_to_num(made.array, nan=0.0 if made.values_in is None else 1.0)
         elif node.kind == "covariate":
             own = called.get(name, name)
-            values[name] = shaped(parts, own, names.known[own])
+            values[name] = _without_holes(parts, own, shaped(parts, own, names.known[own]))
         elif node.observed:
             values[name] = shaped(parts, name, names.known[name])
+            if name in parts.spaces.rows:  # what stands behind the end of a row that is seen is 0
+                seen = ~np.isnan(values[name]).all(axis=-1, keepdims=True)
+                values[name] = np.where(seen, np.nan_to_num(values[name]), values[name])
     found: dict[str, Any] = {}
     by_name = {s.name: s for s in parts.spaces.every()}
     for plate in dag.plates:
@@ -46,6 +50,18 @@ def binding(parts: Parts, dag: Dag) -> dict[str, Any]:
             found[name] = array if array.ndim else float(array)
     found.update({n: names.known[n] for n in names.data if n not in found and _unused(parts, dag, n)})
     return found
+
+
+def _without_holes(parts: Parts, name: str, values: Floats) -> Floats:
+    """A covariate with some number where it is missing and nothing uses it."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    if name in parts.spaces.rows:
+        return np.nan_to_num(values)
+    used = used_elements(parts, name, values.shape).reshape(values.shape)
+    filler = 0.0 if parts.spaces.values(name) is None else 1.0
+    return np.where(missing & ~used, filler, values)
 
 
 def _unused(parts: Parts, dag: Dag, name: str) -> bool:
@@ -74,7 +90,10 @@ def shaped(parts: Parts, name: str, array: Floats) -> Floats:
         return array
     pairs = parts.spaces.dims(name)[0].pairs
     assert pairs is not None
-    return array[pairs[:, 0] - 1, pairs[:, 1] - 1]
+    inside = (pairs <= array.shape).all(axis=1)
+    found = np.full(len(pairs), np.nan)
+    found[inside] = array[pairs[inside, 0] - 1, pairs[inside, 1] - 1]
+    return found
 
 
 def starts(

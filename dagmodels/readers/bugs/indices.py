@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from dagmodels.graph import expression as ex
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.covariates import made
 from dagmodels.readers.bugs.numbers import NotFixed, number
-from dagmodels.readers.bugs.relations import plain
+from dagmodels.readers.bugs.pairs import coordinates, places
+from dagmodels.readers.bugs.relations import Ints, plain
+from dagmodels.readers.bugs.rows import is_whole_row
 from dagmodels.readers.bugs.scope import Scope, Unsayable
 from dagmodels.readers.bugs.spaces import Space
 
@@ -37,7 +41,7 @@ def reference(
 
 
 def _whole(scope: Scope, var: sx.Var, axis: int, index: sx.Index, space: Space, plate: str) -> ex.Index:
-    if isinstance(index, sx.Span) and not full(scope, index, space):
+    if isinstance(index, sx.Span) and not is_whole_row(scope, var) and not full(scope, index, space):
         raise Unsayable(f"{sx.text(var)} is a part of '{var.name}'", var.at)
     return ex.PlateIndex(plate)
 
@@ -100,21 +104,42 @@ def _pointer(scope: Scope, index: sx.Index, space: Space) -> ex.Reference:
 
 
 def _pair_index(scope: Scope, var: sx.Var) -> ex.Index:
-    """The index of an array on pairs: the pair itself, or one before it in its outer element."""
-    if scope.pair is not None and len(var.indices or ()) == 2:
-        plate, outer, inner, space = scope.pair
-        first, second = (plain(i, scope.relation.variables) for i in var.indices or ())
-        row = not inner and isinstance((var.indices or (sx.Whole(),))[-1], sx.Span)
-        if row and scope.parts.spaces.dim(var.name, 0) is space and first == (outer, 0):
+    """The index of an array on pairs: the pair itself, one before it in its outer element, or one that every
+    outer element has."""
+    space = scope.parts.spaces.dim(var.name, 0)
+    first, second = (plain(i, scope.relation.variables) for i in var.indices or ())
+    last = (var.indices or (sx.Whole(),))[-1]
+    if scope.pair is not None and scope.pair[3] is space and first == (scope.pair[1], 0):
+        plate, _, inner, _ = scope.pair
+        if (not inner and isinstance(last, sx.Span)) or (second is not None and second == (inner, 0)):
             return ex.PlateIndex(plate)
-        if scope.parts.spaces.dim(var.name, 0) is space and first == (outer, 0) and second is not None:
-            if second == (inner, 0):
-                return ex.PlateIndex(plate)
-            if second[0] == inner and second[1] < 0:
-                space.ordered = True
-                return ex.LagIndex(plate, -second[1])
+        if second is not None and second[0] == inner and second[1] < 0:
+            space.ordered = True
+            return ex.LagIndex(plate, -second[1])
+        if scope.element is not None and _same(scope, var, space, scope.element[2]):
+            return ex.PlateIndex(plate)
+    own = None if first is None or first[1] else scope.loops.get(first[0])
+    if own is not None and id(own[0]) in space.parents and scope.names.fixed(last):
+        return ex.LevelIndex(int(level_of(scope, last)))
     told = f"'{var.name}' has rows of different lengths, and {sx.text(var)} is not the element of its loops"
     raise Unsayable(told, var.at, "index it by the two variables of its loops")
+
+
+def _same(scope: Scope, var: sx.Var, space: Space, cells: Ints) -> bool:
+    """Whether a reference means the statement's own element in every row."""
+    pairs = coordinates(scope.names, scope.relation, var)
+    return pairs is not None and bool(np.array_equal(places(space, pairs), cells))
+
+
+def level_of(scope: Scope, index: sx.Index) -> float:
+    """The number of an index that follows from data alone."""
+    try:
+        return float(number(index, scope.names.known, {}))
+    except (NotFixed, TypeError) as error:
+        at = getattr(error, "at", index.at)
+        raise Unsayable(
+            f"the index {sx.text(index)} is not known: {error}", at, "give it in the data"
+        ) from None
 
 
 def computed_index(scope: Scope, var: sx.Var) -> int | None:

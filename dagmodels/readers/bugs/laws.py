@@ -229,9 +229,13 @@ def _bounded(draw: sx.Draw, bounds: sx.Bounds, found: st.Distribution, scope: Sc
 
 
 def _half(draw: sx.Draw, bounds: sx.Bounds, found: st.Distribution) -> st.Distribution | None:
-    """`dt(0, tau, k) T(0,)`: one half of a t law about zero, whatever its scale and shape hang on."""
-    zero = (draw.arguments[0], bounds.low) == (sx.Num(0.0), sx.Num(0.0))
-    if draw.family != "dt" or not zero or bounds.high is not None:
+    """`dt(0, tau, k) T(0,)`: one half of a t law about zero, whatever its scale and shape hang on; `dflat()
+    T(0,)`: a flat law of what is positive."""
+    if bounds.low != sx.Num(0.0) or bounds.high is not None:
+        return None
+    if draw.family == "dflat":
+        return st.Distribution("HalfFlat", ())
+    if draw.family != "dt" or draw.arguments[0] != sx.Num(0.0):
         return None
     given = dict(found.arguments)
     return st.Distribution("HalfStudentT", (("nu", given["nu"]), ("sigma", given["sigma"])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -68,6 +68,24 @@ class Names:
         """Use only the first elements of a data array."""
         self._extents[name, axis] = size
         self.known[name] = np.take(self.known[name], range(size), axis=axis)
+
+    def lengthen(self, name: str, axis: int, size: int) -> None:
+        """Let an array end later than with its last element: those behind are not defined."""
+        self._extents[name, axis] = size
+
+    def hang_together(self, one: str, other: str) -> bool:
+        """Whether each of two arrays depends on the other."""
+        return one in self._needed(other) and other in self._needed(one)
+
+    def _needed(self, name: str) -> set[str]:
+        """Names that the relations of a name depend on, by way of others too."""
+        queue, found = [name], set[str]()
+        while queue:
+            for relation in self.relations.get(queue.pop(), ()):
+                own = {v.name for v in sx.variables(relation.statement) if v is not relation.target}
+                queue += own - found
+                found |= own
+        return found
 
     def _extent(self, name: str, axis: int) -> int | None:
         if name in self.known and axis < self.known[name].ndim:
@@ -273,8 +291,28 @@ def _based(relation: Relation) -> Relation:
                 (r[0] + offset, r[1] + offset) if r is not None and k == at else r
                 for k, r in enumerate(relation.ranges)
             ]
-            relation = Relation(statement, relation.loops, tuple(ranges), rows, relation.n)
+            loops = tuple(_moved(x, offset) if k == at else x for k, x in enumerate(relation.loops))
+            relation = Relation(statement, loops, tuple(ranges), rows, relation.n)
     return relation
+
+
+def _moved(loop: sx.Loop, offset: int) -> sx.Loop:
+    """The loop with its bounds larger by `offset`: they say which loops have one range."""
+    if loop.high is None:
+        return loop
+    return replace(loop, low=_plus(loop.low, offset), high=_plus(loop.high, offset))
+
+
+def _plus(tree: sx.Expr, offset: int) -> sx.Expr:
+    """The expression and a whole number, written as short as it goes: `N - 1` and 1 are `N`."""
+    match tree:
+        case sx.Num(value):
+            return sx.Num(value + offset, tree.at)
+        case sx.Op("+" | "-" as op, left, sx.Num(value)):
+            rest = (value if op == "+" else -value) + offset
+        case _:
+            left, rest = tree, float(offset)
+    return left if rest == 0 else sx.Op("+" if rest > 0 else "-", left, sx.Num(abs(rest), tree.at), tree.at)
 
 
 def _unknown(found: Names, relations: Iterable[Relation]) -> None:

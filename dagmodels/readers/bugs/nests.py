@@ -7,8 +7,9 @@ import numpy as np
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.names import Names
 from dagmodels.readers.bugs.numbers import NotFixed, along
+from dagmodels.readers.bugs.pairs import coordinates
 from dagmodels.readers.bugs.relations import Ints, Relation, plain
-from dagmodels.readers.bugs.spaces import Spaces
+from dagmodels.readers.bugs.spaces import Space, Spaces
 
 
 def finish(found: Spaces) -> None:
@@ -61,18 +62,19 @@ def finish(found: Spaces) -> None:
 
 
 def _pairs_of(names: Names, name: str) -> list[Ints]:
-    found: list[Ints] = []
-    for relation in names.relations.get(name, ()):
-        columns: list[Ints] = []
-        for index in relation.target.indices or ():
-            picked = plain(index, relation.variables)
-            if picked is not None:
-                columns.append(relation.rows[picked[0]] + picked[1])
-            elif isinstance(index, sx.Num):
-                columns.append(np.full(relation.n, int(index.value)))
-        if len(columns) == 2:
-            found.append(np.stack(columns, axis=1))
-    return found
+    found = (coordinates(names, r, r.target) for r in names.relations.get(name, ()))
+    return [pairs for pairs in found if pairs is not None]
+
+
+def _looks_back(found: Spaces, space: Space) -> bool:
+    """Whether some relation uses elements of a row that stand before its own."""
+    for relation in found.names.all():
+        for var in sx.variables(relation.statement):
+            if var.name in found.pairs and found.dim(var.name, 0) is space:
+                picked = plain((var.indices or (sx.Whole(),))[-1], relation.variables)
+                if picked is not None and picked[1] < 0:
+                    return True
+    return False
 
 
 def nest(found: Spaces, relation: Relation) -> None:
@@ -83,7 +85,9 @@ def nest(found: Spaces, relation: Relation) -> None:
     if target.name in found.pairs:
         space = dims[0]
         first, second = (plain(i, relation.variables) for i in target.indices or ())
-        alone = _alone(relation, found)
+        alone = (
+            set[str]() if _looks_back(found, space) else _alone(relation, found)
+        )  # a chain goes through axis 1
         for picked, axis in ((first, 0), (second, 1)):
             if picked is None or space.pairs is None or (axis == 1 and picked[0] not in alone):
                 continue

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from dagmodels.graph.names import RESERVED
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.names import Names
 from dagmodels.readers.bugs.nests import finish, nest
+from dagmodels.readers.bugs.pairs import coordinates
 from dagmodels.readers.bugs.relations import Relation, plain
+from dagmodels.readers.bugs.rows import keep_rows
 from dagmodels.readers.bugs.spaces import Key, Spaces, loop_key
 from dagmodels.readers.bugs.uses import Uses, extent_of
 
@@ -21,8 +25,11 @@ def spaces(names: Names) -> Spaces:
     found = Spaces(names)
     relations = sorted(names.all(), key=lambda r: r.target.name)
     _cut_data(names, relations)
+    _lengthen(names, relations)
     for relation in relations:
         _find_pairs(found, relation)
+    _keep_matrices(found, relations)
+    keep_rows(found, relations)
     for relation in relations:
         _loops(found, relation)
     for relation in relations:
@@ -56,6 +63,38 @@ def _cut_data(names: Names, relations: Iterable[Relation]) -> None:
                 names.cut(name, axis, end)
 
 
+def _lengthen(names: Names, relations: Sequence[Relation]) -> None:
+    """`p[t+1] <- a[t]` beside `a[t] <- p[t]`: only with one set of elements does a look back at p.
+
+    The array that ends earlier is as long as the other; what it has behind its last element is not defined.
+    """
+    changed = True
+    while changed:
+        changed = False
+        for relation in relations:
+            for axis, end in enumerate(relation.target.indices or ()):
+                own = plain(end, relation.variables)
+                if own is None:
+                    continue
+                for var in sx.variables(relation.statement):
+                    for k, index in enumerate(var.indices or ()):
+                        picked = plain(index, relation.variables)
+                        if picked is not None and picked[0] == own[0] and picked[1] <= 0:
+                            changed |= _same_length(names, (relation.target.name, axis), (var.name, k))
+
+
+def _same_length(names: Names, one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Make the shorter of two dimensions as long as the other, if the arrays hang together; was one?"""
+    if one[0] == other[0] or {one[0], other[0]} & names.known.keys():
+        return False
+    sizes = {d: names.extent(*d) for d in (one, other)}
+    if None in sizes.values() or sizes[one] == sizes[other] or not names.hang_together(one[0], other[0]):
+        return False
+    short, long = sorted((one, other), key=lambda d: sizes[d] or 0)
+    names.lengthen(*short, sizes[long] or 0)
+    return True
+
+
 def _find_pairs(found: Spaces, relation: Relation) -> None:
     """Arrays that a ragged pair of loops indexes as `y[i, j]`."""
     for inner, size in zip(relation.loops, relation.ranges, strict=True):
@@ -70,6 +109,23 @@ def _find_pairs(found: Spaces, relation: Relation) -> None:
                     found.pairs[var.name] = min(f"{first}.{second}", found.pairs.get(var.name, "~"))
 
 
+def _keep_matrices(found: Spaces, relations: Sequence[Relation]) -> None:
+    """Arrays of which all elements are defined are matrices, whatever loops go over them; so are data that
+    only these use."""
+    for name in [n for n in found.pairs if n in found.names.relations]:
+        sizes = [found.names.extent(name, axis) for axis in range(2)]
+        each = [coordinates(found.names, r, r.target) for r in found.names.relations[name]]
+        known = [pairs for pairs in each if pairs is not None]
+        whole = len(known) == len(each) and None not in sizes
+        if whole and len(np.unique(np.concatenate(known), axis=0)) == sizes[0] * sizes[1]:  # type: ignore[operator]
+            del found.pairs[name]
+    used = {
+        v.name for r in relations if r.target.name in found.pairs for v in sx.variables(r.statement)
+    } | set(found.names.relations)
+    for name in found.pairs.keys() - used:
+        del found.pairs[name]
+
+
 def _loops(found: Spaces, relation: Relation) -> None:
     """Loops and the dimensions of their target; loops over one range that begins with 1."""
     target = relation.target
@@ -80,13 +136,22 @@ def _loops(found: Spaces, relation: Relation) -> None:
         return
     for axis, index in enumerate(target.indices or ()):
         picked = plain(index, relation.variables)
-        if picked is not None:
+        if picked is not None and axis in _axes(found.names, relation, picked[0]):
             found.join(loop_key(relation, picked[0]), ("dim", target.name, axis))
     for loop, size in zip(relation.loops, relation.ranges, strict=True):
         if size is not None and not _text_loops(loop, relation):
             end = extent_of(found, relation, loop.variable)
             if size[0] == 1 if end is None else end == size[1]:
                 found.join(loop_key(relation, loop.variable), _range(loop))
+
+
+def _axes(names: Names, relation: Relation, variable: str) -> list[int]:
+    """The target's dimensions that a loop goes over; of a diagonal's, in a matrix that is not square, the
+    shortest."""
+    target = relation.target
+    own = [k for k, i in enumerate(target.indices or ()) if plain(i, relation.variables) == (variable, 0)]
+    sizes = [names.extent(target.name, k) or 0 for k in own]
+    return [k for k, size in zip(own, sizes, strict=True) if size == min(sizes)]
 
 
 def _text_loops(loop: sx.Loop, relation: Relation) -> bool:

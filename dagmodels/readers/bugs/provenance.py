@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from dagmodels.graph.dag import Dag
 from dagmodels.readers.bugs.scope import Parts
 
@@ -15,10 +17,12 @@ class Provenance:
 
     nodes : the text's own nodes, in the order of their names; other nodes were made by the reader.
     pairs : for nodes on a nested plate, the indices of each element in the text.
+    undefined : by node, the elements (flat places) that the text does not define.
     """
 
     nodes: tuple[str, ...]
     pairs: Mapping[str, tuple[tuple[int, int], ...]]
+    undefined: Mapping[str, tuple[int, ...]]
 
     def element(self, node: str, places: tuple[int, ...]) -> str:
         """An element as BUGS prints it: `theta[3]`, `mu[2,5]`, counted from 1; `places` count from 0."""
@@ -36,4 +40,5 @@ def provenance(parts: Parts, dag: Dag) -> Provenance:
             table = parts.spaces.dims(name)[0].pairs
             assert table is not None
             pairs[name] = tuple((int(a), int(b)) for a, b in table)
-    return Provenance(own, pairs)
+    undefined = {n: tuple(np.flatnonzero(left).tolist()) for n, left in parts.undefined.items()}
+    return Provenance(own, pairs, undefined)

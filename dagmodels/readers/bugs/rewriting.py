@@ -1,9 +1,13 @@
 """What JAGS says in one relation and the language in several: vectors in place, several limits, rounded data.
 
 - `dmnorm(c(0, 0), T[,])`, `ddirch(rep(1, K))`: the vector becomes a node of its own.
+- `dcat(q[g[i], 1:3])` of a wider q: the part becomes a node likewise; `q[j, 1:3] ~ ddirch(a[])`: it has the
+  law, and q is defined by it.
 - `y ~ dinterval(t, c[])` with M limits: y is how many of them lie below t, so that each limit tells by itself
   whether it does. `y.above[, limit]` are these indicators, which follow from the data y.
 - `I(,)` that is no truncation: `restrictions`.
+- `sum(w[i, 1:(k-1)])` in a loop over k: `running`.
+- Data that the model transforms: `transformed`.
 - `y ~ dround(t, d)`: t lies between two limits, y - h and y + h with h = 10^-d/2.
 """
 
@@ -18,7 +22,10 @@ from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.dump import Arrays
 from dagmodels.readers.bugs.numbers import NotFixed, number
 from dagmodels.readers.bugs.restrictions import restricted
+from dagmodels.readers.bugs.running import Running
 from dagmodels.readers.bugs.tokens import Source
+from dagmodels.readers.bugs.transformed import transformed
+from dagmodels.readers.bugs.widths import Widths
 
 TAKES_VECTORS = {
     **dict.fromkeys(("dmnorm", "dmnorm.vcov", "dmt"), "mean"),
@@ -33,11 +40,14 @@ MOST = 1000  # elements of a vector that is written in place
 
 def rewritten(program: sx.Program, data: Arrays | None, source: Source) -> tuple[sx.Program, Arrays | None]:
     """The program and its data with other relations in place of these; what has no counterpart stays."""
+    if data is not None:
+        program, data = transformed(program, data, source)
     work = _Rewriting(program, data, source)
     if work.data is not None:
         program, work.data = restricted(program, work.data, source, work.fresh)
-    model = work.body(program.model, ())
-    return replace(program, model=(*work.above, *model)), work.data
+    running = Running(work.fresh)
+    model = work.body(running.body(program.model), ())
+    return replace(program, model=(*work.above, *running.above, *model)), work.data
 
 
 class _Rewriting:
@@ -48,6 +58,7 @@ class _Rewriting:
         self.source = source
         self.above: list[sx.Statement] = []
         self.words = [v.name for s in _flat((*program.data, *program.model)) for v in sx.variables(s)]
+        self.widths = Widths(program, self.data or {})
         self.used = {*self.words, *(data or ()), *(d.name for d in program.declarations)}
 
     def fresh(self, name: str) -> str:
@@ -75,6 +86,9 @@ class _Rewriting:
         if said.family in TAKES_VECTORS:
             arguments = [self.argument(said, a, loops, added) for a in said.arguments]
             said = replace(said, arguments=tuple(arguments))
+        if said.family in TAKES_VECTORS and said.family != "dinterval" and self.data is not None:
+            said, own = self.part(said)
+            added += own
         if self.data is not None and said.target.name in self.data and len(said.arguments) == 2:
             if said.family == "dinterval":
                 return [*added, self.limits(said)]
@@ -87,7 +101,9 @@ class _Rewriting:
     def argument(
         self, said: sx.Draw, tree: sx.Expr, loops: tuple[str, ...], added: list[sx.Statement]
     ) -> sx.Expr:
-        """A node in place of `c(...)` and `rep(...)`."""
+        """A node in place of `c(...)`, `rep(...)` and a part of an array."""
+        if said.family != "dinterval":
+            tree = self.spelt(tree)
         if not isinstance(tree, sx.Fn) or tree.name not in ("c", "rep"):
             return tree
         items = self.items(tree)
@@ -102,6 +118,47 @@ class _Rewriting:
         ]
         (added if own else self.above).extend(made)
         return sx.Var(name, (*outer, sx.Whole(tree.at)), tree.at)
+
+    def ends(self, tree: sx.Index) -> tuple[int, tuple[int, int]] | None:
+        """The dimension of which a name takes a part, and the ends of that."""
+        if self.data is None or not isinstance(tree, sx.Var):
+            return None
+        wide = [k for k, i in enumerate(tree.indices or ()) if isinstance(i, sx.Whole | sx.Span)]
+        if len(wide) != 1:
+            return None
+        (axis,) = wide
+        ends, size = self.widths.ends((tree.indices or ())[axis]), self.widths.of(tree.name, axis)
+        part = ends is not None and size is not None and 1 <= ends[0] <= ends[1] <= size
+        return (axis, ends) if part and ends != (1, size) else None  # type: ignore[return-value]
+
+    def spelt(self, tree: sx.Expr) -> sx.Expr:
+        """A part of an array as `c(...)` of its elements."""
+        found = self.ends(tree)
+        if found is None or found[1][1] - found[1][0] >= MOST:
+            return tree
+        assert isinstance(tree, sx.Var)
+        axis, (low, high) = found
+        elements = [_at(tree, axis, sx.Num(float(k), tree.at)) for k in range(low, high + 1)]
+        return sx.Fn("c", tuple(elements), tree.at)
+
+    def part(self, said: sx.Draw) -> tuple[sx.Draw, list[sx.Statement]]:
+        """A law for a part of an array: that of a node of its own, by which the elements are defined."""
+        found, target = self.ends(said.target), said.target
+        if found is None or target.name in (self.data or {}):
+            return said, []
+        axis, (low, high) = found
+        whole = sx.Span(sx.Num(1.0, target.at), sx.Num(float(high - low + 1), target.at), target.at)
+        own = replace(_at(target, axis, whole), name=self.fresh(f"{target.name}.part"))
+        defined = [
+            sx.Assign(
+                _at(target, axis, sx.Num(float(k), target.at)),
+                _at(own, axis, sx.Num(float(k - low + 1), target.at)),
+                None,
+                target.at,
+            )
+            for k in range(low, high + 1)
+        ]
+        return replace(said, target=own), [*defined]
 
     def items(self, tree: sx.Expr) -> list[sx.Expr] | None:
         """The elements of a vector that is written in place; None where their number is not known."""
@@ -194,6 +251,12 @@ class _Rewriting:
         one = replace(said, target=target, family="dinterval", arguments=(t, limit))
         ends = sx.Num(1.0, said.at), sx.Num(float(above.shape[-1]), said.at)
         return sx.Loop(place.name, *ends, (one,), said.at)
+
+
+def _at(var: sx.Var, axis: int, index: sx.Index) -> sx.Var:
+    """The name with another index."""
+    indices = var.indices or ()
+    return replace(var, indices=(*indices[:axis], index, *indices[axis + 1 :]))
 
 
 def _flat(statements: Sequence[sx.Statement]) -> list[sx.Statement]:

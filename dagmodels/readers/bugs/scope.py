@@ -42,6 +42,7 @@ class Parts:
 
     given : names of the data that the trees use, as numbers; pointing : as indices.
     made : further covariates.
+    undefined : by array, which of its elements (flat places) neither a relation nor the data define.
     sums : reductions that stand outside the plates of the statement that uses them.
     """
 
@@ -50,6 +51,7 @@ class Parts:
     given: set[str] = field(default_factory=set)
     pointing: set[str] = field(default_factory=set)
     made: dict[str, Made] = field(default_factory=dict)
+    undefined: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     sums: dict[str, st.Deterministic] = field(default_factory=dict)
 
     def plates(self, name: str) -> tuple[str, ...]:

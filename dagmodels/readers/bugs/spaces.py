@@ -64,6 +64,7 @@ class Spaces:
     _up: dict[Key, Key] = field(default_factory=dict)
     made: dict[Key, Space] = field(default_factory=dict)
     pairs: dict[str, str] = field(default_factory=dict)  # arrays indexed by pairs of a nested loop, as "i.j"
+    rows: set[str] = field(default_factory=set)  # matrices whose rows end earlier, with 0 behind
 
     # -- questions
 

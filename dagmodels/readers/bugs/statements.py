@@ -16,14 +16,20 @@ from dagmodels.graph import statement as st
 from dagmodels.graph.plate import Place
 from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.arrange import Piece, Said, arranged, element
+from dagmodels.readers.bugs.certain import certain, defined, has_states, of_data
+from dagmodels.readers.bugs.given import shaped
 from dagmodels.readers.bugs.indices import full, level
 from dagmodels.readers.bugs.laws import law
 from dagmodels.readers.bugs.numbers import NotFixed, places
+from dagmodels.readers.bugs.pairs import coordinates, ranks
+from dagmodels.readers.bugs.pairs import places as pair_places
 from dagmodels.readers.bugs.parse import LINKS
 from dagmodels.readers.bugs.relations import Ints, Relation, plain, unrolled
+from dagmodels.readers.bugs.rows import ended, is_whole_row
 from dagmodels.readers.bugs.scope import Made, Parts, Scope, Unsayable
 from dagmodels.readers.bugs.spaces import Space
 from dagmodels.readers.bugs.trees import translated
+from dagmodels.readers.bugs.undefined import filled
 
 MAX_ELEMENTS = 200  # of a relation that is written out
 
@@ -43,7 +49,9 @@ def statements(parts: Parts, name: str) -> list[st.Statement]:
         except Unsayable as error:
             failed = error
             pieces += _written_out(parts, relation, shape, error)
+    pieces = ended(parts, name, pieces, shape)
     pieces += _data_alone(parts, name, pieces, shape)
+    pieces += filled(parts, name, pieces, shape, MAX_ELEMENTS)
     for whole in (len(pieces), 1, 0):
         try:
             chosen = arranged(_split(parts, pieces, shape, whole), shape, parts, name)
@@ -66,6 +74,8 @@ def piece(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Piece:
         found = law(statement, scope, event)
         inside = values.name if values is not None else None
         said: Said = st.Stochastic(head, found, _observed(parts, head.name), inside, place=place)
+    elif (value := defined(parts, relation, scope)) is not None:
+        said = certain(parts, head, value, _observed(parts, head.name), place)
     else:
         tree = translated(scope, statement.value)
         if statement.link is not None:
@@ -96,14 +106,17 @@ def _head(parts: Parts, relation: Relation) -> tuple[list[st.Slot], Scope, tuple
             if id(space) in dims[0].parents:
                 loops[variable] = (space, space.name)
                 bound[space.name] = space
-        return [slot], Scope(parts, relation, loops, bound, plates, (), pair), ()
+        cells = elements(parts, relation, (dims[0].size,))
+        element = (plates[0], dims[0], cells)
+        return [slot], Scope(parts, relation, loops, bound, plates, (), pair, element), ()
     slots: list[st.Slot] = []
     whole: list[str] = []
     for axis, index in enumerate(target.indices or ()):
         space, plate = dims[axis], plates[axis]
         picked = plain(index, variables)
         if isinstance(index, sx.Whole | sx.Span):
-            if isinstance(index, sx.Span) and not full(Scope(parts, relation, {}, {}), index, space):
+            alone = Scope(parts, relation, {}, {})
+            if isinstance(index, sx.Span) and not (is_whole_row(alone, target) or full(alone, index, space)):
                 raise Unsayable(
                     f"{sx.text(target)} is a part of '{target.name}'",
                     target.at,
@@ -154,13 +167,13 @@ def _pair_slot(
     if first is None:
         told = f"'{target.name}' has rows of different lengths, and {sx.text(target)} is a single element"
         raise Unsayable(told, target.at, "index it by the two variables of its loops")
-    if second is None:
-        index = (target.indices or (sx.Whole(),))[-1]
-        if isinstance(index, sx.Num) and index.value == 1:
-            space.ordered = True
-            return st.Slot(plate, first=1), (plate, first[0], "", space)
+    if second is not None:
+        return st.Slot(plate), (plate, first[0], second[0], space)
+    before = ranks(space)[elements(parts, relation, (space.size,))]
+    if before.any():
         raise Unsayable(f"{sx.text(target)} is a part of rows of different lengths", target.at)
-    return st.Slot(plate), (plate, first[0], second[0], space)
+    space.ordered = True
+    return st.Slot(plate, first=1), (plate, first[0], "", space)
 
 
 def elements(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Ints:
@@ -169,21 +182,19 @@ def elements(parts: Parts, relation: Relation, shape: tuple[int, ...]) -> Ints:
     if not shape:
         return np.zeros(min(relation.n, 2), dtype=np.int64)
     if target.name in parts.spaces.pairs:
-        space = parts.spaces.dims(target.name)[0]
-        picked = [plain(i, relation.variables) for i in target.indices or ()]
-        columns = [
-            relation.rows[p[0]] if p is not None else np.full(relation.n, int(getattr(i, "value", 0)))
-            for p, i in zip(picked, target.indices or (), strict=True)
-        ]
-        assert space.pairs is not None
-        width = int(space.pairs[:, 1].max()) + 1
-        keys = space.pairs[:, 0] * width + space.pairs[:, 1]
-        return np.searchsorted(keys, columns[0] * width + columns[1])
+        pairs = coordinates(names, relation, target)
+        if pairs is None:
+            told = f"{sx.text(target)} is a part of rows of different lengths"
+            raise Unsayable(told, target.at, "index it by the two variables of its loops")
+        return pair_places(parts.spaces.dims(target.name)[0], pairs)
     if not relation.n:
         return np.zeros(0, dtype=np.int64)
     picks: list[Ints] = []
+    rows = target.name in parts.spaces.rows
     try:
         for index, size in zip(target.indices or (), shape, strict=True):
+            if rows and isinstance(index, sx.Span):
+                index = sx.Whole(index.at)
             picked = places(index, names.known, relation.rows, size, target.name)
             got = np.asarray(picked, dtype=np.int64)
             wide = isinstance(index, sx.Whole | sx.Span)
@@ -244,15 +255,19 @@ def _split(parts: Parts, pieces: Sequence[Piece], shape: tuple[int, ...], whole:
 def _data_alone(parts: Parts, name: str, pieces: Sequence[Piece], shape: tuple[int, ...]) -> list[Piece]:
     """Elements that the data give and no relation defines are covariates."""
     names = parts.names
-    if not shape or name in parts.spaces.pairs or (name not in names.data and not names.trial):
+    if not shape or (name not in names.data and not names.trial):
         return []
-    values = np.zeros(int(np.prod(shape))) if names.trial else names.known[name].reshape(-1)
+    values = np.zeros(int(np.prod(shape)))
+    if not names.trial:
+        values = shaped(parts, name, names.known[name]).reshape(-1)
     owned = np.zeros(values.size, dtype=bool)
     for p in pieces:
         owned[p.elements] = True
     alone = np.flatnonzero(~owned & ~np.isnan(values))
     if not alone.size:
         return []
+    if name in parts.spaces.pairs:
+        return [_first_given(parts, name, pieces, values, owned)]
     if alone.size > MAX_ELEMENTS or (names.trial and alone.size > 1):
         told = f"{alone.size} elements of '{name}' are defined by no relation"
         raise Unsayable(told, pieces[0].relation.at, "define them, or leave them out of the array")
@@ -261,10 +276,34 @@ def _data_alone(parts: Parts, name: str, pieces: Sequence[Piece], shape: tuple[i
         labels = [int(k) + 1 for k in np.unravel_index(place, shape)]
         head = st.Head(name, tuple(st.Slot(p, k) for p, k in zip(plates, labels, strict=True)))
         shown = element(name, place, shape)
-        parts.made[shown] = Made((), (), None if names.trial else np.asarray(values[place]))
-        said = st.Deterministic(head, ex.Reference(shown, ()))
+        covariate = Made((), (), None if names.trial else np.asarray(values[place]))
+        said = _given(parts, head, of_data(parts, name, shown, covariate))
         found.append(Piece(said, np.array([place]), Relation(pieces[0].relation.statement)))
     return found
+
+
+def _first_given(
+    parts: Parts, name: str, pieces: Sequence[Piece], values: np.ndarray, owned: np.ndarray
+) -> Piece:
+    """First elements of rows of different lengths, where the data give some of them and no relation any."""
+    (space,), (plate,) = parts.spaces.dims(name), parts.plates(name)
+    first = ranks(space) == 0
+    if (~owned & ~first & ~np.isnan(values)).any() or owned[first].any():
+        told = f"elements of '{name}' inside its rows are in the data, and no relation defines them"
+        raise Unsayable(told, pieces[0].relation.at, "define them, or leave them out of the data")
+    shown = parts.fresh(f"{name} first")
+    covariate = Made((space,), (plate,), np.where(first, values, np.nan))
+    space.ordered = True
+    head = st.Head(name, (st.Slot(plate, first=1),))
+    said = _given(parts, head, of_data(parts, name, shown, covariate))
+    return Piece(said, np.flatnonzero(first), Relation(pieces[0].relation.statement))
+
+
+def _given(parts: Parts, head: st.Head, value: ex.Reference) -> Said:
+    """A statement for elements that the data give."""
+    if has_states(parts, head.name):
+        return certain(parts, head, value, _observed(parts, head.name))
+    return st.Deterministic(head, value)
 
 
 def _constant(parts: Parts, name: str, shape: tuple[int, ...], pieces: Sequence[Piece]) -> list[st.Statement]:

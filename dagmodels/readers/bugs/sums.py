@@ -13,6 +13,7 @@ from dagmodels.readers.bugs import syntax as sx
 from dagmodels.readers.bugs.indices import full, reference
 from dagmodels.readers.bugs.numbers import NotFixed, along, number
 from dagmodels.readers.bugs.relations import Relation, plain
+from dagmodels.readers.bugs.rows import vanishes
 from dagmodels.readers.bugs.scope import Scope, Unsayable
 from dagmodels.readers.bugs.spaces import REDUCING, Space
 
@@ -67,6 +68,8 @@ def reduce(scope: Scope, kind: str, body: sx.Expr, at: int) -> ex.Expression:
     axes = [k for k, i in enumerate(first.indices or ()) if isinstance(i, sx.Whole | sx.Span)]
     own = [scope.parts.spaces.dim(first.name, k) for k in axes]
     spans = [(i, own[0]) for v in own_vectors for i in v.indices or () if isinstance(i, sx.Span)]
+    if kind == "sum" and vanishes(scope, body):
+        spans = []
     if spans and not all(
         full(scope, i, _dim_of(scope, v, i))
         for v in own_vectors
@@ -172,6 +175,8 @@ def _elements(scope: Scope, var: sx.Var, index: sx.Index) -> range:
 def product(scope: Scope, tree: sx.Op, at: int) -> ex.Expression:
     """A matrix times a vector or a matrix, at the element that is bound."""
     left, right = tree.left, tree.right
+    if not scope.whole and all(len(vectors(v)) == 1 for v in (left, right)):  # x[i, ] %*% b is one number
+        return reduce(scope, "sum", sx.Op("*", left, right, at), at)
     if not (isinstance(left, sx.Var) and isinstance(right, sx.Var)) or not scope.whole:
         raise Unsayable("%*% stands between two arrays, for a vector or a matrix", at, "use inprod(a[], b[])")
     axes = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -187,6 +187,7 @@ def draws_fit(
     method: str,
     blamed: Mapping[str, int] | None = None,
     updates: Mapping[str, str] | None = None,
+    moved: Collection[str] | None = None,
     independent: bool = False,
     diagnostics: Mapping[str, Any] | None = None,
     warnings: tuple[str, ...] = (),
@@ -200,6 +201,7 @@ def draws_fit(
     draws : what is reported; see `Draws.monitored`.
     method : how they were made, as a sentence. blamed : divergences by node, where known.
     updates : how each node was drawn, in words, where nodes are drawn each in its own way.
+    moved : nodes that trajectories moved, as they are written; None: all unknowns.
     independent : they are no chains, and neither R-hat nor effective sizes decide.
     diagnostics : the backend's own: "seconds", ...
     found : what `diagnosed` says of the draws, where that is known.
@@ -209,7 +211,7 @@ def draws_fit(
     from dagmodels.results.draws.verdict import judge
 
     names, diagnosis = diagnosed(draws) if found is None else found
-    told = judge(graph, draws, names, diagnosis, blamed, updates, independent=independent)
+    told = judge(graph, draws, names, diagnosis, blamed, updates, moved, independent=independent)
     if "n_observations" not in others:
         data = draws.groups.get("observed_data", {})
         others["n_observations"] = sum(int(np.isfinite(v).sum()) for v in data.values())

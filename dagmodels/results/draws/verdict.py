@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,10 @@ from dagmodels.analysis.improper import flat_unknowns
 from dagmodels.analysis.label_symmetry import label_symmetries
 from dagmodels.analysis.laws import is_discrete
 from dagmodels.graph.dag import Dag
-from dagmodels.graph.expression import Expression, references
-from dagmodels.graph.statement import Deterministic, Distribution, Stochastic
+from dagmodels.graph.statement import Deterministic, Stochastic
 from dagmodels.numerics.chains.diagnose import LEAST, Diagnosis, bfmi
 from dagmodels.results.draws.draws import Draws
+from dagmodels.results.draws.remedies import reparameterise
 from dagmodels.results.draws.stored import column_blocks
 
 RHAT = 1.01
@@ -26,7 +26,6 @@ draws for each of the two halves of a chain."""
 BFMI = 0.3
 SHOWN = 5
 BLAMED = 2  # nodes of which a sentence says how they are drawn
-SCALES = ("sigma", "tau", "cov", "chol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ def judge(
     found: Diagnosis,
     blamed: Mapping[str, int] | None = None,
     updates: Mapping[str, str] | None = None,
+    moved: Collection[str] | None = None,
     *,
     independent: bool = False,
 ) -> Judgement:
@@ -56,6 +56,8 @@ def judge(
     names, found : the quantities and what `diagnose` says of them.
     blamed : divergences by node, where the sampler knows which update diverged. updates : how each node was
         drawn, in words.
+    moved : nodes that trajectories move, as they are written; None: all unknowns. What is integrated out, or
+        stands in standard units already, is none of them, and needs no other way of writing.
     independent : draws that are no chain (exact or weighted): effective sizes and R-hat need no threshold.
     """
     moving = found.sd > 0
@@ -78,8 +80,10 @@ def judge(
         sentences += _mixing(draws, names, found, moving, updates or {})
         sentences += _flat(graph, names, moving & (found.rhat > FAR))
     sentences += [f"{s}; {s.remedy(graph)}" for s in label_symmetries(graph)]
-    sentences += _divergences(graph, draws, blamed or {})
-    sentences += _energy(graph, draws)
+    nodes = [n for n, c in sorted((blamed or {}).items(), key=lambda pair: -pair[1]) if c]
+    advice = reparameterise(graph, nodes or None if moved is None else moved)
+    sentences += _divergences(draws, nodes, advice)
+    sentences += _energy(draws, advice)
     return Judgement(tuple(sentences), _figures(draws, found, moving))
 
 
@@ -147,19 +151,16 @@ def _more(size: NDArray[np.float64], need: float, now: int) -> str:
     return f"draws={int(np.ceil(now * factor / digits)) * digits:,}".replace(",", "_")
 
 
-def _divergences(graph: Dag, draws: Draws, blamed: Mapping[str, int]) -> list[str]:
+def _divergences(draws: Draws, nodes: Sequence[str], advice: str) -> list[str]:
     diverging = draws.statistics.get("diverging")
     count = 0 if diverging is None else int(np.count_nonzero(diverging))
     if diverging is None or not count:
         return []
     where = _where(draws, np.asarray(diverging, dtype=bool))
-    nodes = [n for n, c in sorted(blamed.items(), key=lambda pair: -pair[1]) if c]
     of = f" in updates of {_list(nodes)}" if nodes else ""
     lie = f", where {where}" if where else ""
     verb = "transition" if count == 1 else "transitions"
-    return [
-        f"{count} {verb} diverged{of}{lie}: parts of the posterior were not reached; {_reparameterise(graph)}"
-    ]
+    return [f"{count} {verb} diverged{of}{lie}: parts of the posterior were not reached; {advice}"]
 
 
 def _where(draws: Draws, diverging: NDArray[np.bool_]) -> str:
@@ -175,7 +176,7 @@ def _where(draws: Draws, diverging: NDArray[np.bool_]) -> str:
     return " and ".join(t for _, t in sorted(told)[:2])
 
 
-def _energy(graph: Dag, draws: Draws) -> list[str]:
+def _energy(draws: Draws, advice: str) -> list[str]:
     energy = draws.statistics.get("energy")
     if energy is None:
         return []
@@ -186,35 +187,7 @@ def _energy(graph: Dag, draws: Draws) -> list[str]:
     chains = "chain" if low.size == 1 else "chains"
     which = f"{chains} {', '.join(str(i + 1) for i in low)}"
     value = f"{float(found[low].min()):.2f}"
-    return [f"E-BFMI is {value} in {which}: tails are explored slowly; {_reparameterise(graph)}"]
-
-
-def _reparameterise(graph: Dag) -> str:
-    """The next thing to try where scales are unknown: write the nodes that have them without their scale."""
-    for name, node in graph.nodes.items():
-        for statement in node.statements:
-            if node.role != "latent" or not isinstance(statement, Stochastic) or not node.plates:
-                continue
-            scales = _scales(graph, statement.distribution)
-            if scales:
-                plates = f"[{', '.join(node.plates)}]"
-                return (
-                    f"try {name}{plates} as a mean plus {scales[0]} times {name}_z{plates} ~ Normal(0, 1), "
-                    "or tighter priors"
-                )
-    return "try tighter priors, or target_accept closer to 1"
-
-
-def _scales(graph: Dag, law: Distribution) -> list[str]:
-    """Unknown scales as they are written; those of precisions as 1/sqrt of these."""
-    unknown = ("latent", "deterministic", "parameter")
-    found: list[str] = []
-    for key, tree in law.arguments:
-        if key not in SCALES or not isinstance(tree, Expression):
-            continue
-        if any(r.name in graph.nodes and graph.nodes[r.name].role in unknown for r in references(tree)):
-            found.append(f"1/sqrt({tree})" if key == "tau" else str(tree))
-    return found
+    return [f"E-BFMI is {value} in {which}: tails are explored slowly; {advice}"]
 
 
 def _stuck(graph: Dag, names: Sequence[str], fine: NDArray[np.bool_]) -> list[str]:

@@ -31,7 +31,7 @@ plate k = 1..2
 covariate x[i]
 s[k] ~ Uniform(0, 2)
 a[g, k] ~ Normal(0, s[k])
-observed y[i] ~ Normal(a[g, 1] + a[g, 2]*x, 0.8)
+observed y[i] ~ Normal(exp(0.3*a[g, 1]) + exp(0.3*a[g, 2])*x, 0.8)
 """
 SHARED = """model shared
 plate g

@@ -93,19 +93,9 @@ def test_the_density_is_the_integral(text):
     np.testing.assert_allclose(np.diff(got), np.diff(want), rtol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        # normal given auxiliary variables, which are drawn given the old elements
-        "a[g] ~ Normal(0, s)\nobserved y[i] ~ Bernoulli(expit(a[g] + x))\n",
-        "a[g] ~ Normal(0, s)\nb ~ Normal(0, 1)\nobserved y[i] ~ Poisson(exp(a[g] + b*x))\n",
-        # drawn in a block
-        "a[g] ~ Normal(m, s)\nm ~ Normal(0, 1)\nb[g] ~ Normal(a[g], 1)\n"
-        "observed y[i] ~ Normal(a[g] + b[g], 1)\n",
-    ],
-    ids=["Polya-Gamma", "curves", "blocks"],
-)
-def test_nothing_is_integrated_where_others_stand_between(text):
+def test_nothing_is_integrated_where_others_stand_between():
+    """Normal given auxiliary variables, which are drawn given the old elements."""
+    text = "a[g] ~ Normal(0, s)\nobserved y[i] ~ Bernoulli(expit(a[g] + x))\n"
     head = "model between\nplate g\nplate i in g\ncovariate x[i]\ns ~ HalfNormal(1)\n"
     data = {**covariates(), "y": [0, 1, 1, 1, 0, 0]}
     plan = str(dm.read(head + text).plan(data, method="gibbs", route="conditionals"))

@@ -88,10 +88,33 @@ def test_a_funnel_is_told_with_its_scale_and_the_remedy():
     graph = dm.read("model fun\nplate r\nplate k = 1..9\nv ~ Normal(0, 3)\nx[k] ~ Normal(0, exp(v/2))\n"
                     "observed y[r] ~ Normal(v, 10)\nobserved w[k] ~ Normal(x, 100)")  # fmt: skip
     data = {"y": [0.1], "w": np.zeros(9)}
-    fit = graph.fit_quietly(data, method="gibbs", draws=300, warmup=300, collapse=False)
+    fit = graph.fit_quietly(data, method="gibbs", draws=300, warmup=15, collapse=False)  # too short to choose
     assert not fit.converged
-    assert "diverged" in fit.message
     assert "try x[k] as a mean plus exp(v/2) times x_z[k] ~ Normal(0, 1)" in fit.message
+    fit = graph.fit_quietly(data, method="gibbs", draws=300, warmup=300, collapse=False)
+    assert "'x' in units of 'v': the density is" in str(fit.plan)
+    assert fit.diagnostics["rhat"] < 1.05, fit.message
+    assert "x_z" not in fit.message
+
+
+def test_trajectories_of_the_collapsed_posterior_say_what_they_move(monkeypatch):
+    """Where proposals are not safe: effects are integrated, and a scale in standard units is computed."""
+    from dagmodels.backends.gibbs import collapsed_route
+    from dagmodels.backends.gibbs.options import Options
+    from dagmodels.backends.gibbs.recipe import Recipe
+
+    monkeypatch.setattr(collapsed_route, "GRID", 0)
+    monkeypatch.setattr(collapsed_route, "proposals", lambda *_: (None, "not asked"))
+    data = {"r": range(8), "y": [28.0, 8, -3, 7, -1, 1, 18, 12]}
+    one = "model one\nplate r\ntheta[r] ~ Normal(mu, tau)\nmu ~ Normal(0, 5)\n"
+    one += "observed y[r] ~ Normal(theta, 9)\n"
+    for prior, moved in (
+        ("tau ~ HalfNormal(A)\nA ~ Uniform(1, 10)", {"tau", "A"}),
+        ("tau ~ LogNormal(m, v)\nm ~ Normal(0, 1)\nv ~ HalfNormal(1)", {"m", "v"}),
+    ):
+        route = Recipe.of(bind(dm.read(one + prior).dag, data), Options()).route()
+        assert route.method.startswith("trajectories")
+        assert set(route.moved) == moved
 
 
 def test_censoring_as_jags_has_it():

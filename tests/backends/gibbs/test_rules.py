@@ -204,7 +204,7 @@ def test_the_joint_law_is_left(text, sweeps):
 
 
 EXPECTED = {
-    "slopes": ("Gamma", "slice", "InverseGamma", "jointly normal", "interweaving"),
+    "slopes": ("Gamma", "slice", "InverseGamma", "jointly normal", "integrated out, drawn right after"),
     "counts": ("Gamma", "Beta", "discrete"),
     "limits": ("between limits",),
     "mixed": ("Dirichlet", "discrete"),

@@ -73,6 +73,46 @@ def test_normal_with_unknown_mean_and_variance():
     assert fit.converged
 
 
+PRECISION = """model precision
+plate row
+observed y[row] ~ Normal(0, tau=tau)
+tau ~ Gamma({a}, {b})
+"""
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.001, 0.001), (0.1, 0.1), (0.5, 2.0), (0.001, 10.0)])
+@pytest.mark.parametrize("y", [[0.001], [1.3], [0.0], [40.0]])
+def test_a_precision_with_one_observation(a: float, b: float, y: list[float]):
+    """On the declared scale it has its mode at zero, where the density in its logarithm is all but flat."""
+    fit = posterior(PRECISION.format(a=a, b=b), {"y": y})
+    an, bn = a + 0.5, b + 0.5 * y[0] ** 2
+    evidence = special.gammaln(an) - special.gammaln(a) + a * np.log(b) - an * np.log(bn)
+    assert fit.measures["log_evidence"] == pytest.approx(evidence - 0.5 * np.log(2 * np.pi), abs=1e-6)
+    law, row = stats.gamma(an, scale=1 / bn), by_name(fit).loc["tau"]
+    assert row.estimate == pytest.approx(law.mean(), rel=1e-4)
+    assert row.se == pytest.approx(law.std(), rel=1e-4)
+    assert row.lower == pytest.approx(law.ppf(0.025), rel=1e-2)
+    assert row.upper == pytest.approx(law.ppf(0.975), rel=1e-3)
+    assert fit.converged
+
+
+def test_a_precision_beside_an_unknown_mean_with_one_observation():
+    """The mean integrated: Normal with variance 100 + 1/tau, by quadrature over the logarithm of tau."""
+    fit = posterior(
+        PRECISION.format(a=0.001, b=0.001).replace("Normal(0,", "Normal(mu,") + "mu ~ Normal(0, 10)\n",
+        {"y": [0.001]},
+    )
+    t = np.linspace(-60.0, 15.0, 400_001)
+    tau = np.exp(t)
+    log_density = stats.norm.logpdf(0.001, 0, np.sqrt(100 + 1 / tau)) + t
+    log_density += stats.gamma.logpdf(tau, 0.001, scale=1000)
+    p = np.exp(log_density)
+    evidence = p.sum() * (t[1] - t[0])
+    assert fit.measures["log_evidence"] == pytest.approx(np.log(evidence), abs=1e-5)
+    assert by_name(fit).loc["tau", "estimate"] == pytest.approx(p @ tau / p.sum(), rel=1e-4)
+    assert fit.converged
+
+
 def test_nothing_outer_is_closed_form():
     fit = posterior(
         "model m\nplate r\nb ~ Normal(0, 2)\nobserved y[r] ~ Normal(b, 1)", {"y": [1.0, 2.0, 4.0]}

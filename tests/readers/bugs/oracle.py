@@ -160,6 +160,12 @@ class Oracle:
             )
         return found
 
+    def defines(self, name: str, element: tuple[int, ...]) -> bool:
+        """Whether a relation or the data give one element."""
+        at = tuple(k - 1 for k in element)
+        given = name in self.data and all(k < n for k, n in zip(at, self.data[name].shape, strict=True))
+        return (name, element) in self.owners or (given and not np.isnan(self.data[name][at]))
+
     def value(self, name: str, element: tuple[int, ...]) -> float:
         """The number of one element."""
         key = (name, element)

@@ -156,6 +156,18 @@ def test_divergences_and_energy_name_nodes_and_a_remedy():
     assert not fit.converged
 
 
+def test_what_is_integrated_out_is_not_to_be_written_otherwise():
+    draws = made.draws()
+    draws = replace(draws, statistics={"diverging": draws["tau"] < 0.3})
+    told = fitted(draws, moved=("mu", "tau")).message
+    assert "theta_z" not in told
+    assert "'theta' is integrated out already: try tighter priors of 'tau'" in told
+    assert told.endswith("or route='conditionals' (element by element)")
+    told = fitted(draws, moved=("mu",)).message  # no scale is moved, nor any effect
+    assert "try tighter priors of 'mu', or route=" in told
+    assert "theta_z[school] ~ Normal(0, 1)" in fitted(draws, moved=("tau", "theta")).message
+
+
 def test_draws_that_stand_still_or_are_no_numbers():
     theta = made.draws()["theta"].copy()
     theta[..., 2] = 1.5

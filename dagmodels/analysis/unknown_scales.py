@@ -12,7 +12,7 @@ from dagmodels.graph.statement import Statement, Stochastic
 SHAPES = ("nu",)  # parameters that are neither location nor scale
 
 
-def in_standard_units(dag: Dag, discrete: Collection[str] = ()) -> tuple[str, ...]:
+def with_unknown_scale(dag: Dag, discrete: Collection[str] = ()) -> tuple[str, ...]:
     """Latent nodes, in the order of the graph, with a statement that gives them by a location and an unknown
     scale, and whose laws hang neither on the node itself nor on a discrete unknown.
 
