@@ -1,6 +1,7 @@
 """Logarithm of the confluent hypergeometric limit function 0F1(; b; z) and its derivatives in b, for arrays.
 
-Its terms z^k / ((b)_k k!) (DLMF 16.2.1) are a law of k but for their sum; they are summed from the largest outwards.
+Its terms z^k / ((b)_k k!) (DLMF 16.2.1) are a law of k but for their sum; they are summed from the largest
+outwards.
 Real or complex arguments, b > 0 and z >= 0 in their real parts.
 """
 
@@ -22,8 +23,8 @@ def log_0f1(b: Any, z: Any) -> Any:
 def log_0f1_shape(k: Any, b: Any, z: Any) -> Any:
     """Derivative of order k (0, 1, 2) of `log_0f1` in b.
 
-    With h = digamma(b + k) - digamma(b) and g = trigamma(b) - trigamma(b + k) of the terms, these are -E h and
-    Var h + E g under their law.
+    With h = digamma(b + k) - digamma(b) and g = trigamma(b) - trigamma(b + k) of the terms, these are -E h
+    and Var h + E g under their law.
     """
     order = int(np.real(np.ravel(k)[0]))
     b, z = np.broadcast_arrays(np.asarray(b), np.asarray(z))
@@ -39,7 +40,8 @@ def _sums(b: Any, z: Any) -> tuple[Any, Any, Any]:
     c, w = np.real(b), np.real(z)
     mode = np.floor(np.maximum(0.5 * (1 - c + np.sqrt((c - 1) ** 2 + 4 * w)), 0.0))
     inside = np.where(w > 0, z, 1)
-    top = np.where(mode > 0, mode * np.log(inside), 0.0) - f.lgamma(mode + 1) - f.lgamma(b + mode) + f.lgamma(b)
+    top = np.where(mode > 0, mode * np.log(inside), 0.0) - f.lgamma(mode + 1)
+    top = top - f.lgamma(b + mode) + f.lgamma(b)
     start = (f.digamma(b + mode) - f.digamma(b), f.trigamma(b) - f.trigamma(b + mode))
     total, first, square, bent = 1.0, start[0], start[0] ** 2, start[1]
     for step in (1, -1):

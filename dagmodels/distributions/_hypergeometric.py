@@ -1,4 +1,4 @@
-"""Sums over the counts that one group can have of m drawn from two: Fisher's noncentral hypergeometric law."""
+"""Sums over the counts that one group can have of m drawn from two: Fisher's noncentral hypergeometric."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def log_terms(n1: Any, n2: Any, m: Any) -> tuple[Any, Any]:
-    """The counts j of the first group and log C(n1, j) C(n2, m - j), along the last axis, where n1 has length one.
+    """The counts j of the first group and log C(n1, j) C(n2, m - j), along the last axis (of one in n1).
 
     Rows with fewer counts than others are filled with terms of minus infinity, invalid ones with nan.
     """

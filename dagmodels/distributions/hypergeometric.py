@@ -44,5 +44,5 @@ FAMILY = Family(
     discrete=True,
     mean=lambda f, n1, n2, m, psi: f.fisher_cumulant(1, n1, n2, m, f.log(psi)),
     variance=lambda f, n1, n2, m, psi: f.fisher_cumulant(2, n1, n2, m, f.log(psi)),
-    doc="Members of a group of n1 among m drawn from it and a group of n2, psi the odds ratio (Fisher's law).",
+    doc="Members of a group of n1 among m drawn from it and n2 others; psi the odds ratio (Fisher's law).",
 )

@@ -199,12 +199,13 @@ class Tails:
         counts = [self._known(self.jet(n).value) for n in (n1, n2, m)]
         if any(n is None for n in counts):
             if not self._is(odds.value, 0.0):
-                raise NotLowered("unknown counts of a Hypergeometric law need odds of 1: give the counts as data")
+                told = "unknown counts of a Hypergeometric law need odds of 1: give the counts as data"
+                raise NotLowered(told)
             return log_choose(self, self.jet(n1) + n2, self.jet(m))
         return self._fisher_sum(np.stack(np.broadcast_arrays(*counts), axis=-1), odds)
 
     def _fisher_sum(self, counts: Any, odds: Jet) -> Jet:
-        """One row of terms for each distinct triple of counts, or for each row where the odds differ by row."""
+        """A row of terms for each distinct triple of counts, or for each row where the odds differ by row."""
         from dagmodels.distributions._hypergeometric import log_terms
 
         recorder, f = self.functions.recorder, self.functions

@@ -1,7 +1,8 @@
 """Logarithm of the confluent hypergeometric limit function 0F1(; b; z), b > 0 and z >= 0, for kernels.
 
-Its series (DLMF 16.2.1 with p = 0, q = 1) has positive terms z^k / ((b)_k k!), a probability law of k but for its sum,
-with one mode (Bessel's law: Yuan and Kalbfleisch 2000, Ann. Inst. Statist. Math. 52:438).  It is summed
+Its series (DLMF 16.2.1 with p = 0, q = 1) has positive terms z^k / ((b)_k k!), a probability law of k but
+for its sum, with one mode (Bessel's law: Yuan and Kalbfleisch 2000, Ann. Inst. Statist. Math. 52:438).
+It is summed
 from the mode outwards, so that nothing underflows and the number of terms grows as the fourth root of z;
 derivatives are means under that law.
 """

@@ -1,8 +1,8 @@
 """Incomplete gamma and beta functions with their derivatives in the shapes, for kernels.
 
 Series and continued fractions in logarithms, so that no tail underflows, each on the side where it
-converges at once; what is left of one is the other side.  Derivatives in the shapes go through the same series
-and fractions term by term.
+converges at once; what is left of one is the other side.  Derivatives in the shapes go through the same
+series and fractions term by term.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _beta_front(a, b, x):
 
 @_inline
 def _beta_fraction(a, b, x):
-    """The continued fraction of I_x(a, b) (A&S 26.5.8): its logarithm and that one's derivatives in a and b."""
+    """The continued fraction of I_x(a, b) (A&S 26.5.8): its logarithm, and derivatives in a and b."""
     value, in_a, in_b = 1.0, 0.0, 0.0
     c, ca, cb, d, da, db = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(1, MOST):

@@ -1,6 +1,7 @@
 """The tape's incomplete gamma and beta functions and 0F1 in plain numpy, for real and complex numbers.
 
-The independent check of `incomplete` and `confluent`: series over whole arrays, whose complex steps give derivatives.
+The independent check of `incomplete` and `confluent`: series over whole arrays, whose complex steps give
+derivatives.
 """
 
 from __future__ import annotations

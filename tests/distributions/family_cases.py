@@ -225,6 +225,7 @@ BAD = np.array([[1.0, 2.0], [2.0, 1.0]])
 LGAMMA = "log gamma functions of up to 1e4 and their cancellation in the reference"
 MATRIX = "factorisation of matrices with condition numbers up to 1e9"
 
+
 def drawn_from_two(rng: Any) -> tuple[Any, ...]:
     """Sizes of two groups, how many are drawn of them, and an odds ratio."""
     n1, n2 = rng.integers(0, 40, N) * 1.0, rng.integers(0, 40, N) * 1.0
@@ -570,7 +571,9 @@ CASES: dict[str, Case] = {
     ),
     "Hypergeometric": Case(
         drawn_from_two,
-        lambda rng, n1, n2, m, psi: np.minimum(np.maximum(m - n2, 0) + rng.integers(0, 5, N), np.minimum(n1, m)),
+        lambda rng, n1, n2, m, psi: np.minimum(
+            np.maximum(m - n2, 0) + rng.integers(0, 5, N), np.minimum(n1, m)
+        ),
         lambda x, n1, n2, m, psi: stats.nchypergeom_fisher.logpmf(x, n1 + n2, n1, m, psi),
         ((-1.0, 3, 2, 2, 1), (3.0, 3, 2, 2, 1), (0.0, 3, 1, 2, 1), (0.5, 3, 2, 2, 1), (1.0, 3, 2, 2, 0))
         + ((1.0, 3, 2, 6, 1), (1.0, 2.5, 2, 2, 1)),
