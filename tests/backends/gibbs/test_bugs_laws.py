@@ -124,7 +124,8 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_draws_agree_with_quadrature(name, route):
     loop, density = DRAWN[name]
-    agrees(f"model {{ for (i in 1:6) {{ {loop} }}", {"y": Y}, density, route)
+    data = {"c": COUNTS} if loop.startswith("c") else {"y": Y}
+    agrees(f"model {{ for (i in 1:6) {{ {loop} }}", data, density, route)
 
 
 def agrees(text, data, density, route):
