@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.distributions import _incomplete, _matrix
+from dagmodels.distributions import _confluent, _hypergeometric, _incomplete, _matrix
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -263,6 +263,10 @@ log_betainc = _incomplete.log_betainc
 log_gammainc_shape = _incomplete.log_gammainc_shape
 log_gammaincc_shape = _incomplete.log_gammaincc_shape
 log_betainc_shape = _incomplete.log_betainc_shape
+
+log_0f1 = _confluent.log_0f1
+log_0f1_shape = _confluent.log_0f1_shape
+fisher_cumulant = _hypergeometric.fisher_cumulant
 
 size = _matrix.size
 total = _matrix.total

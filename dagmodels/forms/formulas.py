@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dagmodels.forms.lower import NotLowered
-from dagmodels.numerics.tape import UNARY, Recorder
+from dagmodels.numerics.tape import SPECIAL, UNARY, Recorder
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +151,6 @@ class Functions:
         return found
 
     def __getattr__(self, name: str) -> Any:
-        if name in UNARY or name in ("min", "max"):
+        if name in UNARY or name in SPECIAL or name in ("min", "max"):
             return lambda *operands: self.apply(name, *operands)
         raise NotLowered(f"the tape has no function '{name}'")

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dagmodels.distributions._shared import log1mexp, log_add_exp
+from dagmodels.distributions._shared import log1mexp, log_add_exp, log_choose
 from dagmodels.forms.formulas import Functions, Traced
 from dagmodels.forms.lower import NotLowered
 
 if TYPE_CHECKING:
     from dagmodels.forms.jets import Jet
 
-MOST_TERMS = 200  # of a distribution function of counts
+MOST_TERMS = 200  # of a finite sum for a distribution function; beyond, the tape has the function itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,7 @@ class Tails:
     _known: Callable[..., Any]
     _plain: Callable[..., Traced]
     _value: Callable[..., Traced]
+    lbeta: Callable[..., Jet]
 
     # -- vectors -----------------------------------------------------------------------------------
 
@@ -99,16 +100,16 @@ class Tails:
             found = found + item
         return found
 
-    # -- distribution functions of counts --------------------------------------------------------------
+    # -- distribution functions ------------------------------------------------------------------------
 
     def log_gammaincc(self, shape: Any, x: Any) -> Jet:
-        """log P(Poisson(x) < shape): the sum of its terms, shape known and whole."""
+        """log Q(shape, x); for a known whole shape the terms of P(Poisson(x) < shape)."""
         number = self._number("log_gammaincc", shape, x)
         if number is not None:
             return number
         shapes = self._whole(shape)
         if shapes is None:
-            return self.jet(math.nan)
+            return self._gamma_tail("log_gammaincc", shape, x)
         x = self.jet(x)
         total = self.jet(1.0)
         for k in range(int(shapes.max()), 0, -1):  # Horner's scheme, begun where each row's sum ends
@@ -118,7 +119,7 @@ class Tails:
         return self.apply("log", total) - x
 
     def log_gammainc(self, shape: Any, x: Any) -> Jet:
-        """log P(Poisson(x) >= shape), shape known and whole: its series, or what the other tail leaves.
+        """log P(shape, x); for a known whole shape its series, or what the other tail leaves.
 
         With P the regularised incomplete gamma function, P(a, x) = x^a exp(-x)/Gamma(a + 1) times the sum of
         x^k/((a + 1)...(a + k)) (DLMF 8.7.1), which needs about 9 sqrt(a) terms while x < a; beyond, the
@@ -129,7 +130,7 @@ class Tails:
             return number
         shapes = self._whole(shape)
         if shapes is None:
-            return self.jet(math.nan)
+            return self._gamma_tail("log_gammainc", shape, x)
         x = self.jet(x)
         if (shapes == 1).all():
             return log1mexp(self, x)
@@ -149,15 +150,90 @@ class Tails:
         """The value, without derivatives."""
         return self.jet(x.value)
 
-    def _tail_slopes(self, a: Traced, x: Traced, g: Traced) -> tuple[Traced, Traced]:
-        """First and second derivative of log P(a, x) in x, g its value."""
+    def _tail_slopes(self, a: Traced, x: Traced, g: Traced, sign: float = 1.0) -> tuple[Traced, Traced]:
+        """First and second derivative of log P(a, x) (sign 1) or log Q(a, x) (-1) in x, g its value."""
         f = self.functions
         log_density = (a - 1.0) * f.apply("log", x) - x - self._value("lgamma", a)
-        one = f.apply("exp", log_density - g)
+        one = sign * f.apply("exp", log_density - g)
         return one, one * ((a - 1.0) / x - 1.0 - one)
 
+    def _gamma_tail(self, name: str, shape: Any, x: Any) -> Jet:
+        """log P or log Q of any shape that no predictor moves."""
+        a, x = self.jet(shape), self.jet(x)
+        self._still(a, "its shape")
+        sign = 1.0 if name == "log_gammainc" else -1.0
+        value = self.functions.apply(name, a.value, x.value)
+        return self.chain(x, value, lambda g: self._tail_slopes(a.value, x.value, g, sign))
+
+    def _still(self, shape: Jet, what: str) -> None:
+        if shape.first:
+            raise NotLowered(f"a distribution function has no second derivative in {what} here")
+
+    def log_0f1(self, b: Any, z: Any) -> Jet:
+        """log 0F1(; b; z), b of no predictor; its slope is that of two series with neighbouring b."""
+        number = self._number("log_0f1", b, z)
+        if number is not None:
+            return number
+        b, z = self.jet(b), self.jet(z)
+        self._still(b, "its degrees of freedom")
+        f = self.functions
+
+        def slopes(g: Traced) -> tuple[Traced, Traced]:
+            next_, second = (f.apply("log_0f1", b.value + k, z.value) for k in (1.0, 2.0))
+            one = f.apply("exp", next_ - g) / b.value
+            return one, f.apply("exp", second - g) / (b.value * (b.value + 1.0)) - one * one
+
+        return self.chain(z, f.apply("log_0f1", b.value, z.value), slopes)
+
+    def fisher_cumulant(self, order: Any, n1: Any, n2: Any, m: Any, log_odds: Any) -> Jet:
+        """log sum_j C(n1, j) C(n2, m - j) exp(j log_odds) of known counts; without odds, of any.
+
+        Raises `NotLowered` for unknown counts beside odds: how many terms there are is then unknown too.
+        """
+        number = self._number("fisher_cumulant", order, n1, n2, m, log_odds)
+        if number is not None:
+            return number
+        if order != 0:
+            raise NotLowered("moments of hypergeometric counts have no tape form")
+        odds = self.jet(log_odds)
+        counts = [self._known(self.jet(n).value) for n in (n1, n2, m)]
+        if any(n is None for n in counts):
+            if not self._is(odds.value, 0.0):
+                told = "unknown counts of a Hypergeometric law need odds of 1: give the counts as data"
+                raise NotLowered(told)
+            return log_choose(self, self.jet(n1) + n2, self.jet(m))
+        return self._fisher_sum(np.stack(np.broadcast_arrays(*counts), axis=-1), odds)
+
+    def _fisher_sum(self, counts: Any, odds: Jet) -> Jet:
+        """A row of terms for each distinct triple of counts, or for each row where the odds differ by row."""
+        from dagmodels.distributions._hypergeometric import log_terms
+
+        recorder, f = self.functions.recorder, self.functions
+        rows = recorder.length(odds.value.register)
+        if rows == 1:
+            counts, back = np.unique(counts, axis=0, return_inverse=True)
+        else:
+            counts, back = np.broadcast_to(counts, (rows, 3)), np.arange(rows)
+        j, terms = log_terms(*np.moveaxis(counts[:, :, None], 1, 0))
+        size = j.shape[1]
+        every = f.traced(recorder.gather(odds.value.register, np.repeat(np.arange(len(j)) % rows, size)))
+        places, of_row = self._plain(j), np.repeat(np.arange(len(j)), size)
+        every = places * every + self._plain(terms)
+        sums = recorder.log_sum_exp(every.register, size)
+
+        def by_row(register: int) -> Traced:
+            return f.traced(recorder.gather(register, np.ravel(back)))
+
+        def slopes(_: Traced) -> tuple[Traced, Traced]:
+            share = f.apply("exp", every - f.traced(recorder.gather(sums, of_row)))
+            mean = recorder.segment_sum((share * places).register, of_row, len(j))
+            gap = places - f.traced(recorder.gather(mean, of_row))
+            return by_row(mean), by_row(recorder.segment_sum((share * gap * gap).register, of_row, len(j)))
+
+        return self.chain(odds, by_row(sums), slopes)
+
     def log_betainc(self, a: Any, b: Any, x: Any) -> Jet:
-        """log I_x(a, b) with one shape known and whole: a finite sum (DLMF 8.17.5), or what it leaves of one.
+        """log I_x(a, b); for a known whole shape a finite sum (DLMF 8.17.5), or what it leaves of one.
 
         I_x(a, b) = x^a (1 + a q (1 + (a + 1) q/2 (1 + ...))) with q = 1 - x and b terms, b whole.
         """
@@ -165,11 +241,11 @@ class Tails:
         if number is not None:
             return number
         a, b, x = self.jet(a), self.jet(b), self.jet(x)
-        if not self._may_be_whole(b) and self._may_be_whole(a):
-            return log1mexp(self, -self.log_betainc(b, a, 1.0 - x))
         shapes = self._whole(b)
+        if shapes is None and self._whole(a) is not None:
+            return log1mexp(self, -self.log_betainc(b, a, 1.0 - x))
         if shapes is None:
-            return self.jet(math.nan)
+            return self._beta_share(a, b, x)
         total, q = self.jet(1.0), 1.0 - x
         for k in range(int(shapes.max()) - 1, 0, -1):
             inner = total * q * (a + float(k - 1)) / float(k) + 1.0
@@ -185,26 +261,27 @@ class Tails:
 
         return self.jet(self._plain(_numeric.quietly(lambda f, *a: getattr(f, name)(*a), *known)))
 
+    def _beta_share(self, a: Jet, b: Jet, x: Jet) -> Jet:
+        """log I_x(a, b) of any shapes that no predictor moves."""
+        for shape in (a, b):
+            self._still(shape, "its shapes")
+        f = self.functions
+
+        def slopes(g: Traced) -> tuple[Traced, Traced]:
+            rest = (a.value - 1.0) * f.apply("log", x.value) + (b.value - 1.0) * f.apply("log1p", -x.value)
+            one = f.apply("exp", rest - self.lbeta(self._alone(a), self._alone(b)).value - g)
+            turn = (a.value - 1.0) / x.value - (b.value - 1.0) / (1.0 - x.value)
+            return one, one * (turn - one)
+
+        return self.chain(x, f.apply("log_betainc", a.value, b.value, x.value), slopes)
+
     def _whole(self, shape: Any) -> Any:
-        """Known positive whole numbers, ones in rows that no formula uses; None where it uses no row."""
+        """Known whole numbers up to `MOST_TERMS`, ones in rows that no formula uses; None of other shapes."""
         known = self._known(self.jet(shape).value)
         if known is None:
-            raise NotLowered(
-                "a distribution function has no derivative in its shape: state it, or drop the limits"
-            )
-        used = np.isfinite(known) & (known > 0)
-        if not used.any():
             return None
+        used = np.isfinite(known) & (known > 0)
         known = np.where(used, known, 1.0)
-        if (known != np.floor(known)).any():
-            raise NotLowered(
-                "a distribution function has derivatives at whole shapes only: state one, or drop limits"
-            )
-        if known.max() > MOST_TERMS:
-            raise NotLowered(f"counts truncated or censored above {MOST_TERMS} have no derivatives here yet")
+        if not used.any() or (known != np.floor(known)).any() or known.max() > MOST_TERMS:
+            return None
         return known
-
-    def _may_be_whole(self, shape: Jet) -> bool:
-        """Whether a shape is known, with whole numbers where it is a finite positive one."""
-        known = self._known(shape.value)
-        return known is not None and not (np.isfinite(known) & (known != np.floor(known))).any()

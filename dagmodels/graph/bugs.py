@@ -23,6 +23,8 @@ NAMES: Mapping[str, str] = {
     "dpar": "BUGS' dpar(alpha, c) is Pareto(alpha, c)",
     "df": "write FisherF(n, m)",
     "dgen.gamma": "write GeneralizedGamma(r, mu, beta)",
+    "dnchisqr": "write NoncentralChiSquared(k, delta)",
+    "dhyper": "write Hypergeometric(n1, n2, m1, psi)",
     "dwish": "BUGS' dwish(R, k) is Wishart(k, inverse(R)): its matrix is the inverse of R",
     "dchisqr": "BUGS' dchisqr(k) is Gamma(k/2, 1/2)",
     "dgamma": "write Gamma(shape, rate), as in BUGS",

@@ -205,6 +205,22 @@ def _betainc_shape_in_x(i: X, j: X, a: X, b: X, x: X) -> X:
     return density * (score - f.log_betainc_shape(i, j, a, b, x))
 
 
+def _confluent_shape_in_z(k: X, b: X, z: X) -> X:
+    if k != Number(1):
+        _refuse("log_0f1")
+    slope = f.exp(f.log_0f1(b + 1, z) - f.log_0f1(b, z)) / b
+    return slope * (f.log_0f1_shape(1, b + 1, z) - f.log_0f1_shape(1, b, z) - 1 / b)
+
+
+def _next_cumulant(*arguments: X) -> X:
+    order = arguments[0]
+    if not isinstance(order, Number) or order.value >= 4:
+        raise ModelError(
+            "fifth derivatives of a hypergeometric law are not available", hint="use a method of lower order"
+        )
+    return Call("fisher_cumulant", (Number(order.value + 1), *arguments[1:]))
+
+
 _SQRT_2PI = math.sqrt(2 * math.pi)
 
 _PUBLIC = (
@@ -281,6 +297,18 @@ _INTERNAL = (
             lambda a, b, x: _beta_density(a, b, x, f.log_betainc(a, b, x)),
         ),
     ),
+    # log 0F1(; b; z); its slope in z is a ratio of neighbouring b
+    Function(
+        "log_0f1",
+        2,
+        derivative=(
+            lambda b, z: f.log_0f1_shape(1, b, z),
+            lambda b, z: f.exp(f.log_0f1(b + 1, z) - f.log_0f1(b, z)) / b,
+        ),
+    ),
+    Function("log_0f1_shape", 3, derivative=(None, _next("log_0f1_shape", 0), _confluent_shape_in_z)),
+    # derivatives in the log odds of a hypergeometric law's normalising sum, of given order; counts are whole
+    Function("fisher_cumulant", 5, derivative=(None, None, None, None, _next_cumulant)),
     # derivatives of given order in the shapes; the orders come first and are numbers
     Function(
         "log_gammainc_shape",

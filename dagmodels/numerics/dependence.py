@@ -69,6 +69,8 @@ def components(tape: Tape, chosen: Ints, read: Ints) -> tuple[Ints, Ints]:
                     block = np.arange(x.size) // entries
                     found = joined(found, summed(x, block, found.size))
                 found = found if name == "logdet" else np.repeat(found, entries)
+            case "log_sum_exp":
+                found = summed(mine[0], np.arange(mine[0].size) // int(aux[op]), n)
             case _:
                 found = np.full(n, -1, dtype=np.int64)
                 for x in mine:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dagmodels.numerics.tape import CODES, NAMES, Tape, operands
 
 Ints = NDArray[np.int64]
-BLOCKS = ("cholesky", "inverse", "logdet", "matmul", "softmax", "root")
+BLOCKS = ("cholesky", "inverse", "logdet", "matmul", "softmax", "root", "log_sum_exp")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -176,8 +176,8 @@ def _kept(
 
 
 def _blocks(name: str, d: int, own: NDArray[np.bool_], read: list[NDArray[np.bool_]]) -> None:
-    entries = d if name == "softmax" else d * d
-    wide = 1 if name == "logdet" else entries
+    entries = d if name in ("softmax", "log_sum_exp") else d * d
+    wide = 1 if name in ("logdet", "log_sum_exp") else entries
     need = own.reshape(-1, wide).any(axis=1)
     for x in read:
         need |= x.reshape(-1, entries).any(axis=1)

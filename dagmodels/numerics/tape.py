@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dagmodels.numerics.tape_functions import FUNCTIONS, chain, log_sum_exp
+from dagmodels.numerics.tape_incomplete import FUNCTIONS as INCOMPLETE
 
 Array = NDArray[Any]
 
@@ -27,9 +28,16 @@ UNARY = (
     *("log_i0e", "i1_over_i0"),  # log I0(x) - x and I1(x) / I0(x), for x >= 0
     *("arctan", "tanh", "floor"),
 )
+SPECIAL = {  # functions of several numbers, and of how many
+    "log_gammainc": 2,  # log P(a, x) and log Q(a, x)
+    "log_gammaincc": 2,
+    "log_0f1": 2,  # log 0F1(; b; z), for z >= 0
+    "log_betainc": 3,  # log I_x(a, b), the arguments in the order a, b, x
+}
 CODES = {
     **{name: i for i, name in enumerate(BINARY)},
     "if_else": 11,
+    **{name: 12 + i for i, name in enumerate(SPECIAL)},
     **{name: 20 + i for i, name in enumerate(UNARY)},
     "gather": 50,
     "segment_sum": 51,
@@ -50,7 +58,12 @@ INDEXED = ("gather", "segment_sum", "put", "chain")
 
 def operands(code: int) -> int:
     """How many registers an operation reads (the others that it names mean nothing)."""
-    name = NAMES[code]
+    return _arity(NAMES[code])
+
+
+def _arity(name: str) -> int:
+    if name in SPECIAL:
+        return SPECIAL[name]
     return 3 if name == "if_else" else 2 if name in BINARY or name in ("matmul", "take", "chain") else 1
 
 
@@ -345,8 +358,8 @@ def _numpy_operation(
             assert index is not None
             target[:] = chain(index, operands[0], operands[1])
         else:
-            arity = 3 if name == "if_else" else (1 if name in UNARY else 2)
-            target[:] = FUNCTIONS[name](*operands[:arity])
+            function = INCOMPLETE[name] if name in SPECIAL else FUNCTIONS[name]
+            target[:] = function(*operands[: _arity(name)])
 
 
 def _inverse(blocks: Array) -> Array:

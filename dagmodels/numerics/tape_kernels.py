@@ -16,6 +16,7 @@ import numpy as np
 
 from dagmodels.numerics.bessel import i1_over_i0, i1_over_i0_less_1, i1_over_i0_slope, log_i0e
 from dagmodels.numerics.compiled import kernel
+from dagmodels.numerics.confluent import log_0f1
 from dagmodels.numerics.elementary import (
     exp_all,
     expit_all,
@@ -25,84 +26,13 @@ from dagmodels.numerics.elementary import (
     positive,
     softplus_all,
 )
+from dagmodels.numerics.gamma_function import binet, digamma, trigamma
+from dagmodels.numerics.incomplete import beta_share, beta_slope, gamma_slope, gamma_tails
 from dagmodels.numerics.summing import chain, chain_adjoint, log_sum_exp, log_sum_exp_adjoint
-from dagmodels.numerics.tape_functions import BINET
 
 _inline = numba.njit(error_model="numpy")
 ZERO_PIVOT = 1e-13  # as in `tape`
 FEW = 64  # slices of the workspace cost as much as plain loops over so many numbers
-_BINET = np.array(BINET)
-
-
-@_inline
-def digamma(x):
-    """Derivative of log gamma: recurrence to x >= 10, then the asymptotic series (DLMF 5.11.2)."""
-    if x <= 0.0 and x == math.floor(x):
-        return np.nan
-    result = 0.0
-    if x < 0.0:
-        result = -math.pi / math.tan(math.pi * x)
-        x = 1.0 - x
-    while x < 10.0:
-        result -= 1.0 / x
-        x += 1.0
-    r = 1.0 / (x * x)
-    series = r * (
-        1.0 / 12.0
-        - r * (1.0 / 120.0 - r * (1.0 / 252.0 - r * (1.0 / 240.0 - r * (1.0 / 132.0 - r * 691.0 / 32760.0))))
-    )
-    return result + math.log(x) - 0.5 / x - series
-
-
-@_inline
-def trigamma(x):
-    """Second derivative of log gamma for x > 0 (DLMF 5.15.8)."""
-    result = 0.0
-    while x < 10.0:
-        result += 1.0 / (x * x)
-        x += 1.0
-    r = 1.0 / (x * x)
-    series = r * (1.0 / 6.0 - r * (1.0 / 30.0 - r * (1.0 / 42.0 - r * (1.0 / 30.0 - r * 5.0 / 66.0))))
-    return result + 1.0 / x + 0.5 * r + series / x
-
-
-@_inline
-def binet(order, x):
-    """Derivative of that order (0 to 3) of lgamma(x) - (x - 1/2) log x + x - log(2 pi)/2, x > 0.
-
-    Recurrence to x >= 10, then Stirling's series (DLMF 5.11.1).
-    """
-    if not x > 0.0:
-        return np.nan
-    total = 0.0
-    if order == 0 and x < 10.0:  # all steps of the recurrence at once: two logs
-        end, ratio, steps = x, 1.0, 0
-        while end < 10.0:
-            end += 1.0
-            steps += 1
-        for k in range(steps):
-            ratio *= (x + k) / end
-        total = (x - 0.5) * math.log(end / x) - steps - math.log(ratio)
-        x = end
-    while x < 10.0:
-        y = x + 1.0
-        if order == 1:
-            total += math.log1p(1.0 / x) - 0.5 / x - 0.5 / y
-        elif order == 2:
-            total += 1.0 / y - 1.0 / x + 0.5 / (x * x) + 0.5 / (y * y)
-        else:
-            total += 1.0 / (x * x) - 1.0 / (y * y) - 1.0 / (x * x * x) - 1.0 / (y * y * y)
-        x = y
-    r, power = 1.0 / (x * x), 1.0 / x
-    for _ in range(order):
-        power /= -x
-    for k in range(_BINET.size):
-        p, factor = 2.0 * k + 1.0, 1.0
-        for j in range(order):
-            factor *= p + j
-        total += factor * _BINET[k] * power
-        power *= r
-    return total
 
 
 @_inline
@@ -501,6 +431,17 @@ def forward(code, out, a, b, c, aux, start, length, ptr, idx, w):
                 dz = 1 if length[c[op]] > 1 or n == 1 else 0
                 for i in range(n):
                     w[o + i] = w[y + i * dy] if w[x + i * dx] != 0.0 else w[z + i * dz]
+            elif k == 12 or k == 13:
+                for i in range(n):
+                    w[o + i] = gamma_tails(w[x + i * dx], w[y + i * dy])[k - 12]
+            elif k == 14:
+                for i in range(n):
+                    w[o + i] = log_0f1(w[x + i * dx], w[y + i * dy])[0]
+            elif k == 15:
+                z = start[c[op]]
+                dz = 1 if length[c[op]] > 1 or n == 1 else 0
+                for i in range(n):
+                    w[o + i] = beta_share(w[x + i * dx], w[y + i * dy], w[z + i * dz])[0]
         elif k < 50:
             if m == n and (k != 20 or n > FEW) and _elementary(k, w[x : x + n], w[o : o + n]):
                 continue
@@ -778,6 +719,22 @@ def reverse(code, out, a, b, c, aux, start, length, ptr, idx, w, g):
                         g[yi] += v
                     else:
                         g[z + i * dz] += v
+                elif k == 12 or k == 13:
+                    lower, upper, low_slope, up_slope = gamma_tails(w[xi], w[yi])
+                    density = gamma_slope(w[xi], w[yi], lower if k == 12 else upper)
+                    g[xi] += v * (low_slope if k == 12 else up_slope)
+                    g[yi] += v * (density if k == 12 else -density)
+                elif k == 14:
+                    _, in_b, in_z = log_0f1(w[xi], w[yi])
+                    g[xi] += v * in_b
+                    g[yi] += v * in_z
+                elif k == 15:
+                    zi = z + i * dz
+                    share, in_a, in_b = beta_share(w[xi], w[yi], w[zi])
+                    density = beta_slope(w[xi], w[yi], w[zi], share)
+                    g[xi] += v * in_a
+                    g[yi] += v * in_b
+                    g[zi] += v * density
         elif k < 50:
             many = m == n and (k != 20 or n > FEW)
             if many and _elementary_adjoint(k, w[x : x + n], w[o : o + n], g[o : o + n], g[x : x + n]):

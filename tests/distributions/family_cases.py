@@ -225,6 +225,19 @@ BAD = np.array([[1.0, 2.0], [2.0, 1.0]])
 LGAMMA = "log gamma functions of up to 1e4 and their cancellation in the reference"
 MATRIX = "factorisation of matrices with condition numbers up to 1e9"
 
+
+def drawn_from_two(rng: Any) -> tuple[Any, ...]:
+    """Sizes of two groups, how many are drawn of them, and an odds ratio."""
+    n1, n2 = rng.integers(0, 40, N) * 1.0, rng.integers(0, 40, N) * 1.0
+    return n1, n2, np.floor(rng.random(N) * (n1 + n2 + 1)), decades(rng, 0.1, 10.0)
+
+
+def noncentral(x: Any, nu: Any, lam: Any) -> Any:
+    """Central laws with nu + 2 k degrees of freedom, k Poisson with mean lam/2."""
+    k = np.arange(1200)[:, None]
+    return special.logsumexp(stats.poisson.logpmf(k, lam / 2) + stats.chi2.logpdf(x, nu + 2 * k), axis=0)
+
+
 CASES: dict[str, Case] = {
     "Normal": Case(location_scale, around, stats.norm.logpdf, ((0.0, 0, -1), (0.0, 0, 0), (INF, 0, 1))),
     "StudentT": Case(
@@ -547,6 +560,26 @@ CASES: dict[str, Case] = {
         ((-1.0, 2, 2), (1.0, 0, 1), (1.0, 1, 0), (INF, 2, 1), (0.0, 3, 1)),
         rtol=1e-11,
         reason="the reference subtracts powers of x that nearly cancel",
+    ),
+    "NoncentralChiSquared": Case(
+        lambda rng: (decades(rng), decades(rng)),
+        lambda rng, nu, lam: (nu + lam) * decades(rng, 1e-3, 10.0),
+        noncentral,
+        ((-1.0, 2, 2), (1.0, 0, 1), (1.0, 1, -1), (INF, 2, 1), (0.0, 3, 1)),
+        rtol=1e-12,
+        reason=LGAMMA,
+    ),
+    "Hypergeometric": Case(
+        drawn_from_two,
+        lambda rng, n1, n2, m, psi: np.minimum(
+            np.maximum(m - n2, 0) + rng.integers(0, 5, N), np.minimum(n1, m)
+        ),
+        lambda x, n1, n2, m, psi: stats.nchypergeom_fisher.logpmf(x, n1 + n2, n1, m, psi),
+        ((-1.0, 3, 2, 2, 1), (3.0, 3, 2, 2, 1), (0.0, 3, 1, 2, 1), (0.5, 3, 2, 2, 1), (1.0, 3, 2, 2, 0))
+        + ((1.0, 3, 2, 6, 1), (1.0, 2.5, 2, 2, 1)),
+        rtol=1e-8,
+        reason="the reference sums probabilities to 1e-10, and its terms until they are as small",
+        counts=(0, 1, 2),
     ),
     "GeneralizedGamma": Case(
         lambda rng: (decades(rng), decades(rng), decades(rng, 0.1, 10.0)),

@@ -68,6 +68,8 @@ PARAMETERS: dict[str, list[tuple]] = {
     "VonMises": [(0.5, 2.0), (-2.0, 0.0), (3.0, 40.0)],
     "Pareto": [(0.5, 2.0), (40.0, 0.1)],
     "FisherF": [(3.0, 5.0), (0.7, 1.2)],
+    "NoncentralChiSquared": [(3.0, 5.0), (0.7, 0.0)],
+    "Hypergeometric": [(12.0, 9.0, 8.0, 2.5), (3.0, 200.0, 20.0, 0.4)],
     "GeneralizedGamma": [(0.4, 2.0, 3.0), (6.0, 0.1, 0.5)],
     "Flat": [],
     "HalfFlat": [],

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from family_cases import DENSE
-from scipy import integrate, special
+from scipy import integrate, special, stats
 from test_cumulative import FROZEN
 
 from dagmodels.distributions import family
@@ -18,6 +18,10 @@ BY_DRAWS = {"Multinomial", "Dirichlet", "MvNormal", "MvStudentT", "Simultaneous"
 WITHOUT = {"Cauchy", "Categorical", "OrderedLogistic", "LKJCorr", "VonMises", "Flat", "HalfFlat"}
 WITHOUT |= {"OrderedProbit", "OrderedCloglog"}
 BY_INTEGRAL = {"HalfStudentT", "BetaBinomial"}
+BY_OWN_SCIPY = {  # families without a distribution function here
+    "NoncentralChiSquared": (stats.ncx2, (3.0, 5.0)),
+    "Hypergeometric": (lambda n1, n2, m, psi: stats.nchypergeom_fisher(n1 + n2, n1, m, psi), (12, 9, 8, 2.5)),
+}
 BY_SCIPY = set(FROZEN) - WITHOUT - BY_INTEGRAL
 
 POINTS = {
@@ -52,7 +56,7 @@ POINTS = {
 
 
 def test_every_family_is_covered():
-    assert set(DENSE) == BY_DRAWS | WITHOUT | BY_INTEGRAL | BY_SCIPY
+    assert set(DENSE) == BY_DRAWS | WITHOUT | BY_INTEGRAL | BY_SCIPY | set(BY_OWN_SCIPY)
     assert set(POINTS) == BY_SCIPY
     for name in DENSE:
         assert (DENSE[name].mean is None) == (name in WITHOUT), name
@@ -67,6 +71,14 @@ def test_moments_agree_with_scipy(name: str, parameters: tuple):
         return
     got, want = quietly(member.variance, *parameters), frozen.var()
     assert got == want or abs(got - want) <= 1e-11 * want
+
+
+@pytest.mark.parametrize("name", BY_OWN_SCIPY)
+def test_moments_of_families_without_a_distribution_function(name: str):
+    law, parameters = BY_OWN_SCIPY[name]
+    member, frozen = family(name), law(*parameters)
+    np.testing.assert_allclose(quietly(member.mean, *parameters), frozen.mean(), rtol=1e-9)
+    np.testing.assert_allclose(quietly(member.variance, *parameters), frozen.var(), rtol=1e-8)
 
 
 def test_moments_that_do_not_exist():

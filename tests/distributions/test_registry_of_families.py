@@ -23,7 +23,8 @@ ZeroInflatedPoisson(psi, mu) ZeroInflatedBinomial(psi, n, p) ZeroInflatedNegativ
 HurdlePoisson(psi, mu) HurdleNegativeBinomial(psi, mu, alpha) Wald(mu, lam)
 Multinomial(n, p) Dirichlet(a) MvNormal(mu, cov) MvStudentT(nu, mu, scale) Simultaneous(mu, B, cov)
 Wishart(nu, V) InverseWishart(nu, Psi) LKJCorr(eta) VonMises(mu, kappa) Pareto(alpha, m) Flat() HalfFlat()
-FisherF(nu1, nu2) GeneralizedGamma(alpha, beta, power)
+FisherF(nu1, nu2) NoncentralChiSquared(nu, lam) Hypergeometric(n1, n2, m, psi)
+GeneralizedGamma(alpha, beta, power)
 NPMLE(points) GModel(df, c0, points) Unimodal(mode, nullweight, points)
 """
 

@@ -55,6 +55,8 @@ CASES: dict[str, tuple[str | Family, np.ndarray, Callable[[Any, Any], list[Any]]
     "Pareto": ("Pareto", POSITIVE + 1, lambda f, e: [f.exp(e * 0.3), 1.0]),
     "Beta": ("Beta", UNIT, lambda f, e: [f.expit(e * 0.3) * 7.0, (1 - f.expit(e * 0.3)) * 7.0]),
     "Beta precision": ("Beta", UNIT, lambda f, e: [0.3 * f.exp(e * 0.5), 0.7 * f.exp(e * 0.5)]),
+    "Hypergeometric": ("Hypergeometric", COUNTS, lambda f, e: [TRIALS, 7.0, TRIALS, f.exp(e * 0.3)]),
+    "NoncentralChiSquared": ("NoncentralChiSquared", POSITIVE, lambda f, e: [2.5, f.exp(e * 0.5)]),
     "BetaBinomial": (
         "BetaBinomial",
         COUNTS,

@@ -11,7 +11,7 @@ import pytest
 
 from dagmodels.distributions._numeric import quietly
 from dagmodels.numerics.pruning import compact, only
-from dagmodels.numerics.tape import BINARY, CODES, UNARY, Recorder
+from dagmodels.numerics.tape import BINARY, CODES, SPECIAL, UNARY, Recorder
 from dagmodels.numerics.tape_kernels import FEW
 from tests.numerics.tapes import complex_step, folded, recorded, reverse, run
 
@@ -79,6 +79,16 @@ def unary(name: str, n: int) -> Case:
     return Case(lambda r, x: r.apply(name, x["a"]), lambda rng: {"a": DOMAIN[name](rng, n)})
 
 
+def special(name: str, *lengths: int) -> Case:
+    """Functions of two positive numbers, or of two and one between 0 and 1."""
+
+    def draw(rng: Any) -> dict[str, Any]:
+        parts = [positive(rng, n) for n in lengths[:2]] + [unit(rng, n) for n in lengths[2:]]
+        return dict(zip("abc", parts, strict=False))
+
+    return Case(lambda r, x: r.apply(name, *x.values()), draw)
+
+
 def conditional(k: int, m: int, n: int) -> Case:
     def draw(rng: Any) -> dict[str, Any]:
         return {"t": rng.integers(0, 2, k) * 1.0, "a": real(rng, m), "b": real(rng, n)}
@@ -117,6 +127,10 @@ CHAINS = np.array([2, 2, 0, 3, 5, -1, 1, 0, -1, 1])  # two chains of two states,
 CASES: dict[str, list[Case]] = {
     **{name: [binary(name, m, n) for m, n in LENGTHS] for name in BINARY},
     **{name: [unary(name, 1), unary(name, 9)] for name in UNARY},
+    **{
+        name: [special(name, *lengths[:count]) for lengths in ((5, 5, 5), (1, 5, 5), (5, 1, 1), (1, 1, 1))]
+        for name, count in SPECIAL.items()
+    },
     "if_else": [conditional(*lengths) for lengths in ((5, 5, 5), (1, 5, 5), (5, 1, 5), (5, 5, 1), (1, 1, 1))],
     "gather": [
         Case(lambda r, x: r.gather(x["a"], INDEX), lambda rng: {"a": real(rng, 5)}),

@@ -119,6 +119,8 @@ class Influence:
             case "cholesky" | "inverse" | "root" | "logdet" | "matmul" | "softmax":
                 size = aux if name == "softmax" else aux * aux
                 return self._blocks([p for p in own if p is not None], size, n)
+            case "log_sum_exp":
+                return _sum_rows(first, np.arange(first.shape[0]) // aux, n)
         every = [p[np.zeros(n, np.int64)] if p.shape[0] == 1 and n != 1 else p for p in own if p is not None]
         total = every[0]
         for p in every[1:]:

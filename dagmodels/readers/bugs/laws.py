@@ -14,7 +14,13 @@ from dagmodels.readers.bugs.trees import translated
 
 X = ex.Expression
 Law = tuple[str, dict[str, X]]
-Make = Callable[[], Law] | Callable[[X], Law] | Callable[[X, X], Law] | Callable[[X, X, X], Law]
+Make = (
+    Callable[[], Law]
+    | Callable[[X], Law]
+    | Callable[[X, X], Law]
+    | Callable[[X, X, X], Law]
+    | Callable[[X, X, X, X], Law]
+)
 
 
 def _root(precision: ex.Expression) -> ex.Expression:
@@ -48,9 +54,14 @@ SCALAR: Mapping[str, tuple[str, Make]] = {
         "r, mu, beta",
         lambda r, m, b: ("GeneralizedGamma", {"alpha": r, "beta": m, "power": b}),
     ),
+    "dnchisqr": ("k, delta", lambda k, d: ("NoncentralChiSquared", {"nu": k, "lam": d})),
     "dbern": ("p", lambda p: ("Bernoulli", {"p": p})),
     "dbin": ("p, n", lambda p, n: ("Binomial", {"n": n, "p": p})),
     "dbetabin": ("a, b, n", lambda a, b, n: ("BetaBinomial", {"n": n, "alpha": a, "beta": b})),
+    "dhyper": (
+        "n1, n2, m1, psi",
+        lambda a, b, m, o: ("Hypergeometric", {"n1": a, "n2": b, "m": m, "psi": o}),
+    ),
     "dpois": ("lambda", lambda m: ("Poisson", {"mu": m})),
     "dnegbin": ("p, r", lambda p, r: ("NegativeBinomial", {"n": r, "p": p})),
     "dinterval": ("t, c", lambda t, c: ("Bernoulli", {"p": ex.Binary(">", t, c)})),
@@ -71,15 +82,14 @@ SYNONYMS = {
     "dchisq": "dchisqr",
     "ddirich": "ddirch",
     "dggamma": "dgen.gamma",
+    "dnchisq": "dnchisqr",
     "dmultinom": "dmulti",
     "dnbinom": "dnegbin",
     "dnegbinom": "dnegbin",
     "dweibull": "dweib",
 }
 ABSENT = {
-    "dhyper": "there is no hypergeometric family here; condition on a total by dbin of two groups",
     "dsum": "a sum that is observed is no node of its own here; write one of the terms as the rest",
-    "dnchisqr": "write dpois for the mixing count, and dchisqr",
     "dmvt": "write dmt(mu[], Omega[, ], k)",
     "dscaled.gamma": "give 1/sqrt(tau) a dt(0, 1/s^2, k) T(0,) prior",
     "dscaled.wishart": "use dwish",

@@ -90,6 +90,8 @@ SCALAR: Mapping[str, tuple[str, Callable[[Parts], tuple[X, ...]]]] = {
     "Weibull": ("dweib", lambda p: (p["alpha"], _rate(p))),
     "FisherF": ("df", lambda p: (p["nu1"], p["nu2"])),
     "GeneralizedGamma": ("dgen.gamma", lambda p: (p["alpha"], p["beta"], p["power"])),
+    "NoncentralChiSquared": ("dnchisqr", lambda p: (p["nu"], p["lam"])),
+    "Hypergeometric": ("dhyper", lambda p: (p["n1"], p["n2"], p["m"], p.get("psi", ONE))),
     "Bernoulli": ("dbern", lambda p: (p["p"],)),
     "Binomial": ("dbin", lambda p: (p["p"], p["n"])),
     "BetaBinomial": ("dbetabin", lambda p: (p["alpha"], p["beta"], p["n"])),

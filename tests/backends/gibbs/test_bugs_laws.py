@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 from scipy.special import gammaln
 
 import dagmodels as dm
@@ -16,6 +16,7 @@ from dagmodels.numerics.chains.diagnose import ess_mean
 from dagmodels.readers.bugs import read
 
 Z = 5.0  # standard errors: two-sided false alarm of 6e-7 a mean
+COUNTS = [2, 4, 1, 3, 5, 2]
 Y = [0.3, 0.9, 1.4, 2.2, 0.6, 3.1]
 
 
@@ -30,9 +31,28 @@ def generalized(x, r, mu, b):
     return np.log(b) + b * r * np.log(mu) + (b * r - 1) * np.log(x) - (mu * x) ** b - gammaln(r)
 
 
+def noncentral(x, k, delta):
+    """`dnchisqr(k, delta)` there: central laws with k + 2 r degrees of freedom, r Poisson."""
+    r = np.arange(300)[:, None]
+    return special.logsumexp(stats.poisson.logpmf(r, delta / 2) + stats.chi2.logpdf(x, k + 2 * r), axis=0)
+
+
+def hypergeometric(x, n1, n2, m1, psi):
+    """`dhyper(n1, n2, m1, psi)` there, by all its terms."""
+
+    def terms(j):
+        return special.binom(n1, j) * special.binom(n2, m1 - j) * psi**j
+
+    return np.log(terms(x) / sum(terms(j) for j in range(max(0, m1 - n2), min(n1, m1) + 1)))
+
+
 @pytest.mark.parametrize(
     ("law", "parameters", "formula"),
-    [("df(2.5, 7)", (2.5, 7.0), ratio), ("dgen.gamma(1.3, 0.4, 2.5)", (1.3, 0.4, 2.5), generalized)],
+    [
+        ("df(2.5, 7)", (2.5, 7.0), ratio),
+        ("dgen.gamma(1.3, 0.4, 2.5)", (1.3, 0.4, 2.5), generalized),
+        ("dnchisqr(1.3, 4)", (1.3, 4.0), noncentral),
+    ],
 )
 def test_parameters_are_those_of_jags(law, parameters, formula):
     (statement,) = read(f"model {{ x ~ {law} }}").dag.nodes["x"].statements
@@ -41,6 +61,14 @@ def test_parameters_are_those_of_jags(law, parameters, formula):
     x = np.array([0.01, 0.7, 1.0, 2.5, 6.0])
     got = quietly(family(statement.distribution.family).log_density, x, *given)
     np.testing.assert_allclose(got, formula(x, *parameters), rtol=1e-12, atol=1e-12)
+
+
+def test_hypergeometric_counts_are_those_of_jags():
+    (statement,) = read("model { x ~ dhyper(7, 9, 6, 2.5) }").dag.nodes["x"].statements
+    given = tuple(tree.value for _, tree in statement.distribution.arguments)
+    x = np.arange(7)
+    got = quietly(family(statement.distribution.family).log_density, x, *given)
+    np.testing.assert_allclose(got, hypergeometric(x, 7, 9, 6, 2.5), rtol=1e-12, atol=1e-12)
 
 
 # the law of the data or of the unknown, and the log density of the positive unknown and the data
@@ -69,6 +97,22 @@ DRAWN = {
         "y[i] ~ dgen.gamma(1.2, 0.8, u) } u ~ dgamma(2, 1)",
         lambda u: stats.gamma.logpdf(u, 2) + generalized(np.array(Y), 1.2, 0.8, u).sum(),
     ),
+    "degrees of freedom of a noncentral law": (
+        "y[i] ~ dnchisqr(u, 2) } u ~ dgamma(2, 1)",
+        lambda u: stats.gamma.logpdf(u, 2) + noncentral(np.array(Y), u, 2.0).sum(),
+    ),
+    "noncentrality": (
+        "y[i] ~ dnchisqr(0.7, u) } u ~ dexp(0.4)",
+        lambda u: stats.expon.logpdf(u, scale=2.5) + noncentral(np.array(Y), 0.7, u).sum(),
+    ),
+    "a rate with a noncentral law": (
+        "y[i] ~ dexp(u) } u ~ dnchisqr(2.5, 1.5)",
+        lambda u: noncentral(u, 2.5, 1.5)[0] + stats.expon.logpdf(Y, scale=1 / u).sum(),
+    ),
+    "odds of two groups": (
+        "c[i] ~ dhyper(7, 9, 6, u) } u ~ dgamma(2, 1)",
+        lambda u: stats.gamma.logpdf(u, 2) + hypergeometric(np.array(COUNTS), 7, 9, 6, u).sum(),
+    ),
     "a rate with a generalised gamma law": (
         "y[i] ~ dexp(u) } u ~ dgen.gamma(0.8, 0.5, 2)",
         lambda u: generalized(u, 0.8, 0.5, 2.0) + stats.expon.logpdf(Y, scale=1 / u).sum(),
@@ -80,7 +124,8 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_draws_agree_with_quadrature(name, route):
     loop, density = DRAWN[name]
-    agrees(f"model {{ for (i in 1:6) {{ {loop} }}", {"y": Y}, density, route)
+    data = {"c": COUNTS} if loop.startswith("c") else {"y": Y}
+    agrees(f"model {{ for (i in 1:6) {{ {loop} }}", data, density, route)
 
 
 def agrees(text, data, density, route):

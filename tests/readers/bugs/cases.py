@@ -228,6 +228,14 @@ CASES = (
         {"y": [0.4, 1.9], "z": [2.0, 30.0]},
     ),
     Case(
+        "noncentral laws",
+        """model {
+          k ~ dgamma(4, 1); d ~ dexp(0.3); lpsi ~ dnorm(0, 1); psi <- exp(lpsi); q ~ dnchisqr(k, 2)
+          for (i in 1:2) { y[i] ~ dnchisqr(k, d); z[i] ~ dhyper(n[i], 9, 6, psi) }
+        }""",
+        {"y": [0.4, 11.9], "z": [2, 4], "n": [3, 12]},
+    ),
+    Case(
         "multivariate t",
         """model {
           for (i in 1:3) { y[i,1:2] ~ dmt(m[], T[,], k) }

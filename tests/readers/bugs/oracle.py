@@ -64,6 +64,7 @@ FAMILIES: dict[str, Any] = {
     "dgen.gamma": lambda r, m, b: stats.gengamma(r, b, scale=1 / m),
     "dweib": lambda v, b: stats.weibull_min(v, scale=b ** (-1 / v)),
     "dnchisqr": stats.ncx2,
+    "dhyper": lambda n1, n2, m, psi: stats.nchypergeom_fisher(n1 + n2, n1, m, psi),
     "dbern": stats.bernoulli,
     "dbin": lambda p, n: stats.binom(n, p),
     "dbetabin": lambda a, b, n: stats.betabinom(n, a, b),

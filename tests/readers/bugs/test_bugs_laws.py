@@ -21,6 +21,8 @@ LAWS = (
     ("dpar(t, 2)", "Pareto(t, 2)"),
     ("dweib(2, t)", "Weibull(2, t**-(1/2))"),
     ("df(t, 4)", "FisherF(t, 4)"),
+    ("dnchisqr(3, t)", "NoncentralChiSquared(3, t)"),
+    ("dhyper(3, 4, 2, t)", "Hypergeometric(3, 4, 2, t)"),
     ("dgen.gamma(2, t, 3)", "GeneralizedGamma(2, t, 3)"),
     ("dbern(0.5)", "Bernoulli(0.5)"),
     ("dbin(0.5, 3)", "Binomial(3, 0.5)"),

@@ -17,7 +17,7 @@ SLIPS: tuple[tuple[str, Any, int, int, str, str], ...] = (
     ("model {\n  x ~ dnorm(0, 1\n  y <- 3\n}", None, 3, 3, "')' is missing", "write )"),
     ("model {\n  x ~ dnrom(0, 1)\n}", None, 2, 7, "'dnrom'", "did you mean 'dnorm'"),
     ("model {\n  x ~ dnorm(0)\n}", None, 2, 7, "dnorm takes 2 arguments, not 1", "dnorm(mu, tau)"),
-    ("model {\n  x ~ dhyper(1, 2, 3, 4)\n}", None, 2, 7, "'dhyper'", "hypergeometric"),
+    ("model {\n  x ~ dsample(p, 2)\n}", None, 2, 7, "'dsample'", "dcat"),
     (
         "model {\n  y ~ dnorm(mu, 1)\n}",
         {"y": 1},
