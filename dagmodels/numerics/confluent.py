@@ -2,9 +2,9 @@
 
 Its series (DLMF 16.2.1 with p = 0, q = 1) has positive terms z^k / ((b)_k k!), a probability law of k but
 for its sum, with one mode (Bessel's law: Yuan and Kalbfleisch 2000, Ann. Inst. Statist. Math. 52:438).
-It is summed
-from the mode outwards, so that nothing underflows and the number of terms grows as the fourth root of z;
-derivatives are means under that law.
+It is summed from the mode outwards, so that nothing underflows; derivatives are means under that law. The number
+of terms grows as the root of the mode: where it is far out, 0F1(; b; z) is lgamma(b) I_{b-1}(2 sqrt z) z^((1-b)/2)
+(DLMF 10.39.9) by Debye's expansion.
 """
 
 from __future__ import annotations
@@ -14,11 +14,37 @@ import math
 import numba
 import numpy as np
 
+from dagmodels.numerics import bessel_expansion
 from dagmodels.numerics.gamma_function import digamma
 
 _inline = numba.njit(error_model="numpy")
 DIRECT = 32  # terms up to the mode that are multiplied one by one
 SMALL = 1e-20  # share of the sum below which terms end it
+FAR = 500.0  # modes from here on: s > 1000, where the expansion has all digits
+
+_SUM = bessel_expansion.columns(bessel_expansion.SUM)
+_IN_ORDER = bessel_expansion.columns(bessel_expansion.in_order(bessel_expansion.SUM))
+_IN_Z = bessel_expansion.columns(bessel_expansion.in_quarter_square(bessel_expansion.SUM))
+
+
+@_inline
+def _powers(columns, p, t):
+    total = 0.0
+    for row in range(columns.shape[0]):
+        total += columns[row, 2] * p ** columns[row, 0] * t ** columns[row, 1]
+    return total
+
+
+@_inline
+def _expanded(b, z):
+    nu = b - 1.0
+    s = math.hypot(nu, 2.0 * math.sqrt(z))
+    p, t = nu / s, 1.0 / s
+    total = _powers(_SUM, p, t)
+    in_b = digamma(b) - math.log(0.5 * (nu + s)) - 0.5 * p * t + _powers(_IN_ORDER, p, t) / total
+    in_z = 2.0 / (nu + s) - t * t + _powers(_IN_Z, p, t) / total
+    body = math.lgamma(b) + s - nu * math.log(0.5 * (nu + s)) - 0.5 * math.log(2.0 * math.pi * s)
+    return body + math.log(total), in_b, in_z
 
 
 @_inline
@@ -28,8 +54,10 @@ def log_0f1(b, z):
         return np.nan, np.nan, np.nan
     if z == 0.0:
         return 0.0, 0.0, 1.0 / b
-    root = math.sqrt((b - 1.0) ** 2 + 4.0 * z)
-    mode = math.floor(2.0 * z / (b - 1.0 + root) if b > 1.0 else 0.5 * (1.0 - b + root))
+    root = math.hypot(b - 1.0, 2.0 * math.sqrt(z))
+    mode = np.floor(2.0 * z / (b - 1.0 + root) if b > 1.0 else 0.5 * (1.0 - b + root))
+    if mode > FAR:
+        return _expanded(b, z)
     top, harmonic = 0.0, 0.0  # log of the term there, and the sum of 1/(b + j) over j < mode
     if mode <= DIRECT:
         for j in range(int(mode)):
