@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from dagmodels.numerics import bessel_expansion
+from dagmodels.series import debye
 
 _SMALL = 1e-20
 _FAR = 500.0  # largest term from here on: the expansion has all digits
 
-_SUM = bessel_expansion.SUM
-_SLOPE = bessel_expansion.in_order(_SUM)
-_CURVE = bessel_expansion.in_order(_SLOPE)
+_SUM = debye.SUM
+_SLOPE = debye.in_order(_SUM)
+_CURVE = debye.in_order(_SLOPE)
 
 
 def log_0f1(b: Any, z: Any) -> Any:

@@ -2,9 +2,9 @@
 
 Its series (DLMF 16.2.1 with p = 0, q = 1) has positive terms z^k / ((b)_k k!), a probability law of k but
 for its sum, with one mode (Bessel's law: Yuan and Kalbfleisch 2000, Ann. Inst. Statist. Math. 52:438).
-It is summed from the mode outwards, so that nothing underflows; derivatives are means under that law. The number
-of terms grows as the root of the mode: where it is far out, 0F1(; b; z) is lgamma(b) I_{b-1}(2 sqrt z) z^((1-b)/2)
-(DLMF 10.39.9) by Debye's expansion.
+It is summed from the mode outwards, so that nothing underflows; derivatives are means under that law. The
+number of terms grows as the root of the mode: where that is far out, Debye's expansion of I_{b-1}(2 sqrt z)
+gives 0F1 (DLMF 10.39.9).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import math
 import numba
 import numpy as np
 
-from dagmodels.numerics import bessel_expansion
 from dagmodels.numerics.gamma_function import digamma
+from dagmodels.series import debye
 
 _inline = numba.njit(error_model="numpy")
 DIRECT = 32  # terms up to the mode that are multiplied one by one
 SMALL = 1e-20  # share of the sum below which terms end it
 FAR = 500.0  # modes from here on: s > 1000, where the expansion has all digits
 
-_SUM = bessel_expansion.columns(bessel_expansion.SUM)
-_IN_ORDER = bessel_expansion.columns(bessel_expansion.in_order(bessel_expansion.SUM))
-_IN_Z = bessel_expansion.columns(bessel_expansion.in_quarter_square(bessel_expansion.SUM))
+_SUM = debye.columns(debye.SUM)
+_IN_ORDER = debye.columns(debye.in_order(debye.SUM))
+_IN_Z = debye.columns(debye.in_quarter_square(debye.SUM))
 
 
 @_inline

@@ -1,11 +1,11 @@
-"""Debye's expansion of the modified Bessel function of large order or argument, as powers of two small numbers.
+"""Debye's expansion of the modified Bessel function of large order or argument, in powers of two numbers.
 
 With s = sqrt(nu^2 + x^2), p = nu / s and t = 1 / s, I_nu(x) is
 
     exp(s) (x / (nu + s))^nu / sqrt(2 pi s) * sum_k t^k U_k(p) / p^k
 
-(DLMF 10.41.3 with 10.41.10; for nu = 0 it is Hankel's expansion, 10.40.1). What is left out after k = 4 is below
-0.23 t^5.
+(DLMF 10.41.3 with 10.41.10; for nu = 0 it is Hankel's expansion, 10.40.1). What is left out after
+k = 4 is below 0.23 t^5.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Coefficients of expansions, for kernels and arrays alike."""
