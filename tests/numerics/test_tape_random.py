@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagmodels.numerics.tape import CODES, NAMES, Recorder
+from dagmodels.numerics.tape import CODES, NAMES, SPECIAL, Recorder
 from tests.numerics.tapes import complex_step, folded, recorded, reverse, run
 
 # operations that keep values moderate: each takes registers and gives one of a stated length
@@ -20,7 +20,7 @@ GUARDED = (
 )
 KINDS = (
     *("unary", "binary", "safe", "if_else", "gather", "sum", "put", "pick", "constant", "softmax", "take"),
-    *("matrix", "log_sum_exp"),
+    *("matrix", "log_sum_exp", "special"),
 )
 EVERY: set[str] = set()
 
@@ -57,6 +57,8 @@ def _step(draw: Any, rng: Any, sizes: list[int]) -> tuple[tuple[Any, ...], int]:
             return (kind, name, a, b), n
         case "safe":  # functions of positive numbers, behind 1 + x^2
             return (kind, draw(st.sampled_from(GUARDED)), a), sizes[a]
+        case "special":  # of positive numbers, the last of three between 0 and 1
+            return (kind, draw(st.sampled_from(sorted(SPECIAL))), a, b), n
         case "if_else":
             fits = [k for k, m in enumerate(sizes) if m in (n, 1)] or [a]
             return (kind, draw(st.sampled_from(fits)), a, b), n
@@ -124,6 +126,11 @@ def _record(r: Recorder, made: list[int], step: tuple[Any, ...]) -> int:
             elif name in ("exp", "expm1", "log_Phi"):
                 x = r.apply("neg", x)
             return r.apply("expit", r.apply(name, x))
+        case ("special", name, a, b):
+            x, y = (r.apply("+", one, r.apply("*", made[k], made[k])) for k in (a, b))
+            if SPECIAL[name] == 3:
+                return r.apply("expit", r.apply(name, x, y, r.apply("expit", made[a])))
+            return r.apply("expit", r.apply(name, x, y))
         case ("if_else", t, a, b):
             return r.apply("if_else", r.apply("<", made[t], r.constant(0.5)), made[a], made[b])
         case ("gather", a, index):

@@ -79,7 +79,7 @@ FAMILIES: dict[str, Any] = {
     "dcat": lambda p: stats.rv_discrete(values=(range(1, len(p) + 1), np.asarray(p) / np.sum(p))),
 }
 OTHERS = {"dbinom": "dbin", "dchisq": "dchisqr", "dnbinom": "dnegbin", "dweibull": "dweib"}
-COUNTS = frozenset({"dbern", "dbin", "dbetabin", "dpois", "dnegbin", "dcat", "dmulti"})
+COUNTS = frozenset({"dbern", "dbin", "dbetabin", "dpois", "dnegbin", "dcat", "dmulti", "dhyper"})
 
 
 def of_law(name: str, arguments: list[Any]) -> float:
