@@ -71,7 +71,7 @@ def test_a_density_that_is_finite_somewhere_is_not_impossible():
 def test_what_has_no_derivative_is_named_with_its_node():
     graph = dm.read("model t\nplate r\nn ~ Poisson(6)\nobserved y[r] ~ Hypergeometric(n, 5, 3, 2)")
     for collapse in (True, False):
-        with pytest.raises(dm.FitError, match=r"'y' has no tape form: unknown counts of a Hypergeometric law"):
+        with pytest.raises(dm.FitError, match=r"'y' has no tape form: unknown counts of a Hyper"):
             graph.fit({"y": [1, 2]}, method="gibbs", draws=20, collapse=collapse)
 
 
