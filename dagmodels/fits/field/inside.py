@@ -14,6 +14,7 @@ from dagmodels.numerics.optimise import SADDLE, Optimum, certify, descend, minim
 
 Floats = NDArray[np.float64]
 SHARES = (0.5, 1e-1, 1e-2, 1e-3)  # of a coordinate's typical size: how far from its bound to look
+NEAR = 1e-2  # so near to one of two bounds, in typical sizes, a coordinate is looked at as if it were there
 ZERO = 1e-4  # a scale below this share of its typical size is looked at as if it were zero
 MOST_IDLE = 3  # more coordinates without meaning than this are turned all together
 MOST_STARTS = 6
@@ -188,20 +189,23 @@ def _off_the_bound(f: Objective, optimum: Optimum) -> Floats | None:
 
     With a scale at zero a correlation beside it has neither gradient nor curvature, and the derivative in
     the scale has its sign: the bound holds only if it does for any sign of such coordinates, and for
-    all coordinates on bounds moved at once.
+    all coordinates on bounds moved at once. Close to a bound where a matrix becomes singular the slope of an
+    angle vanishes, and differences of slopes lose its curvature: there values decide too.
     """
     x, s = optimum.x, f.space
-    on_edge = s.on_edge(x) | ((s.lower == 0) & (x <= ZERO * s.scale))
+    closest = np.minimum(x - s.lower, s.upper - x)
+    near = (closest <= NEAR * s.scale) & np.isfinite(s.upper - s.lower) & (s.lower < s.upper)
+    on_edge = near | s.on_edge(x) | ((s.lower == 0) & (x <= ZERO * s.scale))
     if not on_edge.any():
         return None
     idle = _idle(f, optimum)
     edge = np.flatnonzero(on_edge & ~(idle & (x != 0)))
-    if not edge.size or (not idle.any() and not f.singular(x)):
+    if not edge.size or not (idle.any() or near[edge].any() or f.singular(x)):
         return None
     idle[edge] = False
     moved = [np.isin(np.arange(x.size), [i]) for i in edge]
     moved += [np.isin(np.arange(x.size), edge)] if edge.size > 1 else []
-    inward = np.where(x <= s.lower, 1.0, -1.0) * s.scale
+    inward = np.where(x - s.lower <= s.upper - x, 1.0, -1.0) * s.scale
     for turned in _turned(x, idle, f):
         for which in moved:
             for share in SHARES:

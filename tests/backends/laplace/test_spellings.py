@@ -97,8 +97,8 @@ def test_all_sets(spelling: str, make) -> None:
 
 @pytest.mark.parametrize("spelling", sorted(FACTORED))
 def test_factored_matrices_never_certify_a_false_optimum(spelling: str) -> None:
-    """Sets whose best correlation is one, or whose scales vanish: certified only at the optimum."""
-    for seed in (0, 33, 34, 36, 44, 51):
+    """Sets whose best correlation is one or seems so, or whose scales vanish."""
+    for seed in (0, 33, 34, 36, 44, 51, 175):
         data = opposite(seed)
         fit, best = fitted(FACTORED[spelling], data), fitted(COVARIANCE, data)
         gap = -2 * fit.log_likelihood + 2 * best.log_likelihood
