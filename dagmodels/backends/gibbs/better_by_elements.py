@@ -58,11 +58,21 @@ def better_by_elements(problem: Problem) -> str:
 
 
 def beside_units(found: Units) -> str:
-    """Why, where units could be integrated and effects beside them make a neck; "" where they do not."""
+    """Why, where units could be integrated; "" where that serves better.
+
+    It does not where effects beside them make a neck, nor where units have two dimensions and more, whose
+    nodes of quadrature are many at every point of the rest.
+    """
     from dagmodels.forms.necks import neck
 
     why = better_by_elements(found.problem)
-    narrows = neck(found.flat, found.outer_nodes) if why else ""
+    if not why:
+        return ""
+    wide = found.elements.shape[1]
+    if wide > 1:
+        told = f"units of dimension {wide} would be integrated anew for every draw of the rest"
+        return f"{why}; not by quadrature: {told}"
+    narrows = neck(found.flat, found.outer_nodes)
     return narrows and f"{why}; not by quadrature: {narrows}"
 
 

@@ -32,6 +32,7 @@ HEAVY = 5.0  # mean weights: proposals in the shape of lines hold a chain for ab
 LIGHTER = (8.0, 12.0, 20.0, 40.0)  # degrees of freedom of tails, instead of five
 EFFICIENT, LEAST = 0.8, 0.3  # shares of trial proposals that equal weights are worth: enough, and the least
 MISSED = 3.0  # log weight of another mode above which proposals hardly come there
+SPARSE = 0.5  # proposals worth less than this share are dear where units are integrated for each
 CHEAP, DEAR = 334, 100  # draws of a unit of work: many points in one compiled call, or trajectories
 
 
@@ -211,6 +212,17 @@ def collapsed_route(problem: Problem, seed: int, warmup: int, nodes: Collection[
 def quadrature_route(problem: Problem, seed: int, warmup: int, nodes: Collection[str] | None) -> Any:
     """The same where small units of latents are integrated by quadrature."""
     return best_route(quadrature_collapsed(problem), seed, warmup, nodes)
+
+
+def dear_draws(route: Any) -> str:
+    """Why an effective draw of a route by quadrature needs many of its quadratures; "" where it does not."""
+    if isinstance(route, Trajectories):
+        told = "every step of their trajectories would integrate all units anew"
+    elif isinstance(route, Proposed) and (share := independence.gate(route.trials).effective) < SPARSE:
+        told = f"of 100 independence proposals some {100 * share:.0f} would count"
+    else:
+        return ""
+    return f"{', '.join(map(repr, route.posterior.names))}: {told}"
 
 
 def _modes(posterior: Posterior) -> Modes:

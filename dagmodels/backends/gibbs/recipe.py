@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from dagmodels.analysis.collapsible import collapsible
+from dagmodels.analysis.hyperpriors import narrowing
 from dagmodels.backends.gibbs.better_by_elements import beside_units, better_by_elements
 from dagmodels.backends.gibbs.few_states import by_state
 from dagmodels.backends.gibbs.options import Options
@@ -56,8 +57,8 @@ class Recipe:
 
     def route(self) -> Route:
         """The one asked for; else by the moments of units with loadings; else collapsed where the graph
-        allows, exactly or by quadrature, else element by element where that is better (`better_by_elements`)
-        or nothing else is left, else all unknowns together."""
+        allows, exactly or by quadrature, else element by element where that is better (`better_by_elements`,
+        and by quadrature draws would be dear) or nothing else is left, else all unknowns together."""
         against = ""
         way = self.way or route_of(self.problem, self.collapse)
         if way == "conditionals":
@@ -92,12 +93,16 @@ class Recipe:
         made = units(self.problem) if allowed and not against else None
         beside = beside_units(made) if isinstance(made, Units) and why else ""
         if isinstance(made, Units) and not beside:
-            from dagmodels.backends.gibbs.collapsed_route import quadrature_route
+            from dagmodels.backends.gibbs.collapsed_route import dear_draws, quadrature_route
 
             try:
-                return quadrature_route(self.problem, self.seed, self.warmup, self.monitor)
+                route = quadrature_route(self.problem, self.seed, self.warmup, self.monitor)
             except FitError as error:  # no mode, or too few nodes: told with the route taken instead
                 against = f"not by quadrature: {error}"
+            else:
+                if not why or narrowing(self.problem.graph) or not (dear := dear_draws(route)):
+                    return route
+                against = f"not by quadrature: {dear}"
         if why:
             from dagmodels.backends.gibbs.conditionals_route import conditionals_route
 
