@@ -96,6 +96,20 @@ def _short_inverse_gaussian(rng, z):
             return x
 
 
+@kernel("f8(npy_rng, f8)")
+def inverse_gaussian(rng, a):
+    """The inverse Gaussian law with mean 1/a and shape 1; where a = 0 one over a chi-square of one degree.
+
+    (Michael, Schucany and Haas 1976, Am. Stat. 30:88, the smaller root as one over what does not cancel.)
+    """
+    v = rng.standard_normal()
+    y = v * v
+    x = 1.0 / (a + 0.5 * y + 0.5 * math.sqrt(y * (y + 4.0 * a)))
+    if rng.random() * (1.0 + a * x) <= 1.0:
+        return x
+    return 1.0 / (a * a * x)
+
+
 @kernel("f8(npy_rng, f8, f8)")
 def polya_gamma(rng, trials, tilt):
     """PG(trials, tilt) for a whole number of trials: a sum of Devroye's draws of PG(1, tilt).

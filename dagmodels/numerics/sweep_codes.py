@@ -34,6 +34,7 @@ CODES = {
     "marginal slice": 20,
     "cut gamma": 21,
     "cut beta": 22,
+    "inverse gaussian": 23,
     "python": 99,  # drawn outside: the loop runs its operations and ends there
 }
 BLOCK = 14  # columns of a joint block: n, ts, base, size, counts of places and rows, and bounds of four parts

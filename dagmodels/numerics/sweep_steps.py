@@ -45,6 +45,7 @@ from dagmodels.numerics.sweep_codes import (
 _inline = numba.njit(error_model="numpy")
 steps_until = linked(program_steps.steps_until)
 cut_normal, log_gamma_draw = linked(random_laws.cut_normal), linked(random_laws.log_gamma_draw)
+inverse_gaussian = linked(random_laws.inverse_gaussian)
 polya_gamma, wishart = linked(random_laws.polya_gamma), linked(random_laws.wishart)
 cut_gamma, cut_beta = linked(cut_laws.cut_gamma), linked(cut_laws.cut_beta)
 draw_chains, draw_units = linked(backward_steps.draw_chains), linked(backward_steps.draw_units)
@@ -408,6 +409,9 @@ def sweeps(
             elif draw == 9:
                 for i in range(n):
                     w[slots[o + i]] = polya_gamma(rng, w[q + i * dq], w[p + i * dp])
+            elif draw == 23:
+                for i in range(n):
+                    w[slots[o + i]] = inverse_gaussian(rng, abs(w[p + i * dp]))
             elif draw == 10:
                 high, dh = row[PARAMETERS + 4], row[PARAMETERS + 5]
                 for i in range(n):

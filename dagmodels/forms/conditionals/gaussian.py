@@ -5,7 +5,8 @@ Normal law, or the entries of a precision matrix by pairs of components. Binomia
 binomial logits are so given Polya-Gamma variables omega (Polson, Scott and Windle 2013, J. Am. Stat. Assoc.
 108:1339, theorem 1): e = eta - kappa/omega, w = omega. Probits and ordered probits are so given the normal
 number whose level was seen (Albert and Chib 1993, J. Am. Stat. Assoc. 88:669): e = z - eta, w = 1/sigma**2.
-Log-linear rates and scales are so nearly, given curves of mixtures: see `curves`.
+Student t, Laplace and logistic laws are so given precisions of rows: see `mixed_normals`. Log-linear rates
+and scales are so nearly, given curves of mixtures: see `curves`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dagmodels.distributions import WRAPPERS
 from dagmodels.forms import vectors
 from dagmodels.forms.build_flat import Factor
 from dagmodels.forms.conditionals.curves import curves
+from dagmodels.forms.conditionals.mixed_normals import mixed_normal
 from dagmodels.forms.leaf_laws import on_link_scale
 from dagmodels.graph import expression as ex
 from dagmodels.graph.statement import Distribution
@@ -90,6 +92,8 @@ def gaussian(board: Any, factor: Factor) -> Gaussian | None:
             return _vector(board, factor)
         case "Bernoulli" | "Binomial":
             return _logit(board, factor) or _probit(board, factor)
+        case "StudentT" | "Cauchy" | "Laplace" | "Logistic":
+            return mixed_normal(board, factor)
         case "Poisson":
             return curves(board, factor)
         case "NegativeBinomial":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dagmodels.analysis.laws import is_flat
 from dagmodels.forms.conditionals.board import Board
 from dagmodels.forms.conditionals.gaussian import Auxiliary, Gaussian, normal_arguments, precision_of
+from dagmodels.forms.conditionals.mixed_normals import ARGUMENTS
 from dagmodels.forms.conditionals.rule import Update
 from dagmodels.forms.conditionals.tangent import NotLinear, Tangents
 from dagmodels.forms.conditionals.target import Target, Touched
@@ -82,10 +83,11 @@ def _inner(board: Board, sides: list[tuple[int, int]]) -> tuple[int, int] | None
 
 def _told(target: Target, needs: list[Auxiliary], told_by: list[str]) -> str:
     laws = {t.factor.register: t.factor.site.law.family for t in target.touched}
-    given = {a.node: laws[a.factor] for a in needs}
+    given = {a.node: (laws[a.factor], a.why) for a in needs}
     plain = [f"'{c}'" for c in target.children() if c not in given and f"'{c}'" not in told_by]
     told = [f"{', '.join(plain)} Normal"] if plain else []
-    told += [f"'{n}' {law}, Normal given auxiliary variables" for n, law in given.items()]
+    for n, (law, why) in given.items():
+        told.append(f"{'prior' if n == target.node else repr(n)} {law}, Normal given {why}")
     if not told:
         return "normal: its prior is Normal" + ("" if told_by else f" and nothing depends on '{target.node}'")
     return f"normal: {', '.join(told)}, linear in '{target.node}', precision does not depend on it"
@@ -94,7 +96,7 @@ def _told(target: Target, needs: list[Auxiliary], told_by: list[str]) -> str:
 def own_part(board: Board, touched: Touched, target: Target) -> Gaussian | str | None:
     """The element's own law as a Gaussian row, "flat", or None where it is neither."""
     law = touched.factor.site.law
-    if law.family in ("Normal", "MvNormal") or touched.factor.ties is not None:
+    if law.family in ("Normal", "MvNormal", *ARGUMENTS) or touched.factor.ties is not None:
         return board.gaussian(touched.factor)
     inner = _inside(law)
     if inner is None:
